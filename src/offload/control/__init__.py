@@ -1,0 +1,1 @@
+"""The control plane: accepts calls, decides, and keeps the record."""

@@ -1,0 +1,1 @@
+"""Keeps large content under its SHA-256."""

@@ -1,0 +1,1 @@
+"""Decisions without effects: no I/O, clock, randomness, logging or asyncio in here."""

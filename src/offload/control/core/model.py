@@ -1,0 +1,127 @@
+"""The nouns of the control plane. Plain values: no I/O, no clock, no randomness.
+
+Times are Unix seconds as given by the caller. `body` fields are encoded messages of `proto/offload/v1` that the core
+carries without reading.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+class CallKind(enum.StrEnum):
+    """What a call is to its caller."""
+
+    SINGLE = "single"
+    MAP = "map"
+    GENERATOR = "generator"
+
+
+class FailureKind(enum.StrEnum):
+    """Why an input did not succeed."""
+
+    EXCEPTION = "exception"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    SIGNAL = "signal"
+    EXIT = "exit"
+    START = "start"
+    WORKER_LOST = "worker_lost"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how soon a failed input is tried again."""
+
+    max_retries: int = 0
+    initial_delay_seconds: float = 1.0
+    backoff_coefficient: float = 2.0
+    max_delay_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What the dispatcher needs to know of a function; `body` is its whole FunctionDefinition for the workers."""
+
+    function_id: str
+    app_id: str
+    app_name: str
+    name: str
+    cpu_milli: int
+    memory_mib: int
+    timeout_seconds: float
+    startup_timeout_seconds: float
+    retries: RetryPolicy
+    min_containers: int
+    max_containers: int  # 0: as many as fit
+    scaledown_window_seconds: float
+    runtime: str  # empty: the worker's default
+    host_id: str  # empty: any machine
+    is_generator: bool
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller holds: one input, a map of many, or a generator."""
+
+    call_id: str
+    function_id: str
+    kind: CallKind
+    created_at: float
+    attached: bool  # ends with its app's caller
+    durable: bool  # acknowledged and answered only after it is on disk
+
+
+@dataclass(frozen=True, slots=True)
+class NewInput:
+    """An input as submitted; the payload stays with the services."""
+
+    input_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a worker has, or what a container takes."""
+
+    cpu_milli: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker said of itself when it joined."""
+
+    worker_id: str
+    name: str
+    version: str
+    host_id: str
+    capacity: Capacity
+    labels: dict[str, str] = field(default_factory=dict)
+    runtimes: tuple[str, ...] = ()
+
+
+class ContainerState(enum.StrEnum):
+    """Where a container is in its life, as its worker reports it."""
+
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"  # could not start
+    DIED = "died"  # ended unasked after it was ready
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReport:
+    """What a worker says of one container. `reason` is one line; `body` its encoded Failure, if any."""
+
+    container_id: str
+    function_id: str
+    state: ContainerState
+    inputs_in_hand: int = 0
+    reason: str = ""
+    body: bytes = b""

@@ -1,0 +1,1 @@
+"""Translate carriers into services; nothing else."""

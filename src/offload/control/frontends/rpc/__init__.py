@@ -1,0 +1,1 @@
+"""The handlers of every schema method, shared by the link and gRPC."""

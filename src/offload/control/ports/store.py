@@ -1,0 +1,256 @@
+"""The store port: the durable record that the dispatcher is rebuilt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from offload.control.core.events import CallRestored
+from offload.control.core.inputs import InputState
+from offload.control.core.model import Call, CallKind, FailureKind, Function
+
+
+@dataclass(frozen=True, slots=True)
+class SaveApp:
+    """A new app. Repeats are ignored."""
+
+    app_id: str
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndApp:
+    """The app's caller is gone."""
+
+    app_id: str
+    stopped_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFunction:
+    """A new function. Repeats are ignored."""
+
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCall:
+    """A new call, without its inputs. Repeats are ignored."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One input with its encoded Payload."""
+
+    input_id: str
+    index: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SaveInputs:
+    """Inputs of a saved call. Known ones are ignored."""
+
+    call_id: str
+    rows: tuple[InputRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """No more inputs will follow."""
+
+    call_id: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """The one outcome of an input; `seq` counts those of its call from 1. `body` is an encoded Outcome."""
+
+    input_id: str
+    call_id: str
+    index: int
+    seq: int
+    attempts: int
+    state: InputState
+    failure: FailureKind | None
+    reason: str
+    body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOutcomes:
+    """Outcomes. One that exists already stays as it is: an input ends once."""
+
+    rows: tuple[OutcomeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishCall:
+    """Every input has its outcome."""
+
+    call_id: str
+    state: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One item a generator input yielded, counted from 1. `payload` is an encoded Payload."""
+
+    input_id: str
+    seq: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SaveItems:
+    """Items of generators. Known ones are ignored."""
+
+    rows: tuple[ItemRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropItems:
+    """A generator input starts again: what it yielded before is void."""
+
+    input_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One line of output. `seq` is set by the writer, rising over the life of the store."""
+
+    seq: int
+    at: float
+    app_id: str
+    call_id: str
+    input_id: str
+    container_id: str
+    function_name: str
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveLogs:
+    """Lines of output."""
+
+    rows: tuple[LogRow, ...]
+
+
+Record = (
+    SaveApp
+    | EndApp
+    | SaveFunction
+    | SaveCall
+    | SaveInputs
+    | CloseCall
+    | SaveOutcomes
+    | FinishCall
+    | SaveItems
+    | DropItems
+    | SaveLogs
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredApp:
+    """An app as it was saved. `stopped_at` is 0 while it runs."""
+
+    app_id: str
+    name: str
+    created_at: float
+    stopped_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call as it was saved, with what became of it. `finished_at` is 0 and `state` empty while it is open."""
+
+    call_id: str
+    app_id: str
+    app_name: str
+    function_id: str
+    function_name: str
+    kind: CallKind
+    created_at: float
+    attached: bool
+    durable: bool
+    closed: bool
+    total: int
+    state: str
+    finished_at: float
+    counts: dict[str, int] = field(default_factory=dict)  # outcomes by state; inputs without one are not in it
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a server needs to go on where the last one stopped. `last_log_seq` is 0 for an empty store."""
+
+    apps: tuple[StoredApp, ...]  # running ones, and those of unfinished calls
+    functions: tuple[Function, ...]  # of those apps
+    calls: tuple[CallRestored, ...]  # unfinished ones
+    last_log_seq: int
+
+
+class StoreError(Exception):
+    """The store cannot serve; `message` says why and what a person can do (full disk, corrupt file, newer schema)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Store(Protocol):
+    """Keeps records. Blocking: the services call `commit` from one writer thread and reads from others.
+
+    `commit` applies all records of the sequence in order, or none; when it returns they survive power loss. It may be
+    repeated with the same records without changing anything. Reads see every commit that returned before they began,
+    and may run while a commit does. Every method raises `StoreError`, and nothing of the library beneath. After an
+    error of `commit` the store is as before and may be used again once the cause is gone.
+    """
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Write the records, all or none, durably."""
+
+    def snapshot(self) -> Snapshot:
+        """Read what is unfinished. Inputs come in the order of their index."""
+
+    def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
+        """Read the encoded payloads of these inputs; unknown ones are missing from the answer."""
+
+    def call(self, call_id: str) -> StoredCall | None:
+        """Read one call."""
+
+    def calls(self, app: str, open_only: bool, limit: int) -> list[StoredCall]:
+        """List calls, newest first. `app` is an id or a name; empty means all."""
+
+    def apps(self, limit: int) -> list[StoredApp]:
+        """List apps, newest first."""
+
+    def app(self, app: str) -> StoredApp | None:
+        """Find an app by id, or the newest by name."""
+
+    def function(self, function_id: str) -> Function | None:
+        """Read one function."""
+
+    def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
+        """Read a call's outcomes in the order of their seq."""
+
+    def outcome(self, input_id: str) -> OutcomeRow | None:
+        """Read one input's outcome, if it has one."""
+
+    def items(self, input_id: str, after_seq: int, limit: int) -> list[ItemRow]:
+        """Read a generator's items in order."""
+
+    def logs(self, call_id: str, app_id: str, after_seq: int, limit: int) -> list[LogRow]:
+        """Read lines in order, of a call or (with an empty call_id) of an app."""
+
+    def close(self) -> None:
+        """Release the store. Idempotent."""

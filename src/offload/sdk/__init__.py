@@ -1,0 +1,1 @@
+"""The client side: what users hold and how it reaches the server."""

@@ -1,0 +1,185 @@
+from offload.wire.gen import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateAppRequest(_message.Message):
+    __slots__ = ("name", "app_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    app_id: str
+    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ...) -> None: ...
+
+class CreateAppReply(_message.Message):
+    __slots__ = ("app_id", "lease_seconds")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    LEASE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    lease_seconds: float
+    def __init__(self, app_id: _Optional[str] = ..., lease_seconds: _Optional[float] = ...) -> None: ...
+
+class RetryPolicy(_message.Message):
+    __slots__ = ("max_retries", "initial_delay_seconds", "backoff_coefficient", "max_delay_seconds")
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BACKOFF_COEFFICIENT_FIELD_NUMBER: _ClassVar[int]
+    MAX_DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    max_retries: int
+    initial_delay_seconds: float
+    backoff_coefficient: float
+    max_delay_seconds: float
+    def __init__(self, max_retries: _Optional[int] = ..., initial_delay_seconds: _Optional[float] = ..., backoff_coefficient: _Optional[float] = ..., max_delay_seconds: _Optional[float] = ...) -> None: ...
+
+class LocalImage(_message.Message):
+    __slots__ = ("host_id", "python", "sys_path", "read_only_paths", "working_dir")
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
+    SYS_PATH_FIELD_NUMBER: _ClassVar[int]
+    READ_ONLY_PATHS_FIELD_NUMBER: _ClassVar[int]
+    WORKING_DIR_FIELD_NUMBER: _ClassVar[int]
+    host_id: str
+    python: str
+    sys_path: _containers.RepeatedScalarFieldContainer[str]
+    read_only_paths: _containers.RepeatedScalarFieldContainer[str]
+    working_dir: str
+    def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
+
+class FunctionDefinition(_message.Message):
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version")
+    class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    IS_GENERATOR_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_MIB_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STARTUP_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    SCALEDOWN_WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NETWORK_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    app_id: str
+    name: str
+    code: _common_pb2.Payload
+    is_generator: bool
+    cpu_milli: int
+    memory_mib: int
+    timeout_seconds: float
+    startup_timeout_seconds: float
+    retries: RetryPolicy
+    min_containers: int
+    max_containers: int
+    scaledown_window_seconds: float
+    runtime: str
+    block_network: bool
+    local_image: LocalImage
+    env: _containers.ScalarMap[str, str]
+    python_version: str
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ...) -> None: ...
+
+class RegisterFunctionsRequest(_message.Message):
+    __slots__ = ("app_id", "functions")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    functions: _containers.RepeatedCompositeFieldContainer[FunctionDefinition]
+    def __init__(self, app_id: _Optional[str] = ..., functions: _Optional[_Iterable[_Union[FunctionDefinition, _Mapping]]] = ...) -> None: ...
+
+class RegisterFunctionsReply(_message.Message):
+    __slots__ = ("function_ids",)
+    FUNCTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    function_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, function_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AttachRequest(_message.Message):
+    __slots__ = ("app_id", "after_log_seq")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_LOG_SEQ_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    after_log_seq: int
+    def __init__(self, app_id: _Optional[str] = ..., after_log_seq: _Optional[int] = ...) -> None: ...
+
+class PoolProgress(_message.Message):
+    __slots__ = ("function_id", "function_name", "containers_starting", "containers_ready", "inputs_pending", "inputs_running", "waiting_reason")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_STARTING_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_READY_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_PENDING_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_RUNNING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    function_name: str
+    containers_starting: int
+    containers_ready: int
+    inputs_pending: int
+    inputs_running: int
+    waiting_reason: str
+    def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ...) -> None: ...
+
+class AppEvents(_message.Message):
+    __slots__ = ("logs", "pools")
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    logs: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogLine]
+    pools: _containers.RepeatedCompositeFieldContainer[PoolProgress]
+    def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ...) -> None: ...
+
+class StopAppRequest(_message.Message):
+    __slots__ = ("app_id", "cancel", "reason")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    cancel: bool
+    reason: str
+    def __init__(self, app_id: _Optional[str] = ..., cancel: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class StopAppReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListAppsRequest(_message.Message):
+    __slots__ = ("limit",)
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+
+class AppSummary(_message.Message):
+    __slots__ = ("app_id", "name", "state", "created_at", "open_calls")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CALLS_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    name: str
+    state: str
+    created_at: float
+    open_calls: int
+    def __init__(self, app_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[float] = ..., open_calls: _Optional[int] = ...) -> None: ...
+
+class ListAppsReply(_message.Message):
+    __slots__ = ("apps",)
+    APPS_FIELD_NUMBER: _ClassVar[int]
+    apps: _containers.RepeatedCompositeFieldContainer[AppSummary]
+    def __init__(self, apps: _Optional[_Iterable[_Union[AppSummary, _Mapping]]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The node: runs containers and feeds them inputs."""

@@ -1,0 +1,1 @@
+"""The sandbox as data: from a container spec to an argument list."""
