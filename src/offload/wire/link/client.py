@@ -1,0 +1,275 @@
+"""The dialling side of a link."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.common import WSError, WSInvalidStatusError
+
+from offload.wire.link import frames
+from offload.wire.link.flow import Credit, Gate, Inbox
+from offload.wire.link.frames import HEADER_BYTES, Kind
+from offload.wire.status import LinkClosedError, Status, WireError
+from offload.wire.version import PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+M = TypeVar("M", bound=Message)
+
+# What a server's refusal of the upgrade means; anything else is a server that is not ours or not well.
+_REFUSALS = {401: Status.UNAUTHENTICATED, 426: Status.FAILED_PRECONDITION}
+
+
+class Stream(Generic[M]):
+    """One request under way whose messages stream. Iterate over it for the replies. For one reader, one writer."""
+
+    def __init__(self, link: Link, number: int, reply: type[M]) -> None:
+        self._link = link
+        self._number = number
+        self._reply = reply
+        self._inbox: Inbox[M] = Inbox(self._grant)
+        self._credit = Credit()
+
+    async def send(self, message: Message) -> None:
+        """Send one request message; wait while the other side has no room. Raises `WireError` when it is over."""
+        await self._credit.take()
+        await self._link.send(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
+
+    async def end(self) -> None:
+        """Say that no more request messages come."""
+        await self._link.send(frames.pack(Kind.END, self._number))
+
+    async def receive(self) -> M | None:
+        """Return the next reply, or None after the last. Raises `WireError`."""
+        return await self._inbox.get()
+
+    def cancel(self) -> None:
+        """Tell the other side that nobody waits any more. Idempotent, legal after the end."""
+        if not self._inbox.is_ended:
+            self.fail(WireError(Status.CANCELLED, "cancelled by the caller"))
+            self._link.forget(self._number, tell=True)
+
+    def __aiter__(self) -> Stream[M]:
+        return self
+
+    async def __anext__(self) -> M:
+        message = await self._inbox.get()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    def take(self, kind: int, frame: bytes) -> None:
+        """Handle a frame of this stream."""
+        if kind == Kind.DATA:
+            self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:]))
+        elif kind == Kind.CREDIT:
+            self._credit.grant(frames.parse_credit(frame))
+        elif kind == Kind.REPLY:
+            self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:]))
+            self._finish()
+        elif kind == Kind.END:
+            self._finish()
+        elif kind == Kind.ERROR:
+            self.fail(frames.parse_error(frame))
+            self._link.forget(self._number)
+        else:
+            raise frames.FrameError(f"a server does not send frames of kind {kind}")
+
+    def fail(self, error: WireError) -> None:
+        """End the stream with an error for both directions."""
+        self._inbox.end(error)
+        self._credit.fail(error)
+
+    def _finish(self) -> None:
+        self._inbox.end()
+        self._credit.fail(WireError(Status.CANCELLED, "the server has ended this request"))
+        self._link.forget(self._number)
+
+    def _grant(self, messages: int) -> None:
+        self._link.post(frames.pack_credit(self._number, messages))
+
+
+class _Unary(Generic[M]):
+    """A request with one reply."""
+
+    __slots__ = ("_reply", "future")
+
+    def __init__(self, reply: type[M], loop: asyncio.AbstractEventLoop) -> None:
+        self._reply = reply
+        self.future: asyncio.Future[M] = loop.create_future()
+
+    def take(self, kind: int, frame: bytes) -> None:
+        if self.future.done():
+            return
+        if kind == Kind.REPLY:
+            self.future.set_result(self._reply.FromString(frame[HEADER_BYTES:]))
+        elif kind == Kind.ERROR:
+            self.future.set_exception(frames.parse_error(frame))
+        else:
+            raise frames.FrameError(f"a frame of kind {kind} does not answer a single request")
+
+    def fail(self, error: WireError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Link(WSListener):  # type: ignore[misc]  # picows ships no types for its compiled classes
+    """One authenticated connection to a server, for any number of requests at once. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._transport: WSTransport | None = None
+        self._requests: dict[int, _Unary[Message] | Stream[Message]] = {}
+        self._numbers = itertools.count(1)
+        self._gate = Gate()
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is gone."""
+        return self._closed.done()
+
+    async def wait_closed(self) -> None:
+        """Return when the connection is gone."""
+        await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Close the connection; requests under way fail with `LinkClosedError`. Idempotent."""
+        if self._transport is not None and not self.is_closed:
+            self._transport.send_close()
+            self._transport.disconnect()
+            await self.wait_closed()
+
+    async def unary(self, method: str, request: Message, reply: type[M]) -> M:
+        """Send one request and return its reply. Raises `WireError`; cancelling tells the server."""
+        number = next(self._numbers)
+        pending = _Unary(reply, self._loop)
+        self._requests[number] = pending  # type: ignore[assignment]  # the reply's type is the caller's
+        try:
+            await self.send(
+                frames.pack_method(Kind.REQUEST, number, method, request.SerializeToString())
+            )
+            return await pending.future
+        except asyncio.CancelledError:
+            self.forget(number, tell=True)
+            raise
+        finally:
+            self._requests.pop(number, None)
+
+    def stream(self, method: str, reply: type[M]) -> Stream[M]:
+        """Open a request whose messages stream in either direction."""
+        number = next(self._numbers)
+        stream = Stream(self, number, reply)
+        if self.is_closed:
+            stream.fail(LinkClosedError("the connection to the server is closed"))
+        else:
+            self._requests[number] = stream  # type: ignore[assignment]  # the reply's type is the caller's
+            self.post(frames.pack_method(Kind.OPEN, number, method))
+        return stream
+
+    async def send(self, frame: bytes) -> None:
+        """Send one frame of one of this link's requests; wait while the connection is congested."""
+        if not self._gate.is_open:
+            await self._gate.wait()
+        if self.is_closed:
+            raise LinkClosedError("the connection to the server is closed")
+        self.post(frame)
+
+    def post(self, frame: bytes) -> None:
+        """Send one small frame without waiting; a closed connection swallows it."""
+        if self._transport is not None and not self.is_closed:
+            self._transport.send(WSMsgType.BINARY, frame)
+
+    def forget(self, number: int, *, tell: bool = False) -> None:
+        """Drop a request; with `tell`, say so to the server."""
+        if self._requests.pop(number, None) is not None and tell:
+            self.post(frames.pack(Kind.CANCEL, number))
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Called by picows."""
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Called by picows for each message."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        if frame.msg_type != WSMsgType.BINARY:
+            return
+        data = frame.get_payload_as_bytes()
+        try:
+            kind, number = frames.parse(data)
+            request = self._requests.get(number)
+            if request is not None:
+                request.take(kind, data)
+        except (frames.FrameError, DecodeError) as error:
+            self._fail_all(
+                WireError(Status.DATA_LOSS, f"the server sent what cannot be read: {error}")
+            )
+            transport.disconnect(graceful=False)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows' signature
+        """Called by picows."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._gate.open()
+        self._fail_all(LinkClosedError("the connection to the server broke"))
+
+    def pause_writing(self) -> None:
+        """Called by picows."""
+        self._gate.close()
+
+    def resume_writing(self) -> None:
+        """Called by picows."""
+        self._gate.open()
+
+    def _fail_all(self, error: WireError) -> None:
+        requests, self._requests = self._requests, {}
+        for request in requests.values():
+            request.fail(error)
+
+
+async def connect(
+    url: str, token: str, *, tls: ssl.SSLContext | None = None, timeout_seconds: float = 5.0
+) -> Link:
+    """Dial the server at `url` ("ws://host:port/link", or "wss://…").
+
+    Raises `LinkClosedError` where nothing answers, and `WireError` where the server refuses: UNAUTHENTICATED for a
+    wrong token, FAILED_PRECONDITION for another protocol version.
+    """
+    headers = {"Authorization": f"Bearer {token}", frames.PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
+    make: Callable[[], Link] = Link
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            _, link = await ws_connect(
+                make,
+                url,
+                ssl_context=tls,
+                extra_headers=headers,
+                max_frame_size=frames.MAX_FRAME_BYTES,
+                websocket_handshake_timeout=timeout_seconds,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=frames.PING_SECONDS,
+                auto_ping_reply_timeout=frames.PING_SECONDS,
+            )
+    except WSInvalidStatusError as error:
+        raise _refusal(error, url) from error
+    except (OSError, TimeoutError, WSError) as error:
+        why = str(error) or "no answer in time"
+        raise LinkClosedError(f"cannot connect to the server at {url}: {why}") from error
+    assert isinstance(link, Link)
+    return link
+
+
+def _refusal(error: WSInvalidStatusError, url: str) -> WireError:
+    status = int(error.response.status)
+    body = bytes(error.response.body or b"").decode(errors="replace").strip()
+    if status in _REFUSALS:
+        return WireError(_REFUSALS[status], body)
+    return LinkClosedError(f"what answers at {url} is not an offload server (HTTP {status})")
