@@ -18,7 +18,6 @@ from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
 M = TypeVar("M", bound=Message)
 
@@ -119,7 +118,7 @@ class _Unary(Generic[M]):
             self.future.set_exception(error)
 
 
-class Link(WSListener):  # type: ignore[misc]  # picows ships no types for its compiled classes
+class Link(WSListener):
     """One authenticated connection to a server, for any number of requests at once. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -192,11 +191,11 @@ class Link(WSListener):  # type: ignore[misc]  # picows ships no types for its c
             self.post(frames.pack(Kind.CANCEL, number))
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Called by picows."""
+        """Take note (picows calls this)."""
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Called by picows for each message."""
+        """Handle a message (picows calls this)."""
         if frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
             return
@@ -215,18 +214,18 @@ class Link(WSListener):  # type: ignore[misc]  # picows ships no types for its c
             transport.disconnect(graceful=False)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows' signature
-        """Called by picows."""
+        """Take note (picows calls this)."""
         if not self._closed.done():
             self._closed.set_result(None)
         self._gate.open()
         self._fail_all(LinkClosedError("the connection to the server broke"))
 
     def pause_writing(self) -> None:
-        """Called by picows."""
+        """Take note (picows calls this)."""
         self._gate.close()
 
     def resume_writing(self) -> None:
-        """Called by picows."""
+        """Take note (picows calls this)."""
         self._gate.open()
 
     def _fail_all(self, error: WireError) -> None:
@@ -244,11 +243,11 @@ async def connect(
     wrong token, FAILED_PRECONDITION for another protocol version.
     """
     headers = {"Authorization": f"Bearer {token}", frames.PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
-    make: Callable[[], Link] = Link
     try:
         async with asyncio.timeout(timeout_seconds):
-            _, link = await ws_connect(
-                make,
+            link = Link()
+            await ws_connect(
+                lambda: link,
                 url,
                 ssl_context=tls,
                 extra_headers=headers,
@@ -263,13 +262,13 @@ async def connect(
     except (OSError, TimeoutError, WSError) as error:
         why = str(error) or "no answer in time"
         raise LinkClosedError(f"cannot connect to the server at {url}: {why}") from error
-    assert isinstance(link, Link)
     return link
 
 
 def _refusal(error: WSInvalidStatusError, url: str) -> WireError:
-    status = int(error.response.status)
-    body = bytes(error.response.body or b"").decode(errors="replace").strip()
+    status = int(error.response.status) if error.response is not None else 0
     if status in _REFUSALS:
-        return WireError(_REFUSALS[status], body)
+        return WireError(
+            _REFUSALS[status], (error.raw_body or b"").decode(errors="replace").strip()
+        )
     return LinkClosedError(f"what answers at {url} is not an offload server (HTTP {status})")

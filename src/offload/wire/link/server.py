@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -30,6 +29,7 @@ from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 _log = logging.getLogger("offload.link")
 
@@ -73,15 +73,16 @@ class LinkServer:
 class _Request:
     """One request under way."""
 
-    __slots__ = ("credit", "inbox", "task")
+    __slots__ = ("credit", "inbox", "method", "task")
 
-    def __init__(self, inbox: Inbox[Message] | None) -> None:
+    def __init__(self, method: Method, inbox: Inbox[Message]) -> None:
+        self.method = method
         self.inbox = inbox
         self.credit = Credit()
         self.task: asyncio.Task[None] | None = None
 
 
-class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types for its compiled classes
+class _Connection(WSListener):
     def __init__(self, handlers: Mapping[str, Handler], connections: set[_Connection]) -> None:
         self._handlers = handlers
         self._connections = connections
@@ -128,7 +129,9 @@ class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types fo
         try:
             self._take(frame.get_payload_as_bytes())
         except frames.FrameError as error:
-            _log.warning("link_frame_refused", extra={"peer": self._context.peer, "why": str(error)})
+            _log.warning(
+                "link_frame_refused", extra={"peer": self._context.peer, "why": str(error)}
+            )
             transport.disconnect(graceful=False)
 
     def pause_writing(self) -> None:
@@ -145,9 +148,9 @@ class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types fo
         request = self._requests.get(number)
         if request is None:
             return  # the request ended while this was on its way
-        if kind == Kind.DATA and request.inbox is not None:
-            self._receive(number, request, data)
-        elif kind == Kind.END and request.inbox is not None:
+        if kind == Kind.DATA and not request.inbox.is_ended:
+            _receive(request, data[HEADER_BYTES:])
+        elif kind == Kind.END:
             request.inbox.end()
         elif kind == Kind.CREDIT:
             request.credit.grant(frames.parse_credit(data))
@@ -156,17 +159,6 @@ class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types fo
                 request.task.cancel()
         else:
             raise frames.FrameError(f"a client does not send frames of kind {kind} here")
-
-    def _receive(self, number: int, request: _Request, data: bytes) -> None:
-        assert request.inbox is not None
-        assert request.task is not None
-        method = METHODS[request.task.get_name()]
-        try:
-            request.inbox.put(method.request.FromString(data[HEADER_BYTES:]))
-        except DecodeError:
-            error = WireError(Status.INVALID_ARGUMENT, f"that is not a {method.request.__name__}")
-            self._post(frames.pack_error(number, error))
-            request.task.cancel()
 
     def _open(self, kind: int, number: int, data: bytes) -> None:
         name, start = frames.parse_method(data)
@@ -177,58 +169,36 @@ class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types fo
             error = WireError(Status.UNIMPLEMENTED, f"this server has no method {name}")
             self._post(frames.pack_error(number, error))
             return
-        streams = kind == Kind.OPEN
-        request = _Request(Inbox(lambda n: self._post(frames.pack_credit(number, n))) if streams else None)
+        request = _Request(method, Inbox(lambda n: self._post(frames.pack_credit(number, n))))
+        if kind == Kind.REQUEST:
+            _receive(request, data[start:])
+            request.inbox.end()
         self._requests[number] = request
-        work = self._run(method, handler, number, None if streams else data[start:])
-        request.task = self._loop.create_task(work, name=name)
+        request.task = self._loop.create_task(self._run(handler, number, request))
 
-    async def _run(
-        self, method: Method, handler: Handler, number: int, body: bytes | None
-    ) -> None:
+    async def _run(self, handler: Handler, number: int, request: _Request) -> None:
+        method = request.method
         try:
-            argument = await self._argument(method, number, body)
+            argument = _all(request.inbox) if method.client_streams else await _only(request)
             answer = handler(argument, self._context)
             if method.server_streams:
-                await self._stream(number, cast("AsyncIterator[Message]", answer))
+                await self._stream(number, request.credit, cast("AsyncIterator[Message]", answer))
             else:
                 reply = await cast("Awaitable[Message]", answer)
                 await self._send(frames.pack(Kind.REPLY, number, reply.SerializeToString()))
         except WireError as error:
             self._post(frames.pack_error(number, error))
         except asyncio.CancelledError:
-            # Either the caller went away or the server ends; there is nobody to tell in the first case.
+            # The caller went away or the server ends. This task is the handler's alone: it may end quietly.
             self._post(frames.pack_error(number, WireError(Status.CANCELLED, "cancelled")))
-            if self._loop.is_closed():
-                raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # a bug in a handler must not take the connection with it
             _log.exception("handler_failed", extra={"method": method.name})
             problem = WireError(Status.INTERNAL, f"{method.name} failed; see the server's log")
             self._post(frames.pack_error(number, problem))
         finally:
             del self._requests[number]
 
-    async def _argument(
-        self, method: Method, number: int, body: bytes | None
-    ) -> Message | AsyncIterator[Message]:
-        if body is not None:
-            try:
-                message = method.request.FromString(body)
-            except DecodeError:
-                what = f"that is not a {method.request.__name__}"
-                raise WireError(Status.INVALID_ARGUMENT, what) from None
-            return _one(message) if method.client_streams else message
-        inbox = self._requests[number].inbox
-        assert inbox is not None
-        if method.client_streams:
-            return _all(inbox)
-        only = await inbox.get()
-        if only is None:
-            raise WireError(Status.INVALID_ARGUMENT, f"{method.name} needs a request message")
-        return only
-
-    async def _stream(self, number: int, replies: AsyncIterator[Message]) -> None:
-        credit = self._requests[number].credit
+    async def _stream(self, number: int, credit: Credit, replies: AsyncIterator[Message]) -> None:
         async for reply in replies:
             await credit.take()
             await self._send(frames.pack(Kind.DATA, number, reply.SerializeToString()))
@@ -244,8 +214,19 @@ class _Connection(WSListener):  # type: ignore[misc]  # picows ships no types fo
             self._transport.send(WSMsgType.BINARY, frame)
 
 
-async def _one(message: Message) -> AsyncIterator[Message]:
-    yield message
+def _receive(request: _Request, body: bytes) -> None:
+    try:
+        request.inbox.put(request.method.request.FromString(body))
+    except DecodeError:
+        what = f"that is not a {request.method.request.__name__}"
+        request.inbox.end(WireError(Status.INVALID_ARGUMENT, what))
+
+
+async def _only(request: _Request) -> Message:
+    message = await request.inbox.get()
+    if message is None:
+        raise WireError(Status.INVALID_ARGUMENT, f"{request.method.name} needs a request message")
+    return message
 
 
 async def _all(inbox: Inbox[Message]) -> AsyncIterator[Message]:
