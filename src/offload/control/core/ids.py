@@ -1,4 +1,4 @@
-"""How the ids of calls and their inputs hang together: "fc-ABC" has the inputs "in-ABC-0", "in-ABC-1", …"""
+"""How the ids of calls and their inputs hang together: "in-ABC-0" is the first input of "fc-ABC"."""
 
 from __future__ import annotations
 
