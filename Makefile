@@ -1,8 +1,85 @@
 # The project's commands. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
+PIP_FLAGS := --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -q
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header
 
-.PHONY: proto
-proto: ## Generate src/offload/wire/gen from proto/ (commit the result)
+# A stamp holds the state of .venv: what is newer than it makes the next command install again.
+RUN_STAMP := $(VENV)/.run-installed
+DEV_STAMP := $(VENV)/.dev-installed
+
+.PHONY: help run test check unit suites bench proto docs lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+run: $(RUN_STAMP) ## Install into .venv and run both examples
+	$(BIN)/offload run examples/hello.py
+	$(BIN)/offload run examples/stdlib_metrics.py
+
+test: check suites ## Install what the tests need and run everything
+
+# The tests come last so that pytest's summary is the last thing to read.
+check: $(DEV_STAMP) ## Lint, types, import contracts and the quick tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) $(wildcard tests/style tests/unit tests/contracts tests/simulation)
+
+suites: $(DEV_STAMP)
+	$(PYTEST) $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
+
+bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
+	@test -n "$(NAME)" || { echo "Say which one: make bench NAME=…, of: $(basename $(notdir $(wildcard benchmarks/*.py)))"; exit 2; }
+	@test -f "benchmarks/$(NAME).py" || { echo "There is no benchmarks/$(NAME).py."; exit 2; }
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r requirements.lock
+	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --no-build-isolation --no-deps -e .
+	for lock in $(wildcard benchmarks/requirements*.lock); do \
+		$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r $$lock; \
+	done
+	$(BENCH_VENV)/bin/python benchmarks/$(NAME).py
+
+proto: $(DEV_STAMP) ## Generate src/offload/wire/gen from proto/ (commit the result)
 	$(BIN)/python scripts/generate_proto.py
+
+docs: $(DEV_STAMP) ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+lock: $(DEV_STAMP) ## Choose versions anew and write the lock files
+	$(LOCK) --upgrade --group build -o requirements.lock
+	$(LOCK) --upgrade --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) $(BENCH_VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian splits venv from its Python; only root can add it, everybody else is told.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "offload needs Python 3.11 or newer; name one with PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		|| { echo "$(PYTHON) cannot make a virtual environment: install Debian's python3-venv."; exit 2; }; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements.lock
+	$(BIN)/pip install $(PIP_FLAGS) --no-build-isolation --no-deps -e .
+	touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
+	./scripts/install_test_packages.sh
+	touch $@
