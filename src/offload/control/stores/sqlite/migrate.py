@@ -1,0 +1,41 @@
+"""Bringing a database to the schema of this release."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from offload.control.ports.store import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+
+def migrations() -> list[str]:
+    """Return the scripts in order; the first is number 1."""
+    folder = files("offload.control.stores.sqlite") / "migrations"
+    scripts = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith(".sql")}
+    for number, name in enumerate(sorted(scripts), start=1):
+        if not name.startswith(f"{number:04d}_"):
+            raise LookupError(f"migration {number} is missing: found {name}")
+    return [scripts[name].read_text("utf-8") for name in sorted(scripts)]
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing, each migration whole or not at all; refuse a database from a later release."""
+    scripts = migrations()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(scripts):
+        raise StoreError(
+            f"The database {path} has schema {version}, and this release of offload knows only up to {len(scripts)}: "
+            "upgrade offload, or choose another data directory."
+        )
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+            )
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")

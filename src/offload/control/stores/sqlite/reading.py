@@ -1,0 +1,180 @@
+"""The reading side: a pool of connections beside the writer's, so that no reader waits for a commit."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from offload.control.ports.store import ItemRow, Snapshot, StoreError
+from offload.control.stores.sqlite import rows
+from offload.control.stores.sqlite.connection import connect, explained
+from offload.control.stores.sqlite.keys import (
+    find_call_keys,
+    input_key,
+    known_input_id,
+    split_input_key,
+)
+from offload.control.stores.sqlite.statements import statements
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from offload.control.core.events import CallRestored
+    from offload.control.core.model import Function
+    from offload.control.ports.store import LogRow, OutcomeRow, StoredApp, StoredCall
+
+
+class Reader:
+    """The reads of `Store`. Any number of threads may call it; each call has a connection to itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pool = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._is_closed = False
+
+    def snapshot(self) -> Snapshot:
+        """See `Store`."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")  # one moment for all five statements
+            try:
+                return Snapshot(
+                    apps=tuple(map(rows.app, _all(connection, "running_apps"))),
+                    functions=tuple(map(rows.function, _all(connection, "running_functions"))),
+                    calls=tuple(_open_calls(connection)),
+                    last_log_seq=_all(connection, "last_log_seq")[0][0],
+                )
+            finally:
+                connection.execute("ROLLBACK")
+
+    def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
+        """See `Store`."""
+        places = {wanted: known_input_id(wanted) for wanted in input_ids}
+        with self._connection() as connection:
+            keys = find_call_keys(connection, {place[0] for place in places.values() if place})
+            ids = {
+                input_key(keys[place[0]], place[1]): wanted
+                for wanted, place in places.items()
+                if place and place[0] in keys
+            }
+            found = _all(connection, "payloads", input_keys=json.dumps(list(ids)))
+            return {ids[row["input_key"]]: row["payload"] for row in found}
+
+    def call(self, call_id: str) -> StoredCall | None:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "call", call_id=call_id)
+            return rows.stored_call(found[0]) if found else None
+
+    def calls(self, app: str, open_only: bool, limit: int) -> list[StoredCall]:
+        """See `Store`."""
+        name = "app_calls" if app else "all_calls"
+        with self._connection() as connection:
+            found = _all(connection, name, app=app, open_only=open_only, limit=limit)
+            return [rows.stored_call(row) for row in found]
+
+    def apps(self, limit: int) -> list[StoredApp]:
+        """See `Store`."""
+        with self._connection() as connection:
+            return [rows.app(row) for row in _all(connection, "apps", limit=limit)]
+
+    def app(self, app: str) -> StoredApp | None:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "app", app=app)
+            return rows.app(found[0]) if found else None
+
+    def function(self, function_id: str) -> Function | None:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "function", function_id=function_id)
+            return rows.function(found[0]) if found else None
+
+    def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "outcomes", call_id=call_id, after_seq=after_seq, limit=limit)
+            return [rows.outcome(row, call_id) for row in found]
+
+    def outcome(self, input_id: str) -> OutcomeRow | None:
+        """See `Store`."""
+        place = known_input_id(input_id)
+        if place is None:
+            return None
+        call_id, index = place
+        with self._connection() as connection:
+            found = _all(connection, "outcome", call_id=call_id, index=index)
+            return rows.outcome(found[0], call_id) if found else None
+
+    def items(self, input_id: str, after_seq: int, limit: int) -> list[ItemRow]:
+        """See `Store`."""
+        place = known_input_id(input_id)
+        if place is None:
+            return []
+        with self._connection() as connection:
+            found = _all(
+                connection,
+                "items",
+                call_id=place[0],
+                index=place[1],
+                after_seq=after_seq,
+                limit=limit,
+            )
+            return [ItemRow(input_id, row["seq"], row["payload"]) for row in found]
+
+    def logs(self, call_id: str, app_id: str, after_seq: int, limit: int) -> list[LogRow]:
+        """See `Store`."""
+        name = "call_logs" if call_id else "app_logs"
+        with self._connection() as connection:
+            found = _all(
+                connection, name, call_id=call_id, app_id=app_id, after_seq=after_seq, limit=limit
+            )
+            return [rows.log(row) for row in found]
+
+    def close(self) -> None:
+        """Close the connections; those in use are closed when their read is done."""
+        with self._pool:
+            self._is_closed = True
+            while self._idle:
+                self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with explained(self._path):
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._pool:
+            if self._is_closed:
+                raise StoreError(f"The database {self._path} is closed.")
+            if self._idle:
+                return self._idle.pop()
+        return connect(self._path, read_only=True)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._pool:
+            if self._is_closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+
+def _all(connection: sqlite3.Connection, name: str, **parameters: object) -> list[sqlite3.Row]:
+    return connection.execute(statements("read.sql")[name], parameters).fetchall()
+
+
+def _open_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
+    keys = (row[0] for row in connection.execute(statements("read.sql")["unfinished_inputs"]))
+    by_call = groupby(map(split_input_key, keys), key=lambda place: place[0])
+    indices = {call_key: [index for _, index in places] for call_key, places in by_call}
+    for row in _all(connection, "open_calls"):
+        yield rows.restored_call(row, indices.get(row["call_key"], ()))
