@@ -1,14 +1,8 @@
-"""The conversation between a worker and the runner in its container, over one stream socket.
-
-A frame is a 4-byte little-endian length, a 1-byte kind, and a body. The other end of the worker's socket is a user's
-process: nothing in a frame is trusted, nothing is unpickled, and a frame that does not parse ends the container.
-
-This module runs in the user's container, on CPython 3.9 or later with the standard library alone.
-"""
+"""The messages between a worker and its runner, as values; `offload.wire.guest` says what the conversation is."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Union
 
 GUEST_PROTOCOL = 1
 
@@ -21,7 +15,7 @@ class Body(NamedTuple):
     bulk: int = 0
 
 
-class Frame_(NamedTuple):
+class TraceLine(NamedTuple):
     """One entry of a remote traceback."""
 
     file: str
@@ -35,8 +29,8 @@ class Fault(NamedTuple):
 
     type_name: str
     message: str
-    frames: tuple[Frame_, ...]
-    exception: Optional[Body]  # pickled, where it can be
+    frames: tuple[TraceLine, ...]
+    exception: Body | None  # pickled, where it can be
 
 
 # --- worker to runner ---
@@ -97,11 +91,11 @@ class Hello(NamedTuple):
 class Loaded(NamedTuple):
     """The function is ready for inputs, or `fault` says why not."""
 
-    fault: Optional[Fault]
+    fault: Fault | None
 
 
 class Begun(NamedTuple):
-    """This input's user code is running. Sent only for inputs that run for more than a few milliseconds."""
+    """User code of this input is running. Sent only for inputs that run for more than a few milliseconds."""
 
     input_id: str
     attempt: int
@@ -121,8 +115,8 @@ class Result(NamedTuple):
 
     input_id: str
     attempt: int
-    value: Optional[Body]
-    fault: Optional[Fault]
+    value: Body | None
+    fault: Fault | None
     interrupted: bool  # it ended because of a Cancel
     item_count: int
     started_at: float
@@ -136,7 +130,7 @@ class Results(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A line the input printed through Python's own streams; `input_id` is empty outside any input."""
+    """A line, without its end, from Python's own streams; `input_id` is empty outside any input."""
 
     input_id: str
     stream: str  # "stdout" or "stderr"
@@ -173,7 +167,18 @@ class Bulk(NamedTuple):
 
 
 Message = Union[
-    Load, Run, Cancel, GiveBack, Stop,
-    Hello, Loaded, Begun, Item, Results, Outputs, GivenBack, Exiting,
+    Load,
+    Run,
+    Cancel,
+    GiveBack,
+    Stop,
+    Hello,
+    Loaded,
+    Begun,
+    Item,
+    Results,
+    Outputs,
+    GivenBack,
+    Exiting,
     Bulk,
 ]

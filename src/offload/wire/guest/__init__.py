@@ -1,0 +1,63 @@
+"""The conversation between a worker and the runner in its container, over one stream socket.
+
+A frame is a 4-byte little-endian length, a 1-byte kind, and a body; the length counts kind and body. The other end of
+the worker's socket is a user's process: nothing in a frame is trusted, nothing is unpickled, and a frame that does not
+parse ends the container.
+
+This package runs in the user's container, on CPython 3.9 or later with the standard library alone.
+"""
+
+from offload.wire.guest.codec import GuestProtocolError
+from offload.wire.guest.frames import Decoder, encode
+from offload.wire.guest.messages import (
+    GUEST_PROTOCOL,
+    Begun,
+    Body,
+    Bulk,
+    Cancel,
+    Exiting,
+    Fault,
+    GiveBack,
+    GivenBack,
+    Hello,
+    Item,
+    Load,
+    Loaded,
+    Message,
+    Output,
+    Outputs,
+    Result,
+    Results,
+    Run,
+    Stop,
+    Task,
+    TraceLine,
+)
+
+__all__ = [
+    "GUEST_PROTOCOL",
+    "Begun",
+    "Body",
+    "Bulk",
+    "Cancel",
+    "Decoder",
+    "Exiting",
+    "Fault",
+    "GiveBack",
+    "GivenBack",
+    "GuestProtocolError",
+    "Hello",
+    "Item",
+    "Load",
+    "Loaded",
+    "Message",
+    "Output",
+    "Outputs",
+    "Result",
+    "Results",
+    "Run",
+    "Stop",
+    "Task",
+    "TraceLine",
+    "encode",
+]
