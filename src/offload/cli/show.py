@@ -1,0 +1,74 @@
+"""Printing: tables and JSON documents, the same content on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+from google.protobuf.json_format import MessageToDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.message import Message
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def print_json(document: object, indent: int | None = 2) -> None:
+    """Print one JSON document; without `indent`, on one line."""
+    print(json.dumps(document, ensure_ascii=False, indent=indent))
+
+
+def as_document(message: Message) -> dict[str, object]:
+    """Return a reply as JSON values with the schema's own field names, absent ones included."""
+    document: dict[str, object] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return document
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under a title: drawn by rich on a terminal, in aligned columns when piped."""
+    listed = [tuple(row) for row in rows]
+    if not listed:
+        return
+    if sys.stdout.isatty():
+        _draw(title, columns, listed)
+        return
+    widths = [max(map(len, cells)) for cells in zip(columns, *listed, strict=True)]
+    print(f"{title}:")
+    for line in (tuple(column.upper() for column in columns), *listed):
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        print("  " + "  ".join(cells).rstrip())
+
+
+def _draw(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def ago(then: float, now: float) -> str:
+    """Say how long ago a Unix time was, in the largest unit that fits."""
+    seconds = max(0.0, now - then)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def wall_clock() -> float:
+    """Return the time in Unix seconds, to say how long ago something was."""
+    return time.time()  # noqa: TID251  # what a person's terminal shows is real time

@@ -1,0 +1,86 @@
+"""`offload status`: who is there, what runs, and what waits for what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from offload.cli import show
+
+if TYPE_CHECKING:
+    from offload.wire.gen import cluster_pb2, workers_pb2
+
+
+@click.command()
+@click.option(
+    "--pending", "pending_limit", default=20, show_default=True, help="Pending inputs to list."
+)
+@show.json_option
+def command(*, pending_limit: int, as_json: bool) -> None:
+    """Show the server, its workers and containers, and pending inputs, each with its reason."""
+    from offload.cli.ask import ask
+    from offload.wire.gen import cluster_pb2
+
+    request = cluster_pb2.StatusRequest(pending_limit=pending_limit)
+    status = ask("Cluster/Status", request, cluster_pb2.StatusReply)
+    if as_json:
+        show.print_json(show.as_document(status))
+    else:
+        _print(status, show.wall_clock())
+
+
+def _print(status: cluster_pb2.StatusReply, now: float) -> None:
+    print(
+        f"Server {status.version}, started {show.ago(status.started_at, now)}, state in {status.data_dir}: "
+        f"{status.running_total} inputs running, {status.pending_total} pending."
+    )
+    if not status.workers:
+        print("No worker: start one with `offload worker`.")
+    show.print_table(
+        "Workers",
+        ("worker", "name", "state", "cpu used", "memory used (MiB)", "labels", "runtimes"),
+        (_worker(worker) for worker in status.workers),
+    )
+    names = {worker.worker_id: worker.name or worker.worker_id for worker in status.workers}
+    show.print_table(
+        "Containers",
+        ("container", "function", "app", "worker", "state", "inputs", "started"),
+        (
+            (
+                c.container_id,
+                c.function_name,
+                c.app_name,
+                names.get(c.worker_id, c.worker_id),
+                c.state,
+                str(c.inputs_in_hand),
+                show.ago(c.started_at, now),
+            )
+            for c in status.containers
+        ),
+    )
+    show.print_table(
+        f"Pending inputs (oldest {len(status.pending)} of {status.pending_total})",
+        ("input", "function", "app", "since", "waits because"),
+        (
+            (p.input_id, p.function_name, p.app_name, show.ago(p.since, now), p.reason)
+            for p in status.pending
+        ),
+    )
+
+
+def _worker(worker: cluster_pb2.WorkerStatus) -> tuple[str, ...]:
+    used, whole = worker.used, worker.capacity
+    return (
+        worker.worker_id,
+        worker.name,
+        worker.state,
+        f"{_cores(used)} of {_cores(whole)}",
+        f"{used.memory_mib} of {whole.memory_mib}",
+        " ".join(f"{key}={value}" for key, value in sorted(worker.labels.items())) or "-",
+        " ".join(worker.runtimes),
+    )
+
+
+def _cores(capacity: workers_pb2.Capacity) -> str:
+    return f"{capacity.cpu_milli / 1000:g}"
