@@ -1,0 +1,99 @@
+"""Whose fault a container's end is: docs/design/how-it-fits.md, "Crash attribution"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offload.worker.core.values import Failure, FailureKind
+
+# Linux on x86 and arm; a table because the core must not ask the machine.
+_SIGNALS = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    5: "SIGTRAP",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
+    24: "SIGXCPU",
+    25: "SIGXFSZ",
+    31: "SIGSYS",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a container ended, as far as anyone knows."""
+
+    code: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+    peak_memory_mib: int | None = None
+    memory_mib: int = 0  # its limit
+    announced_code: int | None = None  # the runner said that user code is ending the process
+    killed_because: str = ""  # why the worker itself ended it; empty: it did not
+    detail: str = ""  # what the runtime had to say
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What is to become of the inputs in a dead container's hand."""
+
+    guilty: str | None  # fails with the ending's failure
+    returned: tuple[str, ...]
+    retry_alone: bool  # it is unknown which of the returned ran: each is to run by itself
+
+
+def blame(hand: tuple[str, ...], running: str | None, *, is_innocent: bool = False) -> Blame:
+    """Decide about the inputs in hand, in the order they were given.
+
+    `running` is the input known to run, if one is. An innocent end (the worker stopped the container) fails nobody.
+    """
+    if is_innocent or not hand:
+        return Blame(None, hand, retry_alone=False)
+    guilty = running if running in hand else (hand[0] if len(hand) == 1 else None)
+    if guilty is None:
+        return Blame(None, hand, retry_alone=True)
+    return Blame(guilty, tuple(i for i in hand if i != guilty), retry_alone=False)
+
+
+def failure_of(ending: Ending) -> Failure:
+    """Say in one line why the container ended."""
+    if ending.killed_because:
+        return Failure(FailureKind.EXIT, ending.killed_because)
+    if ending.out_of_memory:
+        peak = f" (peak {ending.peak_memory_mib} MiB)" if ending.peak_memory_mib is not None else ""
+        return Failure(
+            FailureKind.OUT_OF_MEMORY,
+            f"passed its memory limit of {ending.memory_mib} MiB{peak}",
+            signal=ending.signal or 0,
+        )
+    if ending.announced_code is not None:
+        return Failure(
+            FailureKind.EXIT,
+            f"its container exited with code {ending.announced_code} (os._exit or the like)",
+            exit_code=ending.announced_code,
+        )
+    if ending.signal is not None:
+        return Failure(
+            FailureKind.SIGNAL,
+            f"its container was ended by signal {signal_name(ending.signal)} ({ending.signal})",
+            signal=ending.signal,
+        )
+    detail = f": {ending.detail}" if ending.detail else ""
+    return Failure(
+        FailureKind.EXIT,
+        f"its container exited with code {ending.code}{detail}",
+        exit_code=ending.code or 0,
+    )
+
+
+def signal_name(number: int) -> str:
+    """Return "SIGSEGV" for 11, and the number itself where it has no name."""
+    return _SIGNALS.get(number, str(number))

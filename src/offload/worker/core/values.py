@@ -1,0 +1,143 @@
+"""What the worker's parts tell one another, as values."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class FailureKind(enum.IntEnum):
+    """Why an input did not succeed; the numbers are the schema's."""
+
+    EXCEPTION = 1
+    TIMEOUT = 2
+    OUT_OF_MEMORY = 3
+    SIGNAL = 4
+    EXIT = 5
+    START = 6
+    CANCELLED = 8
+
+
+class OutcomeState(enum.IntEnum):
+    """How an input ended; the numbers are the schema's."""
+
+    SUCCEEDED = 5
+    FAILED = 6
+    TIMED_OUT = 7
+    CANCELLED = 8
+
+
+class ContainerState(enum.IntEnum):
+    """Where a container is in its life; the numbers are the schema's."""
+
+    STARTING = 1
+    READY = 2
+    STOPPED = 3
+    FAILED = 4
+    DIED = 5
+
+
+class Failure(NamedTuple):
+    """Why something ended badly, in one line for a person."""
+
+    kind: FailureKind
+    reason: str
+    exit_code: int = 0
+    signal: int = 0
+
+
+class Content(NamedTuple):
+    """A user's bytes: inline, or a blob where `sha256` is not empty."""
+
+    encoding: str
+    inline: bytes
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+class Task(NamedTuple):
+    """One attempt of an input."""
+
+    input_id: str
+    attempt: int
+    args: Content
+    alone: bool = False  # nothing else may be in its container's hand
+
+
+class Report(NamedTuple):
+    """What became of a container."""
+
+    container_id: str
+    function_id: str
+    state: ContainerState
+    failure: Failure | None = None
+    inputs_in_hand: int = 0
+
+
+class Line(NamedTuple):
+    """One line of output; `input_id` is empty outside any input."""
+
+    app_id: str
+    function_name: str
+    container_id: str
+    input_id: str
+    stream: str  # "stdout", "stderr" or "system"
+    text: str
+
+
+class Held(NamedTuple):
+    """An attempt that this worker still has, or whose result the server has not recorded."""
+
+    input_id: str
+    attempt: int
+    function_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as the worker needs it."""
+
+    function_id: str
+    app_id: str
+    name: str
+    code: Content
+    is_generator: bool = False
+    cpu_milli: int = 1000
+    memory_mib: int = 512
+    timeout_seconds: float = 300.0  # 0: none
+    startup_timeout_seconds: float = 60.0
+    runtime: str = ""  # empty: the worker's default
+    block_network: bool = False
+    host_id: str = ""
+    python: str = ""
+    sys_path: tuple[str, ...] = ()
+    read_only_paths: tuple[str, ...] = ()
+    working_dir: str = "/"
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """One message of the server, in the order in which its parts are to be obeyed."""
+
+    functions: tuple[Function, ...] = ()
+    start: tuple[tuple[str, str], ...] = ()  # container, function
+    stop: tuple[tuple[str, float], ...] = ()  # container, seconds of grace
+    assignments: tuple[tuple[str, list[Task]], ...] = ()  # function, tasks
+    cancels: tuple[tuple[str, str], ...] = ()  # input, reason
+    forget: tuple[str, ...] = ()
+    shut_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What the worker says of itself when it joins."""
+
+    worker_id: str
+    name: str
+    host_id: str
+    cpu_milli: int
+    memory_mib: int
+    runtimes: tuple[str, ...]  # default first
+    labels: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,206 @@
+"""The session: one link to the server, made again whenever it breaks, with nothing lost in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from offload.wire.gen import workers_pb2
+from offload.wire.link import connect
+from offload.wire.status import Status, WireError
+from offload.worker.core.values import Held
+from offload.worker.link import blobs
+from offload.worker.link.outbox import Outbox
+from offload.worker.link.translate import read_orders, write_hello, write_line, write_report
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from offload.wire.link import Link, Stream
+    from offload.worker.core.values import Line, Orders, Report, WorkerFacts
+
+FIRST_BACKOFF_SECONDS = 0.05
+MAX_BACKOFF_SECONDS = 2.0
+
+# Until the server has said what it wants.
+_DEFAULT_HEARTBEAT_SECONDS = 3.0
+
+_METHOD = "offload.v1.Workers/Session"
+
+# What trying again cannot mend.
+_REFUSALS = {Status.UNAUTHENTICATED, Status.PERMISSION_DENIED, Status.FAILED_PRECONDITION}
+
+
+class RefusedError(Exception):
+    """The server will not have this worker; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Where the server is and who we are."""
+
+    url: str  # "ws://host:port/link", or "wss://…"
+    token: str
+    facts: WorkerFacts
+    tls: ssl.SSLContext | None = None
+    give_up_after_seconds: float = 0.0  # without a server for so long the session ends; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom the session tells what happens."""
+
+    holds: Callable[[], tuple[list[Held], list[Report]]]  # what the worker has, for Hello
+    on_joined: Callable[[], None]
+    on_orders: Callable[[Orders], None]
+    on_congested: Callable[[bool], None]
+    monotonic: Callable[[], float]
+    unix: Callable[[], float]
+    dial: Callable[..., Awaitable[Link]] = connect
+
+
+class Session:
+    """Everything between this worker and its server. See `offload.worker.inputs.Uplink`."""
+
+    def __init__(self, options: SessionOptions, listener: Listener) -> None:
+        self._options = options
+        self._listener = listener
+        self._wake = asyncio.Event()
+        self._outbox = Outbox(self._wake.set, listener.on_congested)
+        self._link: Link | None = None
+        self._has_link = asyncio.Event()
+        self._heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
+        self._has_joined = False
+        self._is_empty = asyncio.Event()
+        self.gathering = self._outbox.gathering
+
+    # --- what the worker says ---
+
+    def report(self, report: Report) -> None:
+        """Send what became of a container."""
+        reason_bytes = len(report.failure.reason) if report.failure else 0
+        write_report(self.gathering(128 + reason_bytes).containers.add(), report)
+
+    def log(self, line: Line) -> None:
+        """Send a line of output."""
+        message = self.gathering(160 + len(line.text))
+        write_line(message.logs.add(), line, self._listener.unix())
+
+    def say_draining(self) -> None:
+        """Tell the server that this worker is leaving."""
+        self.gathering(16).draining = True
+
+    async def upload(self, file: IO[bytes]) -> tuple[str, int]:
+        """Store a file on the server. See `blobs.upload`."""
+        return await blobs.upload(self, file)
+
+    def download(self, sha256: str) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes. See `blobs.download`."""
+        return blobs.download(self, sha256)
+
+    async def link(self) -> Link:
+        """Return the open link; wait while there is none."""
+        while self._link is None or self._link.is_closed:
+            await self._has_link.wait()
+            if self._link is None or self._link.is_closed:
+                self._has_link.clear()
+        return self._link
+
+    async def wait_recorded(self, timeout_seconds: float) -> bool:
+        """Return whether everything said is on the server's disk within the time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while not self._outbox.is_empty:
+                    self._is_empty.clear()
+                    await self._is_empty.wait()
+        return self._outbox.is_empty
+
+    # --- keeping it ---
+
+    async def run(self) -> None:
+        """Keep the session until cancelled, or until there was no server for too long. Raises `RefusedError`."""
+        backoff_seconds = FIRST_BACKOFF_SECONDS
+        lost_at = self._listener.monotonic()
+        while True:
+            self._has_joined = False
+            try:
+                await self._join()
+            except WireError as error:
+                if error.status in _REFUSALS:
+                    raise RefusedError(error.message) from error
+            finally:
+                self._has_link.clear()
+            now = self._listener.monotonic()
+            if self._has_joined:
+                backoff_seconds, lost_at = FIRST_BACKOFF_SECONDS, now
+            if 0 < self._options.give_up_after_seconds <= now - lost_at:
+                return
+            await asyncio.sleep(backoff_seconds)
+            backoff_seconds = min(MAX_BACKOFF_SECONDS, backoff_seconds * 2)
+
+    async def _join(self) -> None:
+        options = self._options
+        link = await self._listener.dial(options.url, options.token, tls=options.tls)
+        try:
+            stream = link.stream(_METHOD, workers_pb2.ServerMessage)
+            await stream.send(self._hello())
+            self._link = link
+            self._has_link.set()
+            writer = asyncio.create_task(self._write(stream))
+            try:
+                await self._read(stream)
+            finally:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+                stream.cancel()
+        finally:
+            self._link = None
+            await link.close()
+
+    def _hello(self) -> workers_pb2.WorkerMessage:
+        held, reports = self._listener.holds()
+        self._outbox.start_over()
+        known = {entry.input_id for entry in held}
+        # An end that the server may not have heard of is still ours to tell: it must not be run again meanwhile.
+        held += [
+            Held(input_id, attempt, "")
+            for input_id, attempt in self._outbox.unrecorded()
+            if input_id not in known
+        ]
+        message = workers_pb2.WorkerMessage(seq=self._outbox.next_seq())
+        write_hello(message.hello, self._options.facts, held, reports)
+        return message
+
+    async def _read(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
+        listener = self._listener
+        async for message in stream:
+            if message.recorded_seq:
+                self._outbox.recorded(message.recorded_seq)
+                if self._outbox.is_empty:
+                    self._is_empty.set()
+            if message.HasField("welcome"):
+                self._has_joined = True
+                self._heartbeat_seconds = (
+                    message.welcome.heartbeat_seconds or self._heartbeat_seconds
+                )
+                listener.on_joined()
+            listener.on_orders(read_orders(message))
+
+    async def _write(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
+        outbox = self._outbox
+        beat = functools.partial(asyncio.get_running_loop().call_later)
+        while True:
+            message = outbox.take()
+            if message is None:
+                self._wake.clear()
+                timer = beat(self._heartbeat_seconds, self._wake.set)
+                await self._wake.wait()
+                timer.cancel()
+                message = outbox.take() or workers_pb2.WorkerMessage(seq=outbox.next_seq())
+            await stream.send(message)
+            if outbox.is_empty:
+                self._is_empty.set()

@@ -1,0 +1,111 @@
+"""The schema's messages as the worker's values, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.wire.gen import common_pb2, workers_pb2
+from offload.wire.version import PACKAGE_VERSION
+from offload.worker.core.values import Content, Function, Orders, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from offload.wire.gen import apps_pb2
+    from offload.worker.core.values import Held, Line, Report, WorkerFacts
+
+
+def read_orders(message: workers_pb2.ServerMessage) -> Orders:
+    """Return what a server's message wants."""
+    return Orders(
+        functions=tuple(_function(function) for function in message.functions),
+        start=tuple((order.container_id, order.function_id) for order in message.start),
+        stop=tuple((order.container_id, order.grace_seconds) for order in message.stop),
+        assignments=tuple(
+            (assignment.function_id, [_task(task) for task in assignment.inputs])
+            for assignment in message.assignments
+        ),
+        cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
+        forget=tuple(message.forget_functions),
+        shut_down=message.shut_down,
+    )
+
+
+def _task(task: workers_pb2.InputTask) -> Task:
+    return Task(task.input_id, task.attempt, _content(task.args), task.alone)
+
+
+def _content(payload: common_pb2.Payload) -> Content:
+    if payload.HasField("blob"):
+        return Content(payload.encoding, b"", payload.blob.sha256, payload.blob.size_bytes)
+    return Content(payload.encoding, payload.inline)
+
+
+def _function(definition: apps_pb2.FunctionDefinition) -> Function:
+    image = definition.local_image
+    return Function(
+        function_id=definition.function_id,
+        app_id=definition.app_id,
+        name=definition.name,
+        code=_content(definition.code),
+        is_generator=definition.is_generator,
+        cpu_milli=definition.cpu_milli,
+        memory_mib=definition.memory_mib,
+        timeout_seconds=definition.timeout_seconds,
+        startup_timeout_seconds=definition.startup_timeout_seconds,
+        runtime=definition.runtime,
+        block_network=definition.block_network,
+        host_id=image.host_id,
+        python=image.python,
+        sys_path=tuple(image.sys_path),
+        read_only_paths=tuple(image.read_only_paths),
+        working_dir=image.working_dir,
+        env=tuple(sorted(definition.env.items())),
+    )
+
+
+def write_hello(
+    hello: workers_pb2.Hello, facts: WorkerFacts, held: Iterable[Held], reports: Iterable[Report]
+) -> None:
+    """Fill the first message of a session."""
+    hello.worker_id = facts.worker_id
+    hello.name = facts.name
+    hello.version = PACKAGE_VERSION
+    hello.host_id = facts.host_id
+    hello.capacity.cpu_milli = facts.cpu_milli
+    hello.capacity.memory_mib = facts.memory_mib
+    hello.labels.update(facts.labels)
+    hello.runtimes.extend(facts.runtimes)
+    for held_input in held:
+        hello.held.add(
+            input_id=held_input.input_id,
+            attempt=held_input.attempt,
+            function_id=held_input.function_id,
+        )
+    for report in reports:
+        write_report(hello.containers.add(), report)
+
+
+def write_report(entry: workers_pb2.ContainerReport, report: Report) -> None:
+    """Fill what became of a container."""
+    entry.container_id = report.container_id
+    entry.function_id = report.function_id
+    entry.state = int(report.state)  # type: ignore[assignment]  # the numbers are the schema's
+    entry.inputs_in_hand = report.inputs_in_hand
+    if report.failure is not None:
+        failure = entry.failure
+        failure.kind = int(report.failure.kind)  # type: ignore[assignment]  # as above
+        failure.reason = report.failure.reason
+        failure.exit_code = report.failure.exit_code
+        failure.signal = report.failure.signal
+
+
+def write_line(entry: common_pb2.LogLine, line: Line, at: float) -> None:
+    """Fill a line of output."""
+    entry.at = at
+    entry.app_id = line.app_id
+    entry.function_name = line.function_name
+    entry.container_id = line.container_id
+    entry.input_id = line.input_id
+    entry.stream = line.stream
+    entry.text = line.text
