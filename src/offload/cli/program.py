@@ -1,0 +1,123 @@
+"""Loads a user's program and finds in it what to run."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.cli.exits import CliError, Exit, ProgramError
+from offload.cli.names import unknown
+
+if TYPE_CHECKING:
+    import types
+
+    from offload.sdk.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing in a program that can be run: `body` is the plain function that its flags are read from."""
+
+    name: str
+    app: App
+    body: types.FunctionType
+    is_remote: (
+        bool  # a function of the app, called in a container; else a local entrypoint, called here
+    )
+
+
+def load(file: str) -> types.ModuleType:
+    """Import a program as its own module, with its folder importable. Raises `CliError` and `ProgramError`."""
+    path = Path(file)
+    if not path.exists():
+        raise CliError(f"There is no file {file!r}.", Exit.NOT_FOUND)
+    if path.is_dir() or path.suffix != ".py":
+        raise CliError(f"{file!r} is not a Python file (its name should end in .py).")
+    path = path.absolute()
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "_program"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CliError(f"{file!r} cannot be imported.")
+    module = importlib.util.module_from_spec(spec)
+    # As `python FILE` does, so that what lies beside the program can be imported.
+    sys.path.insert(0, str(path.parent))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  # whatever the program raises while it is imported
+        raise ProgramError(f"{file} cannot be imported: {describe(error)}", report(error)) from None
+    return module
+
+
+def choose(module: types.ModuleType, file: str, name: str) -> Target:
+    """Pick the entrypoint called `name`; without one, the only entrypoint, else the only function."""
+    targets = _targets(module)
+    if not targets:
+        raise CliError(
+            f"{file} has nothing to run. Give it an app with an entrypoint:\n\n"
+            '    app = offload.App("name")\n\n    @app.local_entrypoint()\n    def main():\n        ...'
+        )
+    if name:
+        for target in targets:
+            if target.name == name:
+                return target
+        raise CliError(
+            unknown(f"entrypoint or function in {file} called", name, [t.name for t in targets]),
+            Exit.NOT_FOUND,
+        )
+    local = [target for target in targets if not target.is_remote]
+    candidates = local or targets
+    if len(candidates) == 1:
+        return candidates[0]
+    choices = "\n".join(f"    offload run {file}::{target.name}" for target in candidates)
+    raise CliError(f"{file} has several things to run. Choose one:\n{choices}")
+
+
+def describe(error: BaseException) -> str:
+    """Return the last line that Python would print for an error."""
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def report(error: BaseException) -> str:
+    """Return the error's traceback as Python prints it, without the frames of offload around the user's."""
+    linecache.checkcache()
+    shown = traceback.TracebackException.from_exception(error)
+    for part in _chain(shown):
+        part.stack[:] = [frame for frame in part.stack if not _is_ours(frame.filename)]
+    lines = list(shown.format())
+    if not shown.stack and lines and lines[0].startswith("Traceback"):
+        lines = lines[1:]  # a syntax error in the file itself has no frame of the user's to show
+    return "".join(lines)
+
+
+def _chain(
+    part: traceback.TracebackException | None,
+) -> list[traceback.TracebackException]:
+    if part is None:
+        return []
+    return [part, *_chain(part.__cause__), *_chain(part.__context__)]
+
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, "<frozen importlib"))
+
+
+def _targets(module: types.ModuleType) -> list[Target]:
+    from offload.sdk.app import App
+
+    apps = {id(value): value for value in vars(module).values() if isinstance(value, App)}
+    found = []
+    for app in apps.values():
+        for name, entrypoint in app.entrypoints.items():
+            found.append(Target(name, app, entrypoint.function, is_remote=False))
+        for name, function in app.functions.items():
+            found.append(Target(name, app, function.function, is_remote=True))
+    return found
