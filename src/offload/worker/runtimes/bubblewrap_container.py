@@ -1,0 +1,135 @@
+"""A running sandbox: how it is watched, killed and cleared away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from offload.worker.ports import Exit
+from offload.worker.runtimes.cgroups import ContainerCgroup, MemoryUse
+from offload.worker.runtimes.readiness import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.worker.runtimes.ground import Ground, Scratch, Spawned
+    from offload.worker.runtimes.pipes import Pipes
+    from offload.worker.runtimes.uids import UidRange
+
+
+@dataclass(slots=True)
+class Held:
+    """What a container holds of this machine besides its pipes; released in the reverse order."""
+
+    ground: Ground
+    uids: UidRange | None
+    uid: int
+    forget: Callable[[], object]  # told when all is released
+    status_fd: int = -1
+    cgroup: ContainerCgroup | None = None
+    scratch: Scratch | None = None
+
+    async def release(self) -> None:
+        """Give everything back. The container's processes are gone. Idempotent."""
+        if self.status_fd >= 0:
+            os.close(self.status_fd)
+            self.status_fd = -1
+        if self.cgroup is not None:
+            self.cgroup.remove()
+            self.cgroup = None
+        if self.scratch is not None:
+            await self.ground.drop_scratch(self.scratch)
+            self.scratch = None
+        if self.uids is not None:
+            self.uids.give(self.uid)
+            self.uids = None
+        self.forget()
+
+
+class BubblewrapContainer:
+    """See `Container`."""
+
+    def __init__(self, container_id: str, pipes: Pipes, spawned: Spawned, held: Held) -> None:
+        self.container_id = container_id
+        self.socket = pipes.socket
+        self.stdout_fd = pipes.stdout_fd
+        self.stderr_fd = pipes.stderr_fd
+        self._pipes = pipes
+        self._held = held
+        # bubblewrap outside the sandbox, and its child: the first process of the pid namespace.
+        self._monitor_fd = spawned.pidfd
+        self._init_fd: int | None = None
+        self._is_over = False
+        self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> Exit:
+        """See `Container`."""
+        return await asyncio.shield(self._end)
+
+    def kill(self) -> None:
+        """See `Container`."""
+        if self._is_over:
+            return
+        if self._held.cgroup is not None:
+            self._held.cgroup.kill()
+        # With the first process of a pid namespace the kernel kills all others. Before it is known bubblewrap itself
+        # is killed, and takes its child along (--die-with-parent).
+        target = self._monitor_fd if self._init_fd is None else self._init_fd
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(target, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """See `Container`."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._release(), name=f"close of {self.container_id}")
+        await asyncio.shield(self._closing)
+
+    async def _release(self) -> None:
+        self.kill()
+        await self._end
+        os.close(self._monitor_fd)
+        self._pipes.close()
+        await self._held.release()
+
+    async def _watch(self) -> Exit:
+        status = await self._read_status()
+        await readable(self._monitor_fd)
+        if self._init_fd is not None:
+            # Ready only when the kernel has ended every other process of the namespace.
+            await readable(self._init_fd)
+        self._is_over = True
+        if self._init_fd is not None:
+            os.close(self._init_fd)
+        use = self._held.cgroup.memory_use() if self._held.cgroup is not None else MemoryUse(None, 0)
+        # 128 + N is how bubblewrap, like a shell, tells of a signal; without a word it was killed itself.
+        code = status.get("exit-code", 128 + signal.SIGKILL)
+        killed_by = code - 128 if code > 128 else None
+        return Exit(
+            code=None if killed_by else code,
+            signal=killed_by,
+            out_of_memory=use.oom_kills > 0 and killed_by == signal.SIGKILL,
+            peak_memory_mib=use.peak_mib,
+            detail=self._pipes.read_detail(),
+        )
+
+    async def _read_status(self) -> dict[str, int]:
+        """Read bubblewrap's status lines to their end and open the sandbox's first process as soon as it is named."""
+        text, status = b"", dict[str, int]()
+        fd = self._held.status_fd
+        while True:
+            await readable(fd)
+            data = os.read(fd, 4096)
+            if not data:
+                return status
+            *lines, text = (text + data).split(b"\n")
+            for line in lines:
+                status.update(json.loads(line))
+            if "child-pid" in status and self._init_fd is None:
+                with suppress(ProcessLookupError):
+                    self._init_fd = os.pidfd_open(status["child-pid"])

@@ -1,0 +1,210 @@
+"""Memory and pid limits that hold for a whole container, where this worker may make control groups.
+
+Two layouts of the kernel are known: version 2 in a delegated (or root's) cgroup, and version 1 with its `memory` and
+`pids` controllers. Groups are made under `offload-<pid>-<number>` below the worker's own, so that limits on the worker hold
+for its containers too, and those of dead workers are removed at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_MIB = 1024 * 1024
+_MOUNT = Path("/sys/fs/cgroup")
+_OWN_NAME = re.compile(r"offload-(\d+)-[0-9a-f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What the kernel counted over a container's life."""
+
+    peak_mib: int | None
+    oom_kills: int
+
+
+class ContainerCgroup:
+    """The groups of one container: one directory on version 2, one per controller on version 1."""
+
+    def __init__(self, memory: Path | None, pids: Path | None) -> None:
+        self._memory, self._pids = memory, pids
+        self._directories = tuple(dict.fromkeys(path for path in (memory, pids) if path is not None))
+
+    def add(self, pid: int) -> None:
+        """Put a process in, and with it every process it starts from now on."""
+        for directory in self._directories:
+            _write(directory / "cgroup.procs", str(pid))
+
+    def kill(self) -> None:
+        """Kill everything in it at once, where the kernel offers that (5.14, version 2)."""
+        for directory in self._directories:
+            with suppress(OSError):
+                _write(directory / "cgroup.kill", "1")
+
+    def memory_use(self) -> MemoryUse:
+        """Read what the container used; zeros where memory is not controlled."""
+        if self._memory is None:
+            return MemoryUse(None, 0)
+        peak = _read_number(self._memory / "memory.peak") or _read_number(self._memory / "memory.max_usage_in_bytes")
+        kills = 0
+        for name in ("memory.events", "memory.oom_control"):
+            with suppress(OSError):
+                fields = dict(line.split() for line in (self._memory / name).read_text().splitlines())
+                kills = int(fields.get("oom_kill", 0))
+                break
+        return MemoryUse(peak // _MIB if peak else None, kills)
+
+    def remove(self) -> None:
+        """Remove the empty groups. A group that still holds a dying process stays for `Cgroups.close`."""
+        for directory in self._directories:
+            with suppress(OSError):
+                directory.rmdir()
+
+
+class Cgroups:
+    """Makes groups for containers. `controls_memory` and `controls_pids` say what this machine allows."""
+
+    def __init__(self, mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> None:
+        name = f"offload-{os.getpid()}-{secrets.token_hex(4)}"
+        self._is_v2 = (mount / "cgroup.controllers").exists()
+        own_paths = _own_paths(own)
+        self._memory: Path | None
+        self._pids: Path | None
+        if self._is_v2:
+            root = _make_v2(mount / own_paths.get("", "/").lstrip("/"), name)
+            self._memory = self._pids = root
+        else:
+            self._memory = _make_v1(mount / "memory", own_paths.get("memory"), name)
+            self._pids = _make_v1(mount / "pids", own_paths.get("pids"), name)
+        self.controls_memory = self._memory is not None
+        self.controls_pids = self._pids is not None
+
+    def make(self, container_id: str, memory_mib: int, pids: int) -> ContainerCgroup:
+        """Make a container's groups and set their limits.
+
+        Raises OSError; then nothing is left.
+        """
+        memory = self._memory / container_id if self._memory else None
+        pids_group = self._pids / container_id if self._pids else None
+        made = ContainerCgroup(memory, pids_group)
+        try:
+            for directory in dict.fromkeys(path for path in (memory, pids_group) if path):
+                directory.mkdir()
+            if memory is not None:
+                _limit_memory(memory, memory_mib * _MIB, is_v2=self._is_v2)
+            if pids_group is not None:
+                _write(pids_group / "pids.max", str(pids))
+        except OSError:
+            made.remove()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Remove everything made here; containers must have ended. Idempotent."""
+        for root in {self._memory, self._pids} - {None}:
+            if root is not None:
+                _remove_tree(root)
+
+
+def _limit_memory(directory: Path, limit_bytes: int, *, is_v2: bool) -> None:
+    if is_v2:
+        _write(directory / "memory.max", str(limit_bytes))
+        with suppress(OSError):  # a kernel without swap has no such file
+            _write(directory / "memory.swap.max", "0")
+        with suppress(OSError):  # a container half killed is worse than one killed
+            _write(directory / "memory.oom.group", "1")
+        return
+    _write(directory / "memory.limit_in_bytes", str(limit_bytes))
+    with suppress(OSError):  # swap accounting may be off
+        _write(directory / "memory.memsw.limit_in_bytes", str(limit_bytes))
+
+
+def _make_v1(hierarchy: Path, own: str | None, name: str) -> Path | None:
+    if own is None:
+        return None
+    parent = hierarchy / own.lstrip("/")
+    if not parent.is_dir():  # in a container the path is the host's, and the mount already shows our part
+        parent = hierarchy
+    return _make_root(parent, name)
+
+
+def _make_v2(parent: Path, name: str) -> Path | None:
+    if not os.access(parent / "cgroup.subtree_control", os.W_OK):
+        return None
+    try:
+        if not _enable_v2(parent):
+            # Version 2 lets only leaves hold processes: step into one, if the group is this worker's alone.
+            if (parent / "cgroup.procs").read_text().split() != [str(os.getpid())]:
+                return None
+            leaf = parent / "offload-worker"
+            leaf.mkdir(exist_ok=True)
+            _write(leaf / "cgroup.procs", str(os.getpid()))
+            if not _enable_v2(parent):
+                return None
+        root = _make_root(parent, name)
+        if root is not None and not _enable_v2(root):
+            root.rmdir()
+            return None
+    except OSError:
+        return None
+    return root
+
+
+def _enable_v2(directory: Path) -> bool:
+    try:
+        _write(directory / "cgroup.subtree_control", "+memory +pids")
+    except OSError:
+        return False
+    return True
+
+
+def _make_root(parent: Path, name: str) -> Path | None:
+    _remove_stale(parent)
+    try:
+        (parent / name).mkdir()
+    except OSError:
+        return None
+    return parent / name
+
+
+def _remove_stale(parent: Path) -> None:
+    for entry in parent.glob("offload-*"):
+        match = _OWN_NAME.fullmatch(entry.name)
+        if match and not Path("/proc", match[1]).exists():
+            _remove_tree(entry)
+
+
+def _remove_tree(root: Path) -> None:
+    for directory in (*root.glob("*/"), root):
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def _own_paths(file: Path) -> dict[str, str]:
+    """Read /proc/self/cgroup: controller ("" for version 2) -> path."""
+    paths = {}
+    for line in file.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            paths[controller] = path
+    return paths
+
+
+def _read_number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _write(path: Path, text: str) -> None:
+    # Unbuffered and without O_CREAT: in a file system that is no cgroup this must fail, not make a file.
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

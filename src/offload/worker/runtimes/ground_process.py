@@ -1,0 +1,201 @@
+"""The ground: a small process in mount (and, for an ordinary user, user) namespaces of its own, parent of sandboxes.
+
+Why a process of its own and not the worker: a user namespace can only be taken by a process with a single thread, a
+fork of a small process is cheap, and when the worker dies in whatever way, this process reads the end of its socket,
+ends, and with it end its mounts and (by their parent-death signal) its containers.
+
+In that namespace a tmpfs covers /dev/shm (which no container sees, each has one of its own) and holds:
+- `source/N`: one bind per host directory that containers are shown. A container of root's worker runs under an
+  unprivileged uid, which may not walk through /root; it need not walk to here.
+- `scratch/NAME`: one tmpfs per container, bounded in bytes and inodes, for its /tmp, home and /dev/shm. (bubblewrap's
+  own --tmpfs can only be bounded in bytes.)
+
+Requests and replies are JSON datagrams over one SOCK_SEQPACKET socket; a request carries the descriptors that become
+0, 1, 2, … of the new process, its reply a pidfd of that process. Standard library only, run with `python -I -S`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+
+STAGING = "/dev/shm"  # noqa: S108 - covered by a private tmpfs before anything is written there
+
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWUSER = 0x10000000
+_MS_NOSUID_NODEV = 2 | 4
+_MS_BIND_REC = 4096 | 16384
+_MS_SLAVE_REC = (1 << 19) | 16384
+_MS_PRIVATE_REC = (1 << 18) | 16384
+_MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()
+    )
+    _check(result, f"mount {target}")
+
+
+def _unmount(target: str) -> None:
+    _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"unmount {target}")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123 - pathlib would double this process's start time
+        file.write(text)
+
+
+def enter() -> None:
+    """Take the namespaces and lay out the staging directory."""
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
+    else:
+        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare(CLONE_NEWUSER)")
+        # One-to-one, so that files and permissions stay what they are; the kernel demands setgroups off first.
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _mount("none", "/", "", _MS_SLAVE_REC)
+    _mount("offload", STAGING, "tmpfs", _MS_NOSUID_NODEV, "mode=0755,size=1m")
+    _mount("none", STAGING, "", _MS_PRIVATE_REC)
+    for name in ("source", "scratch"):
+        os.mkdir(f"{STAGING}/{name}")  # noqa: PTH102 - see _write
+
+
+def _stage(path: str, name: str) -> None:
+    target = f"{STAGING}/source/{name}"
+    if os.path.isdir(path):  # noqa: PTH112 - see _write
+        os.mkdir(target)  # noqa: PTH102 - see _write
+    else:
+        _write(target, "")
+    _mount(path, target, "", _MS_BIND_REC)
+
+
+def _unstage(name: str) -> None:
+    _unmount(f"{STAGING}/source/{name}")
+
+
+def _make_scratch(name: str, size_bytes: int, inodes: int, owner: int) -> None:
+    directory = f"{STAGING}/scratch/{name}"
+    os.mkdir(directory)  # noqa: PTH102 - see _write
+    # The directory's own four entries are not the user's.
+    _mount("offload", directory, "tmpfs", _MS_NOSUID_NODEV, f"mode=0755,size={size_bytes},nr_inodes={inodes + 4}")
+    for entry, mode in (("tmp", 0o1777), ("home", 0o700), ("shm", 0o1777)):
+        path = f"{directory}/{entry}"
+        os.mkdir(path)  # noqa: PTH102 - see _write
+        os.chmod(path, mode)  # noqa: PTH101 - see _write
+        os.chown(path, owner, owner if os.getuid() == 0 else -1)
+
+
+def _drop_scratch(name: str) -> None:
+    directory = f"{STAGING}/scratch/{name}"
+    _unmount(directory)
+    os.rmdir(directory)  # noqa: PTH106 - see _write
+
+
+def _become(argv: list[str], uid: int, fds: list[int]) -> None:
+    """Turn this forked process into the sandbox, with `fds` as 0, 1, 2, … and nothing else."""
+    os.setsid()
+    # Two steps, because a source may sit on the number another one shall get.
+    high = [os.dup2(fd, 100 + number) for number, fd in enumerate(fds)]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number)
+    os.closerange(len(fds), 200)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # python ignores them, and that would be inherited
+        signal.signal(number, signal.SIG_DFL)
+    if uid != os.getuid():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    # Its own environment can be read inside, as /proc/1/environ.
+    os.execve(argv[0], argv, {})
+
+
+def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
+    # A child that ends at once must not be reaped before its pidfd is open.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+                _become(argv, uid, fds)
+            except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
+                os.write(2, f"{argv[0]}: {error}".encode())
+            os._exit(127)
+        return pid, os.pidfd_open(pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
+    """Carry out one request: unstage, stage, drop scratch, spawn; whatever of these it names, in this order."""
+    request = json.loads(data)
+    for name in request.get("unstage", ()):
+        _unstage(name)
+    for path, name in request.get("stage", ()):
+        _stage(path, name)
+    if "drop_scratch" in request:
+        _drop_scratch(request["drop_scratch"])
+    if "argv" not in request:
+        return {}, []
+    uid, scratch = request["uid"], request["scratch"]
+    if scratch is not None:
+        _make_scratch(scratch["name"], scratch["bytes"], scratch["inodes"], uid)
+    try:
+        pid, pidfd = _spawn(request["argv"], uid, fds)
+    except OSError:
+        if scratch is not None:
+            _drop_scratch(scratch["name"])
+        raise
+    return {"pid": pid}, [pidfd]
+
+
+def _reap(*_: object) -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def main(socket_fd: int) -> None:
+    """Serve the worker on `socket_fd` until it is gone."""
+    sock = socket.socket(fileno=socket_fd)
+    try:
+        enter()
+    except OSError as error:
+        sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
+        return
+    signal.signal(signal.SIGCHLD, _reap)
+    sock.send(b"{}")
+    while True:
+        data, fds, _, _ = socket.recv_fds(sock, 1 << 20, 16)
+        if not data:
+            return
+        replied: list[int] = []
+        try:
+            reply, replied = _obey(data, list(fds))
+        except OSError as error:
+            reply = {"error": str(error), "errno": error.errno}
+        socket.send_fds(sock, [json.dumps(reply).encode()], replied)
+        for fd in (*fds, *replied):
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

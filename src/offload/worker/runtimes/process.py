@@ -1,0 +1,157 @@
+"""Runs each container as a plain process of the worker's own user: no sandbox, an explicit choice only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.worker.ports import ContainerSpec, ContainerStartError, Exit, RuntimeCapabilities
+from offload.worker.runtimes.packages import guest_root
+from offload.worker.runtimes.pipes import Pipes
+from offload.worker.runtimes.readiness import readable
+from offload.worker.sandbox.guest import (
+    SOCKET_FD,
+    STDERR_FD,
+    Enforced,
+    guest_command,
+    guest_environment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.worker.runtimes.options import RuntimeOptions
+
+_CAPABILITIES = RuntimeCapabilities(
+    name="process",
+    is_sandbox=False,
+    blocks_network=False,
+    limits_memory="rlimit",
+    limits_pids="rlimit",
+    limits_scratch=False,
+    notes=("user code runs with all rights of the worker's user; for code you trust",),
+)
+
+# Puts the descriptors at the numbers the guest expects, then becomes it: `pass_fds` keeps the numbers they have here.
+# A shell starts in a millisecond and, unlike a function run between fork and exec, needs no Python in the child.
+_PLACE_FDS = f'exec {SOCKET_FD}<&"$1" {STDERR_FD}>&"$2"; eval "exec $1<&- $2>&-"; shift 2; exec "$@"'
+
+
+class ProcessContainer:
+    """See `Container`."""
+
+    def __init__(
+        self, container_id: str, process: subprocess.Popen[bytes], pipes: Pipes, forget: Callable[[], object]
+    ) -> None:
+        self.container_id = container_id
+        self.socket = pipes.socket
+        self.stdout_fd = pipes.stdout_fd
+        self.stderr_fd = pipes.stderr_fd
+        self._process = process
+        self._pipes = pipes
+        self._forget = forget
+        self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> Exit:
+        """See `Container`. A process that left the group by `setsid` is not waited for."""
+        return await asyncio.shield(self._end)
+
+    def kill(self) -> None:
+        """See `Container`. A process that left the group by `setsid` survives: there is no sandbox here."""
+        # While the leader is not reaped its group's number cannot be another's.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """See `Container`."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._release(), name=f"close of {self.container_id}")
+        await asyncio.shield(self._closing)
+
+    async def _release(self) -> None:
+        self.kill()
+        await self._end
+        self._pipes.close()
+        self._forget()
+
+    async def _watch(self) -> Exit:
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            await readable(pidfd)
+        finally:
+            os.close(pidfd)
+        # The leader is gone but not reaped: what it left in its group goes before its number can be anyone else's.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        return Exit(
+            code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            detail=self._pipes.read_detail(),
+        )
+
+
+class ProcessRuntime:
+    """See `Runtime`."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self.capabilities = _CAPABILITIES
+        self._options = options
+        self._guest_root = guest_root()
+        self._containers: dict[str, ProcessContainer] = {}
+        self._homes: dict[str, tempfile.TemporaryDirectory[str]] = {}
+
+    async def start(self, spec: ContainerSpec) -> ProcessContainer:
+        """See `Runtime`."""
+        pipes = Pipes.open()
+        home = tempfile.TemporaryDirectory(prefix="offload-")
+        try:
+            process = self._launch(spec, pipes, home.name)
+        except OSError as error:
+            pipes.close()
+            home.cleanup()
+            raise ContainerStartError(f"cannot start {spec.image.python}: {error.strerror}") from error
+        pipes.close_theirs()
+        self._homes[spec.container_id] = home
+        container = ProcessContainer(spec.container_id, process, pipes, lambda: self._forget(spec.container_id))
+        self._containers[spec.container_id] = container
+        return container
+
+    async def close(self) -> None:
+        """See `Runtime`."""
+        for container in list(self._containers.values()):
+            await container.close()
+        self._guest_root.cleanup()
+
+    def _forget(self, container_id: str) -> None:
+        self._containers.pop(container_id)
+        self._homes.pop(container_id).cleanup()
+
+    def _launch(self, spec: ContainerSpec, pipes: Pipes, home: str) -> subprocess.Popen[bytes]:
+        own = self._options.guest_argv
+        # The pid limit of a user counts all of its processes, so here it would be the whole account's: not set.
+        guest = (
+            guest_command(spec, self._guest_root.name, Enforced(memory=False, pids=True))
+            if own is None
+            else (spec.image.python, *own)
+        )
+        ends = pipes.theirs
+        working_dir = spec.image.working_dir
+        return subprocess.Popen(  # noqa: S603 - running the caller's interpreter is the purpose
+            ["/bin/sh", "-c", _PLACE_FDS, "sh", str(ends["socket"]), str(ends["stderr"]), *guest],
+            stdin=ends["stdin"],
+            stdout=ends["stdout"],
+            stderr=ends["detail"],
+            pass_fds=(ends["socket"], ends["stderr"]),
+            env=guest_environment(spec, home),
+            cwd=working_dir if Path(working_dir).is_dir() else home,
+            start_new_session=True,
+        )

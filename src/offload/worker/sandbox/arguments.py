@@ -1,0 +1,83 @@
+"""The sandbox as data: from what a container may see and use to bubblewrap's arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from offload.worker.sandbox.guest import CONTAINER_HOME, GUEST_ROOT, HOSTNAME, USER_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from offload.worker.sandbox.view import HostFacts, Shown
+
+# Descriptors of bubblewrap itself; it closes both before the guest starts.
+ARGUMENTS_FD = 3
+STATUS_FD = 4
+
+_TMP = "/tmp"  # noqa: S108 - the container's own
+
+_NAMESPACES = (
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup",
+)
+# No setuid program and no new user namespace may give back what was dropped.
+_PRIVILEGES = (
+    *("--uid", str(USER_ID), "--gid", str(USER_ID)),
+    "--disable-userns",
+    *("--cap-drop", "ALL"),
+    *("--hostname", HOSTNAME),
+    "--die-with-parent",
+    "--new-session",
+)
+
+TRIAL = (*_NAMESPACES, *_PRIVILEGES, *("--ro-bind", "/", "/"), *("--dev", "/dev"), *("--proc", "/proc"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Everything about one container that bubblewrap is told before its command."""
+
+    facts: HostFacts
+    shown: tuple[Shown, ...]  # sources are where bubblewrap finds them, parents before children
+    guest: tuple[Shown, ...]
+    scratch: str  # a directory with `tmp`, `home` and `shm` in it, already bounded
+    working_dir: str
+    environment: Mapping[str, str]
+    block_network: bool
+
+
+def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
+    """Build the arguments in the order bubblewrap obeys them: later mounts cover earlier ones."""
+    facts = sandbox.facts
+    arguments = [*_NAMESPACES]
+    if sandbox.block_network:
+        arguments.append("--unshare-net")
+    arguments += _PRIVILEGES
+    arguments += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for path in facts.masked_files:
+        arguments += ["--ro-bind", "/dev/null", path]
+    for path in facts.masked_dirs:
+        arguments += ["--tmpfs", path, "--remount-ro", path]
+    hidden = [entry.real for entry in facts.hidden if entry.real != _TMP]
+    for path in hidden:
+        arguments += ["--perms", "0755", "--tmpfs", path]
+    for name, target in (("tmp", _TMP), ("home", CONTAINER_HOME), ("shm", "/dev/shm")):  # noqa: S108 - inside
+        arguments += ["--bind", f"{sandbox.scratch}/{name}", target]
+    for bind in (*facts.always_shown, *sandbox.shown, *sandbox.guest):
+        arguments += ["--ro-bind", bind.source, bind.target]
+    # Only now, when every mount point below them exists.
+    for path in ("/dev", *hidden):
+        arguments += ["--remount-ro", path]
+    for name, value in sandbox.environment.items():
+        arguments += ["--setenv", name, value]
+    return (*arguments, "--chdir", sandbox.working_dir)
+
+
+def guest_target(package: str) -> str:
+    """Where the guest finds an importable package of ours."""
+    return f"{GUEST_ROOT}/{package}"

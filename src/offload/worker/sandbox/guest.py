@@ -1,0 +1,65 @@
+"""How the guest is started: its command, its environment, and the limits it sets before user code."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.worker.ports import ContainerSpec
+
+# Descriptors of every container's first process; 2 belongs to the runtime until `boot` replaces it by STDERR_FD.
+SOCKET_FD = 5
+STDERR_FD = 6
+
+CONTAINER_HOME = "/home/offload"
+GUEST_ROOT = "/run/offload/guest"
+HOSTNAME = "offload"
+USER_ID = 1000
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """Which limits something outside the container already holds; the others become rlimits."""
+
+    memory: bool
+    pids: bool
+
+
+def boot_order(spec: ContainerSpec, guest_root: str, enforced: Enforced) -> str:
+    """Encode what `offload.runner.boot` shall do; the only argument of the guest."""
+    limits = {"CORE": 0, "NOFILE": spec.open_files}
+    if not enforced.memory:
+        limits["DATA"] = spec.memory_mib * _MIB
+    if not enforced.pids:
+        limits["NPROC"] = spec.pids
+    order = {
+        "socket_fd": SOCKET_FD,
+        "stderr_fd": STDERR_FD,
+        "guest_root": guest_root,
+        "limits": limits,
+    }
+    return json.dumps(order, separators=(",", ":"))
+
+
+def guest_command(spec: ContainerSpec, guest_root: str, enforced: Enforced) -> tuple[str, ...]:
+    """Build the argument list that starts the runner in the image's interpreter."""
+    boot = posixpath.join(guest_root, "offload", "runner", "boot.py")
+    return (spec.image.python, "-I", "-S", boot, boot_order(spec, guest_root, enforced))
+
+
+def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
+    """Build the whole environment of the guest; nothing of the worker's own is in it."""
+    interpreter_dir = posixpath.dirname(spec.image.python)
+    return {
+        "HOME": home,
+        "USER": "offload",
+        "LOGNAME": "offload",
+        "LANG": "C.UTF-8",
+        "PATH": f"{interpreter_dir}:/usr/local/bin:/usr/bin:/bin",
+        "OFFLOAD_CONTAINER_ID": spec.container_id,
+    }
