@@ -73,13 +73,17 @@ CREATE TABLE outcomes (
 );
 CREATE INDEX outcomes_in_order ON outcomes (call_key, seq);
 
--- How many outcomes of each state a call has, kept by the writer so that listing calls never counts inputs.
+-- How many outcomes of each state a call has, kept by a trigger so that listing calls never counts inputs.
 CREATE TABLE call_counts (
     call_key INTEGER NOT NULL,
     state TEXT NOT NULL,
     outcomes INTEGER NOT NULL,
     PRIMARY KEY (call_key, state)
 ) WITHOUT ROWID;
+CREATE TRIGGER count_outcomes AFTER INSERT ON outcomes BEGIN
+    INSERT INTO call_counts (call_key, state, outcomes) VALUES (new.call_key, new.state, 1)
+    ON CONFLICT (call_key, state) DO UPDATE SET outcomes = outcomes + 1;
+END;
 
 -- What generator inputs yielded, each an encoded Payload.
 CREATE TABLE items (

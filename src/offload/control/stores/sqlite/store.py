@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Checking a whole database reads all of it; up to this size that is some ten milliseconds at start.
 _CHECKED_SIZE_BYTES = 16 * 1024 * 1024
 
+# A key is looked up again when forgotten; what matters is that the calls of the moment are known.
+_REMEMBERED_CALLS = 10_000
+
 
 class SqliteStore(Reader):
     """See `Store`. Creates the file, brings an older one up to date, and holds `<path>.lock` until closed."""
@@ -30,6 +33,7 @@ class SqliteStore(Reader):
         super().__init__(path)
         self._lock_descriptor = lock(path)
         self._writing = threading.Lock()
+        self._call_keys: dict[str, int] = {}
         self._writer: sqlite3.Connection | None = None
         try:
             with explained(path):
@@ -48,11 +52,17 @@ class SqliteStore(Reader):
                 raise StoreError(f"The database {self._path} is closed.")
             writer.execute("BEGIN IMMEDIATE")
             try:
-                apply(writer, records)
+                found = apply(writer, records, self._call_keys)
                 writer.execute("COMMIT")
             finally:
                 if writer.in_transaction:  # SQLite ends it by itself after some errors
                     writer.execute("ROLLBACK")
+            self._remember(found)  # only now: keys of a rolled back commit would be given again
+
+    def _remember(self, found: dict[str, int]) -> None:
+        if len(self._call_keys) > _REMEMBERED_CALLS:
+            self._call_keys.clear()
+        self._call_keys.update(found)
 
     def close(self) -> None:
         """See `Store`."""

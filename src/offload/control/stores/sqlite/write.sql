@@ -39,19 +39,10 @@ WITH ending (call_key, total) AS (VALUES (?, ?))
 UPDATE calls SET closed = 1, total = ending.total
 FROM ending WHERE calls.call_key = ending.call_key AND calls.closed = 0;
 
--- name: find_ended_inputs
--- Which of these inputs have their outcome, as one JSON array.
-SELECT json_group_array(input_key) FROM outcomes WHERE input_key IN (SELECT value FROM json_each(?));
-
 -- name: insert_outcomes
--- Outcomes of inputs that have none.
+-- New outcomes; an input that has one keeps it. The trigger count_outcomes counts those that are new.
 INSERT INTO outcomes (input_key, call_key, seq, attempts, state, failure, reason, body, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
-
--- name: add_counts
--- How many outcomes of each state came to each call.
-INSERT INTO call_counts (call_key, state, outcomes) VALUES (?, ?, ?)
-ON CONFLICT (call_key, state) DO UPDATE SET outcomes = outcomes + excluded.outcomes;
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (input_key) DO NOTHING;
 
 -- name: finish_calls
 -- The first end of a call counts.

@@ -1,11 +1,12 @@
 """One commit as few statements.
 
-Theory of operation. sqlite3 lets go of the GIL around every step of a statement and needs it back after, and a busy
-event loop beside it can make each return take up to the switch interval (5 ms). So what counts is the number of steps,
-not of rows: `executemany` over 200 rows steps 200 times. Measured here, inserting inputs and outcomes in batches of 200
-beside a thread that computes: executemany 61 inputs/s, one statement over a JSON array 3,500, statements with many rows
-of VALUES 3,500; alone: 41,000, 29,000 and 57,000. Hence every insert and update here takes many rows in one statement,
-and every lookup answers with one row of JSON.
+Theory of operation. sqlite3 lets go of the GIL around every step of a statement and wants it back after. A busy event
+loop beside it gives the GIL up only for the microseconds of its system calls, so that each return can take milliseconds.
+What counts is therefore the number of statements and steps of a commit, not of its rows: `executemany` over 200 rows
+steps 200 times. Measured here, inserting inputs and outcomes in batches of 200, in inputs per second, alone and beside a
+thread that only computes: executemany 41,000 and 61, one statement over a JSON array 29,000 and 3,500, one statement with
+200 rows of VALUES 57,000 and 3,500. Hence every statement here takes many rows, a lookup answers with one row of JSON,
+the keys of open calls are remembered between commits, and a trigger keeps the counts.
 
 The records of a commit are sorted by kind first. That changes nothing anyone can see, because a commit is atomic and no
 kind undoes another, except items and their drops, which keep their order.
@@ -13,8 +14,8 @@ kind undoes another, except items and their drops, which keep their order.
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+from bisect import bisect_left
+from collections import ChainMap, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -38,21 +39,28 @@ from offload.control.stores.sqlite.statements import for_rows, statements
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from offload.control.core.model import Call, Function
     from offload.control.ports.store import LogRow, Record
 
 R = TypeVar("R")
 
-# SQLite takes 32,766 parameters a statement, and every number of rows is a statement to compile: batches are cut into
-# powers of two, so that ten compiled statements a kind serve any size.
-_LARGEST_CHUNK_ROWS = 512
+# Every number of rows is a statement to compile, so a chunk is filled up to one of these by repeating its last row, which
+# every statement here ignores. SQLite takes 32,766 parameters a statement; the widest row has 18.
+_CHUNK_ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
-def apply(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Carry out the records inside the transaction that the caller opened."""
-    _Commit(connection, records).apply()
+def apply(
+    connection: sqlite3.Connection, records: Sequence[Record], call_keys: dict[str, int]
+) -> dict[str, int]:
+    """Carry out the records inside the transaction that the caller opened.
+
+    `call_keys` are keys known from earlier commits; returns those that had to be looked up.
+    """
+    commit = _Commit(connection, records)
+    commit.apply(call_keys)
+    return commit.found_keys
 
 
 class _Commit:
@@ -65,18 +73,22 @@ class _Commit:
                 self._items.append(record)
             else:
                 self._by_kind[type(record)].append(record)
-        self._keys: dict[str, int] = {}
+        self._keys: Mapping[str, int] = {}
+        self.found_keys: dict[str, int] = {}
 
-    def apply(self) -> None:
+    def apply(self, call_keys: dict[str, int]) -> None:
         self._run("insert_apps", [(r.app_id, r.name, r.created_at) for r in self._of(SaveApp)])
         self._run("insert_functions", [_function_row(r.function) for r in self._of(SaveFunction)])
         self._run("insert_calls", [_call_row(r.call) for r in self._of(SaveCall)])
-        self._keys = find_call_keys(self._connection, self._calls_named())
+        unknown = self._calls_named() - call_keys.keys()
+        if unknown:
+            self.found_keys = find_call_keys(self._connection, unknown)
+        self._keys = ChainMap(self.found_keys, call_keys)
         self._run("insert_inputs", self._input_rows())
         closed = ((self._key(r.call_id), r.total) for r in self._of(CloseCall))
         self._run("close_calls", _first_of_each(closed))
         self._save_and_drop_items()
-        self._save_outcomes()
+        self._run("insert_outcomes", self._outcome_rows())
         finished = ((self._key(r.call_id), r.state, r.at) for r in self._of(FinishCall))
         self._run("finish_calls", _first_of_each(finished))
         self._run("insert_logs", [_log_row(line) for r in self._of(SaveLogs) for line in r.rows])
@@ -87,14 +99,13 @@ class _Commit:
         return cast("list[R]", self._by_kind.get(kind, []))
 
     def _run(self, name: str, rows: Sequence[tuple[object, ...]]) -> None:
-        start = 0
-        chunk = _LARGEST_CHUNK_ROWS
-        while start < len(rows):
-            while chunk > len(rows) - start:
-                chunk //= 2
-            parameters = list(chain.from_iterable(rows[start : start + chunk]))
-            self._connection.execute(for_rows(name, chunk), parameters)
-            start += chunk
+        for start in range(0, len(rows), _CHUNK_ROWS[-1]):
+            chunk = rows[start : start + _CHUNK_ROWS[-1]]
+            row_count = _CHUNK_ROWS[bisect_left(_CHUNK_ROWS, len(chunk))]
+            parameters = list(chain.from_iterable(chunk))
+            for _ in range(row_count - len(chunk)):
+                parameters += chunk[-1]
+            self._connection.execute(for_rows(name, row_count), parameters)
 
     def _calls_named(self) -> set[str]:
         named = {r.call_id for r in self._of(SaveInputs)}
@@ -147,16 +158,15 @@ class _Commit:
             key = input_key(self._keys[place[0]], place[1])
             self._connection.execute(statements("write.sql")["drop_items"], (key,))
 
-    def _save_outcomes(self) -> None:
-        ended: dict[int, tuple[object, ...]] = {}
+    def _outcome_rows(self) -> list[tuple[object, ...]]:
+        rows: list[tuple[object, ...]] = []
         for record in self._of(SaveOutcomes):
             for o in record.rows:
-                call_key = self._key(o.call_id)
                 _check_index(o.call_id, o.index)
+                call_key = self._key(o.call_id)
                 key = input_key(call_key, o.index)
                 failure = o.failure.value if o.failure else None
-                ended.setdefault(
-                    key,
+                rows.append(
                     (
                         key,
                         call_key,
@@ -167,18 +177,9 @@ class _Commit:
                         o.reason,
                         o.body,
                         o.at,
-                    ),
+                    )
                 )
-        if not ended:
-            return
-        (known,) = self._connection.execute(
-            statements("write.sql")["find_ended_inputs"], (json.dumps(list(ended)),)
-        ).fetchone()
-        for key in json.loads(known):
-            del ended[key]
-        self._run("insert_outcomes", list(ended.values()))
-        counts = Counter((row[1], row[4]) for row in ended.values())
-        self._run("add_counts", [(*group, count) for group, count in counts.items()])
+        return rows
 
 
 def _check_index(call_id: str, index: int) -> None:

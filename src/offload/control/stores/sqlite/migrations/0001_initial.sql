@@ -72,6 +72,10 @@ CREATE TABLE call_counts (
     outcomes INTEGER NOT NULL,
     PRIMARY KEY (call_key, state)
 ) WITHOUT ROWID;
+CREATE TRIGGER count_outcomes AFTER INSERT ON outcomes BEGIN
+    INSERT INTO call_counts (call_key, state, outcomes) VALUES (new.call_key, new.state, 1)
+    ON CONFLICT (call_key, state) DO UPDATE SET outcomes = outcomes + 1;
+END;
 
 CREATE TABLE items (
     item_key INTEGER PRIMARY KEY,

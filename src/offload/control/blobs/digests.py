@@ -1,0 +1,39 @@
+"""What every blob store says about SHA-256s."""
+
+from __future__ import annotations
+
+import re
+
+from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is a SHA-256 as we write them: 64 lower-case hex digits, so never a path."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def missing(sha256: str) -> BlobMissingError:
+    """Return the error for a blob that is not there."""
+    if not is_sha256(sha256):
+        return BlobMissingError(
+            f"{sha256!r:.80} names no blob: a name is a SHA-256 in 64 lower-case hex digits."
+        )
+    return BlobMissingError(f"There is no blob {sha256}: upload it again.")
+
+
+def mismatch(expected_sha256: str, found_sha256: str) -> BlobCorruptError:
+    """Return the error for an upload whose bytes are not what was announced."""
+    return BlobCorruptError(
+        f"The blob was to have the SHA-256 {expected_sha256} but has {found_sha256}: "
+        "it was changed on its way; upload it again."
+    )
+
+
+def check_offset(sha256: str, offset: int, size_bytes: int) -> None:
+    """Raise where a reader would begin outside the blob."""
+    if not 0 <= offset <= size_bytes:
+        raise BlobError(
+            f"The blob {sha256} has {size_bytes} bytes: it cannot be read from {offset}."
+        )

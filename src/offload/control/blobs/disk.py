@@ -1,0 +1,191 @@
+"""Blobs as files under a directory, each under its SHA-256: `ab/abcdef…`.
+
+A blob is written to `incoming/`, hashed on the way, and renamed once it is whole and on disk. So a file under its
+SHA-256 is always whole, and what a crash leaves behind lies in `incoming/`, which is emptied at start.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.control.blobs.digests import check_offset, is_sha256, mismatch, missing
+from offload.control.ports.blobs import BlobCorruptError, BlobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ADVICE = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some space, or raise the quota of the server's user",
+    errno.EACCES: "let the server's user read and write it",
+    errno.EPERM: "let the server's user read and write it",
+    errno.EROFS: "mount its file system writable, or choose another data directory",
+    errno.EMFILE: "raise the server's limit of open files (ulimit -n)",
+}
+
+
+class DiskBlobs:
+    """See `Blobs`. The directory is made where it is missing; no other process may use it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._incoming = directory / "incoming"
+        with _explained(directory):
+            self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for stale in self._incoming.iterdir():
+                stale.unlink()
+            for shard in range(256):
+                (directory / f"{shard:02x}").mkdir(mode=0o700, exist_ok=True)
+            _sync_directory(directory)
+
+    def writer(self) -> DiskBlobWriter:
+        """See `Blobs`."""
+        return DiskBlobWriter(self._directory, self._incoming)
+
+    def reader(self, sha256: str, offset: int) -> DiskBlobReader:
+        """See `Blobs`."""
+        if not is_sha256(sha256):
+            raise missing(sha256)
+        return DiskBlobReader(_place(self._directory, sha256), sha256, offset)
+
+    def has(self, sha256: str) -> bool:
+        """See `Blobs`."""
+        if not is_sha256(sha256):
+            return False
+        with _explained(self._directory):
+            return _place(self._directory, sha256).exists()
+
+
+class DiskBlobWriter:
+    """See `BlobWriter`."""
+
+    def __init__(self, directory: Path, incoming: Path) -> None:
+        self._directory = directory
+        self._hash = hashlib.sha256()
+        self._size_bytes = 0
+        with _explained(directory):
+            descriptor, name = tempfile.mkstemp(dir=incoming)
+        self._path = Path(name)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """See `BlobWriter`."""
+        self._check_open()
+        with _explained(self._directory):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        self._hash.update(data)
+        self._size_bytes += len(data)
+
+    def commit(self, expected_sha256: str) -> tuple[str, int]:
+        """See `BlobWriter`."""
+        self._check_open()
+        sha256 = self._hash.hexdigest()
+        try:
+            if expected_sha256 and sha256 != expected_sha256:
+                raise mismatch(expected_sha256, sha256)
+            with _explained(self._directory):
+                self._publish(_place(self._directory, sha256))
+        finally:
+            self.abort()
+        return sha256, self._size_bytes
+
+    def abort(self) -> None:
+        """See `BlobWriter`."""
+        if not self._file.closed:
+            self._file.close()
+            with suppress(OSError):  # published already, or removed at the next start
+                self._path.unlink()
+
+    def __del__(self) -> None:
+        """Drop what a forgotten writer wrote."""
+        with suppress(AttributeError):  # the constructor failed
+            self.abort()
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise BlobError("The blob is finished already: begin another one.")
+
+    def _publish(self, place: Path) -> None:
+        if not place.exists():
+            os.fsync(self._file.fileno())
+            self._path.replace(place)
+        _sync_directory(
+            place.parent
+        )  # also for another writer's rename, which may not be on disk yet
+
+
+class DiskBlobReader:
+    """See `BlobReader`."""
+
+    def __init__(self, path: Path, sha256: str, offset: int) -> None:
+        self._sha256 = sha256
+        with _explained(path):
+            try:
+                self._file = path.open("rb", buffering=0)
+            except FileNotFoundError:
+                raise missing(sha256) from None
+        self.size_bytes = os.fstat(self._file.fileno()).st_size
+        try:
+            check_offset(sha256, offset, self.size_bytes)
+        except BlobError:
+            self._file.close()
+            raise
+        self._file.seek(offset)
+        self._hash = hashlib.sha256() if offset == 0 else None
+        self._left_bytes = self.size_bytes - offset
+
+    def read(self, size_bytes: int) -> bytes:
+        """See `BlobReader`."""
+        with _explained(Path(self._file.name)):
+            data = self._file.read(min(size_bytes, self._left_bytes))
+        self._left_bytes -= len(data)
+        is_cut_short = not data and size_bytes > 0 and self._left_bytes > 0
+        if self._hash is not None:
+            self._hash.update(data)
+        is_changed = (
+            self._left_bytes == 0
+            and self._hash is not None
+            and self._hash.hexdigest() != self._sha256
+        )
+        if is_cut_short or is_changed:
+            raise BlobCorruptError(
+                f"The blob {self._sha256} is damaged on disk ({self._file.name}): "
+                "remove that file and upload the blob again."
+            )
+        return data
+
+    def close(self) -> None:
+        """See `BlobReader`."""
+        self._file.close()
+
+
+def _place(directory: Path, sha256: str) -> Path:
+    return directory / sha256[:2] / sha256
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system raises into one `BlobError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "check the disk and the kernel's log")
+        raise BlobError(
+            f"The blob directory {path} cannot serve ({error.strerror}): {advice}."
+        ) from error
