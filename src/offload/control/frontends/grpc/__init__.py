@@ -1,0 +1,1 @@
+"""The services over gRPC, for every other language and tool."""

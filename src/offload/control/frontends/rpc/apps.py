@@ -1,0 +1,120 @@
+"""The service `Apps`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from offload.control.core.model import Function, RetryPolicy
+from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.gen import apps_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from offload.control.core.dispatch import PoolView
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import RequestContext
+
+
+class AppsHandlers:
+    """Translates for the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._apps = services.apps
+
+    async def create_app(
+        self, request: apps_pb2.CreateAppRequest, _context: RequestContext
+    ) -> apps_pb2.CreateAppReply:
+        """See `Apps.CreateApp`."""
+        app_id = await self._apps.create(request.name, request.app_id)
+        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+
+    async def register_functions(
+        self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
+    ) -> apps_pb2.RegisterFunctionsReply:
+        """See `Apps.RegisterFunctions`."""
+        functions = [_function(definition, request.app_id) for definition in request.functions]
+        await self._apps.register(request.app_id, functions)
+        return apps_pb2.RegisterFunctionsReply(function_ids=[f.function_id for f in functions])
+
+    async def attach(
+        self, request: apps_pb2.AttachRequest, _context: RequestContext
+    ) -> AsyncIterator[apps_pb2.AppEvents]:
+        """See `Apps.Attach`."""
+        async for update in self._apps.attach(request.app_id, request.after_log_seq):
+            for part in by_size(update.logs, lambda row: len(row.text) * 4 + 200):
+                yield apps_pb2.AppEvents(logs=[log_message(row) for row in part])
+            if update.pools is not None:
+                yield apps_pb2.AppEvents(pools=map(pool_message, update.pools))
+
+    async def stop_app(
+        self, request: apps_pb2.StopAppRequest, _context: RequestContext
+    ) -> apps_pb2.StopAppReply:
+        """See `Apps.StopApp`."""
+        await self._apps.stop(request.app_id, request.cancel, request.reason)
+        return apps_pb2.StopAppReply()
+
+    async def list_apps(
+        self, request: apps_pb2.ListAppsRequest, _context: RequestContext
+    ) -> apps_pb2.ListAppsReply:
+        """See `Apps.ListApps`."""
+        apps = await self._apps.list(request.limit or 100)
+        return apps_pb2.ListAppsReply(
+            apps=[
+                apps_pb2.AppSummary(
+                    app_id=app.app_id,
+                    name=app.name,
+                    state="stopped" if app.stopped_at else "running",
+                    created_at=app.created_at,
+                    open_calls=open_calls,
+                )
+                for app, open_calls in apps
+            ]
+        )
+
+
+def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
+    """Return a function's containers and backlog."""
+    return apps_pb2.PoolProgress(
+        function_id=pool.function.function_id,
+        function_name=pool.function.name,
+        containers_starting=pool.starting,
+        containers_ready=pool.ready,
+        inputs_pending=pool.pending,
+        inputs_running=pool.running,
+        waiting_reason=pool.waiting_reason,
+    )
+
+
+def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+    """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    definition.app_id = app_id
+    definition.function_id = ""
+    content = definition.SerializeToString(deterministic=True)
+    definition.function_id = f"fu-{hashlib.sha256(content).hexdigest()[:40]}"
+    retries = definition.retries
+    return Function(
+        function_id=definition.function_id,
+        app_id=app_id,
+        app_name="",
+        name=definition.name,
+        cpu_milli=definition.cpu_milli,
+        memory_mib=definition.memory_mib,
+        timeout_seconds=definition.timeout_seconds,
+        startup_timeout_seconds=definition.startup_timeout_seconds,
+        retries=RetryPolicy(
+            retries.max_retries,
+            retries.initial_delay_seconds,
+            # Absent on the wire is zero, which would make every later delay vanish.
+            retries.backoff_coefficient or 1.0,
+            retries.max_delay_seconds,
+        ),
+        min_containers=definition.min_containers,
+        max_containers=definition.max_containers,
+        scaledown_window_seconds=definition.scaledown_window_seconds,
+        runtime=definition.runtime,
+        host_id=definition.local_image.host_id,
+        is_generator=definition.is_generator,
+        body=definition.SerializeToString(deterministic=True),
+    )

@@ -1,0 +1,47 @@
+"""The service `Blobs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.wire.gen import blobs_pb2, common_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import RequestContext
+
+
+class BlobsHandlers:
+    """Translates for the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._blobs = services.blobs
+
+    async def upload(
+        self, requests: AsyncIterator[blobs_pb2.UploadChunk], _context: RequestContext
+    ) -> blobs_pb2.UploadReply:
+        """See `Blobs.Upload`."""
+        sha256, size = await self._blobs.upload(_chunks(requests))
+        return blobs_pb2.UploadReply(blob=common_pb2.BlobRef(sha256=sha256, size_bytes=size))
+
+    async def download(
+        self, request: blobs_pb2.DownloadRequest, _context: RequestContext
+    ) -> AsyncIterator[blobs_pb2.DownloadChunk]:
+        """See `Blobs.Download`."""
+        async for data in self._blobs.download(request.sha256, request.offset):
+            yield blobs_pb2.DownloadChunk(data=data)
+
+    async def missing(
+        self, request: blobs_pb2.MissingRequest, _context: RequestContext
+    ) -> blobs_pb2.MissingReply:
+        """See `Blobs.Missing`."""
+        return blobs_pb2.MissingReply(sha256=await self._blobs.missing(list(request.sha256)))
+
+
+async def _chunks(
+    requests: AsyncIterator[blobs_pb2.UploadChunk],
+) -> AsyncIterator[tuple[str, bytes]]:
+    async for chunk in requests:
+        yield chunk.sha256, chunk.data

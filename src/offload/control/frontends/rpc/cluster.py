@@ -1,0 +1,92 @@
+"""The service `Cluster`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.control.frontends.rpc.apps import pool_message
+from offload.wire.gen import cluster_pb2, workers_pb2
+
+if TYPE_CHECKING:
+    from offload.control.core.dispatch import ContainerView, InputView, WorkerView
+    from offload.control.core.model import Capacity
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import RequestContext
+
+
+class ClusterHandlers:
+    """Translates for the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._cluster = services.cluster
+        self._inspection = services.inspection
+
+    async def status(
+        self, request: cluster_pb2.StatusRequest, _context: RequestContext
+    ) -> cluster_pb2.StatusReply:
+        """See `Cluster.Status`."""
+        facts = self._cluster.facts
+        dispatcher = self._cluster.dispatcher
+        return cluster_pb2.StatusReply(
+            version=facts.version,
+            started_at=facts.started_at,
+            data_dir=facts.data_dir,
+            workers=map(_worker, dispatcher.workers()),
+            containers=map(_container, dispatcher.containers()),
+            pending=[
+                self._pending(view) for view in dispatcher.pending(min(request.pending_limit, 5000))
+            ],
+            pending_total=dispatcher.pending_total(),
+            running_total=dispatcher.running_total(),
+            pools=map(pool_message, dispatcher.pools()),
+        )
+
+    async def shut_down(
+        self, request: cluster_pb2.ShutDownRequest, _context: RequestContext
+    ) -> cluster_pb2.ShutDownReply:
+        """See `Cluster.ShutDown`."""
+        self._cluster.shut_down(request.workers, request.reason or "asked to")
+        return cluster_pb2.ShutDownReply()
+
+    def _pending(self, view: InputView) -> cluster_pb2.PendingInput:
+        function = self._inspection.function_of(view.call_id)
+        return cluster_pb2.PendingInput(
+            input_id=view.input_id,
+            call_id=view.call_id,
+            function_name=function.name if function is not None else "",
+            app_name=function.app_name if function is not None else "",
+            since=view.since,
+            reason=view.reason,
+        )
+
+
+def _capacity(capacity: Capacity) -> workers_pb2.Capacity:
+    return workers_pb2.Capacity(cpu_milli=capacity.cpu_milli, memory_mib=capacity.memory_mib)
+
+
+def _worker(view: WorkerView) -> cluster_pb2.WorkerStatus:
+    worker = view.worker
+    return cluster_pb2.WorkerStatus(
+        worker_id=worker.worker_id,
+        name=worker.name,
+        state=view.state,
+        capacity=_capacity(worker.capacity),
+        used=_capacity(view.used),
+        labels=worker.labels,
+        runtimes=worker.runtimes,
+        connected_at=view.since,
+        version=worker.version,
+    )
+
+
+def _container(view: ContainerView) -> cluster_pb2.ContainerStatus:
+    return cluster_pb2.ContainerStatus(
+        container_id=view.container_id,
+        worker_id=view.worker_id,
+        function_id=view.function.function_id,
+        function_name=view.function.name,
+        app_name=view.function.app_name,
+        state=view.state,
+        started_at=view.started_at,
+        inputs_in_hand=view.inputs_in_hand,
+    )

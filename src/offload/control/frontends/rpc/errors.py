@@ -1,0 +1,26 @@
+"""What a refusal of the services is on the wire."""
+
+from __future__ import annotations
+
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.wire.status import Status, WireError
+
+STATUS_OF: dict[ErrorCode, Status] = {
+    ErrorCode.INVALID: Status.INVALID_ARGUMENT,
+    ErrorCode.NOT_FOUND: Status.NOT_FOUND,
+    ErrorCode.ALREADY_EXISTS: Status.ALREADY_EXISTS,
+    ErrorCode.FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
+    ErrorCode.RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,
+    ErrorCode.CORRUPTED: Status.DATA_LOSS,
+    ErrorCode.UNAVAILABLE: Status.UNAVAILABLE,
+}
+
+
+def to_wire(error: DomainError) -> WireError:
+    """Translate a refusal."""
+    return WireError(STATUS_OF[error.code], error.message)
+
+
+def invalid(message: str) -> WireError:
+    """Refuse a request that cannot be meant."""
+    return WireError(Status.INVALID_ARGUMENT, message)

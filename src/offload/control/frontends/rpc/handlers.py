@@ -1,0 +1,111 @@
+"""Every method of the schema with its handler, for whichever carrier calls it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, cast
+
+from offload.control.core.errors import DomainError
+from offload.control.frontends.rpc.apps import AppsHandlers
+from offload.control.frontends.rpc.blobs import BlobsHandlers
+from offload.control.frontends.rpc.calls import CallsHandlers
+from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.workers import WorkersHandlers
+from offload.wire.services import METHODS
+from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import AsyncIterator, Awaitable
+
+    from google.protobuf.message import Message
+
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import Handler, RequestContext
+
+_log = logging.getLogger(__name__)
+
+
+def handlers(services: Services) -> dict[str, Handler]:
+    """Return the handlers by full method name, "offload.v1.Calls/Run"."""
+    apps = AppsHandlers(services)
+    calls = CallsHandlers(services)
+    blobs = BlobsHandlers(services)
+    workers = WorkersHandlers(services)
+    cluster = ClusterHandlers(services)
+    table: dict[str, Handler] = {
+        "offload.v1.Apps/CreateApp": apps.create_app,
+        "offload.v1.Apps/RegisterFunctions": apps.register_functions,
+        "offload.v1.Apps/Attach": apps.attach,
+        "offload.v1.Apps/StopApp": apps.stop_app,
+        "offload.v1.Apps/ListApps": apps.list_apps,
+        "offload.v1.Calls/Run": calls.run,
+        "offload.v1.Calls/Submit": calls.submit,
+        "offload.v1.Calls/AddInputs": calls.add_inputs,
+        "offload.v1.Calls/Outcomes": calls.outcomes,
+        "offload.v1.Calls/Items": calls.items,
+        "offload.v1.Calls/Describe": calls.describe,
+        "offload.v1.Calls/ListCalls": calls.list_calls,
+        "offload.v1.Calls/Cancel": calls.cancel,
+        "offload.v1.Calls/Logs": calls.logs,
+        "offload.v1.Blobs/Upload": blobs.upload,
+        "offload.v1.Blobs/Download": blobs.download,
+        "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Workers/Session": workers.session,
+        "offload.v1.Cluster/Status": cluster.status,
+        "offload.v1.Cluster/ShutDown": cluster.shut_down,
+    }
+    requests = services.telemetry.requests
+    return {
+        name: (
+            _guard_stream(name, handler, requests)
+            if METHODS[name].server_streams
+            else _guard_unary(name, handler, requests)
+        )
+        for name, handler in table.items()
+    }
+
+
+def _guard_unary(name: str, handler: Handler, requests: Counter[str]) -> Handler:
+    async def guarded(request: object, context: RequestContext) -> Message:
+        requests[name] += 1
+        try:
+            return await cast("Awaitable[Message]", handler(request, context))
+        except DomainError as error:
+            raise to_wire(error) from error
+        except WireError:
+            raise
+        except Exception as error:
+            raise _bug(name, error) from error
+
+    return guarded
+
+
+def _guard_stream(name: str, handler: Handler, requests: Counter[str]) -> Handler:
+    async def guarded(request: object, context: RequestContext) -> AsyncIterator[Message]:
+        requests[name] += 1
+        replies = cast("AsyncIterator[Message]", handler(request, context))
+        try:
+            async for reply in replies:
+                yield reply
+        except DomainError as error:
+            raise to_wire(error) from error
+        except WireError:
+            raise
+        except Exception as error:
+            raise _bug(name, error) from error
+        finally:
+            # Whatever the handler holds is released now, not when the garbage collector comes.
+            close = getattr(replies, "aclose", None)
+            if close is not None:
+                await close()
+
+    return guarded
+
+
+def _bug(name: str, error: Exception) -> WireError:
+    _log.error("handler_failed", exc_info=error, extra={"fields": {"method": name}})
+    return WireError(
+        Status.INTERNAL, f"The server failed at {name}: its log has the details. Please report it."
+    )

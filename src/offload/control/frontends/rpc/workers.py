@@ -1,0 +1,201 @@
+"""The service `Workers`: one long session per worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from offload.control.core.events import (
+    HeldInput,
+    Result,
+    Returned,
+    Started,
+    Window,
+    WorkerJoined,
+    WorkerReported,
+)
+from offload.control.core.inputs import InputState
+from offload.control.core.model import Capacity, ContainerReport, WorkerInfo
+from offload.control.frontends.rpc.errors import invalid
+from offload.control.frontends.rpc.values import (
+    CONTAINER_STATE_OF,
+    FAILURE_OF,
+    STATE_OF,
+    STATE_TO_WIRE,
+)
+from offload.control.services.views import ItemRow, LogRow
+from offload.control.services.workers import (
+    HEARTBEAT_SECONDS,
+    Batch,
+    Report,
+    Workers,
+    WorkerSession,
+)
+from offload.wire.gen import common_pb2, workers_pb2
+from offload.wire.version import PACKAGE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import RequestContext
+
+_REPORTED_STATES = frozenset(
+    {InputState.SUCCEEDED, InputState.FAILED, InputState.TIMED_OUT, InputState.CANCELLED}
+)
+
+
+class WorkersHandlers:
+    """Translates for the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._workers = services.workers
+
+    async def session(
+        self, requests: AsyncIterator[workers_pb2.WorkerMessage], _context: RequestContext
+    ) -> AsyncIterator[workers_pb2.ServerMessage]:
+        """See `Workers.Session`."""
+        first = await anext(aiter(requests), None)
+        if first is None or not first.hello.worker_id:
+            raise invalid("A worker's first message must be its Hello with a worker_id.")
+        session = self._workers.join(_joined(first.hello))
+        reading = asyncio.create_task(_read(requests, first, session, self._workers))
+        reading.add_done_callback(lambda _: session.close())
+        try:
+            yield workers_pb2.ServerMessage(
+                welcome=workers_pb2.Welcome(
+                    server_version=PACKAGE_VERSION, heartbeat_seconds=HEARTBEAT_SECONDS
+                )
+            )
+            while (batch := await session.next_batch()) is not None:
+                yield _message(batch)
+            if reading.done():
+                reading.result()
+        finally:
+            ended_well = reading.done() and not reading.cancelled() and reading.exception() is None
+            reading.cancel()
+            self._workers.leave(session, said_goodbye=ended_well)
+
+
+async def _read(
+    requests: AsyncIterator[workers_pb2.WorkerMessage],
+    first: workers_pb2.WorkerMessage,
+    session: WorkerSession,
+    workers: Workers,
+) -> None:
+    await workers.report(session, _report(first, session.worker_id))
+    async for message in requests:
+        await workers.report(session, _report(message, session.worker_id))
+
+
+def _joined(hello: workers_pb2.Hello) -> WorkerJoined:
+    return WorkerJoined(
+        WorkerInfo(
+            hello.worker_id,
+            hello.name,
+            hello.version,
+            hello.host_id,
+            Capacity(hello.capacity.cpu_milli, hello.capacity.memory_mib),
+            dict(hello.labels),
+            tuple(hello.runtimes),
+        ),
+        tuple(HeldInput(held.input_id, held.attempt, held.function_id) for held in hello.held),
+        _containers(hello.containers),
+    )
+
+
+def _report(message: workers_pb2.WorkerMessage, worker_id: str) -> Report:
+    event = WorkerReported(
+        worker_id,
+        tuple(Window(window.function_id, window.inputs) for window in message.windows),
+        _containers(message.containers),
+        tuple(Started(s.input_id, s.attempt, s.container_id) for s in message.started),
+        tuple(map(_result, message.results)),
+        tuple(Returned(r.input_id, r.attempt, r.reason, r.retry_alone) for r in message.returned),
+    )
+    is_event = event.windows or event.containers or event.started or event.results or event.returned
+    return Report(
+        message.seq,
+        event if is_event else None,
+        [
+            (ItemRow(item.input_id, item.seq, item.value.SerializeToString()), item.attempt)
+            for item in message.items
+        ],
+        list(map(_log_row, message.logs)),
+        message.draining,
+    )
+
+
+def _result(result: workers_pb2.InputResult) -> Result:
+    outcome = result.outcome
+    state = STATE_OF.get(outcome.state)
+    if state not in _REPORTED_STATES or state is None:
+        raise invalid(f"Input {result.input_id} cannot end in state {outcome.state}.")
+    body = outcome.SerializeToString()
+    if state is InputState.SUCCEEDED:
+        return Result(result.input_id, result.attempt, state, None, "", body)
+    failure = outcome.failure
+    kind = FAILURE_OF.get(failure.kind)
+    return Result(result.input_id, result.attempt, state, kind, failure.reason, body)
+
+
+def _containers(
+    reports: Iterable[workers_pb2.ContainerReport],
+) -> tuple[ContainerReport, ...]:
+    return tuple(map(_container, reports))
+
+
+def _container(report: workers_pb2.ContainerReport) -> ContainerReport:
+    state = CONTAINER_STATE_OF.get(report.state)
+    if state is None:
+        raise invalid(f"Container {report.container_id} is reported in no known state.")
+    body = b""
+    if report.HasField("failure"):
+        # Inputs that fail with their container get this as their outcome.
+        body = common_pb2.Outcome(
+            state=STATE_TO_WIRE[InputState.FAILED], failure=report.failure
+        ).SerializeToString()
+    return ContainerReport(
+        report.container_id,
+        report.function_id,
+        state,
+        report.inputs_in_hand,
+        report.failure.reason,
+        body,
+    )
+
+
+def _log_row(line: common_pb2.LogLine) -> LogRow:
+    return LogRow(
+        0,
+        line.at,
+        line.app_id,
+        line.call_id,
+        line.input_id,
+        line.container_id,
+        line.function_name,
+        line.stream,
+        line.text,
+    )
+
+
+def _message(batch: Batch) -> workers_pb2.ServerMessage:
+    message = workers_pb2.ServerMessage(
+        recorded_seq=batch.recorded_seq,
+        forget_functions=batch.forget,
+        shut_down=batch.shut_down,
+    )
+    for body in batch.functions:
+        message.functions.add().ParseFromString(body)
+    for start in batch.start:
+        message.start.add(container_id=start.container_id, function_id=start.function_id)
+    for stop in batch.stop:
+        message.stop.add(container_id=stop.container_id, grace_seconds=stop.grace_seconds)
+    for assigned in batch.assigned:
+        inputs = message.assignments.add(function_id=assigned.function_id).inputs
+        for task, payload in assigned.tasks:
+            added = inputs.add(input_id=task.input_id, attempt=task.attempt, alone=task.alone)
+            added.args.ParseFromString(payload)
+    for input_id, reason in batch.cancels:
+        message.cancels.add(input_id=input_id, reason=reason)
+    return message

@@ -1,0 +1,246 @@
+"""Apps and their functions: opened by a caller, alive while somebody is attached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import AppStopped, FunctionRegistered
+from offload.control.ports.store import EndApp, SaveApp, SaveFunction
+from offload.control.telemetry import log_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from offload.control.core.dispatch import PoolView
+    from offload.control.core.model import Function
+    from offload.control.services.kernel import Kernel
+    from offload.control.services.logs import Logs
+    from offload.control.services.reading import Reading
+    from offload.control.services.views import LogRow, StoredApp
+
+LEASE_SECONDS = 30.0
+PROGRESS_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RunningApp:
+    """An app whose caller has not gone."""
+
+    app_id: str
+    name: str
+    attached: int = 0
+    lease: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppUpdate:
+    """What an attached caller is shown. `pools` is None where nothing changed."""
+
+    logs: list[LogRow]
+    pools: list[PoolView] | None
+
+
+class Apps:
+    """Keeps the running apps; the store keeps them all."""
+
+    def __init__(
+        self, kernel: Kernel, reading: Reading, logs: Logs, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        self._kernel = kernel
+        self._reading = reading
+        self._logs = logs
+        self.lease_seconds = lease_seconds
+        self._running: dict[str, RunningApp] = {}
+
+    @property
+    def attached_total(self) -> int:
+        """How many Attach streams are open."""
+        return sum(app.attached for app in self._running.values())
+
+    async def create(self, name: str, app_id: str) -> str:
+        """Open an app and return its id. A repeat under the same id is harmless."""
+        if not name.strip():
+            raise DomainError(ErrorCode.INVALID, 'An app needs a name: App("my-app").')
+        if app_id in self._running:
+            return app_id
+        if app_id and not app_id.startswith("ap-"):
+            raise DomainError(ErrorCode.INVALID, f"App id {app_id!r} does not begin with 'ap-'.")
+        journal = self._kernel.journal
+        journal.require_working()
+        if app_id and await self._reading.get(self._reading.store.app, app_id) is not None:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION, f"App {app_id} is stopped: open one with a new id."
+            )
+        app_id = app_id or f"ap-{secrets.token_hex(13)}"
+        self.adopt(app_id, name)
+        await journal.durable((SaveApp(app_id, name, self._kernel.clock.now()),))
+        return app_id
+
+    def adopt(self, app_id: str, name: str) -> None:
+        """Take in a running app and give its caller a lease to attach in."""
+        app = self._running[app_id] = RunningApp(app_id, name)
+        self._start_lease(app)
+
+    def is_running(self, app_id: str) -> bool:
+        """Whether the app takes new calls."""
+        return app_id in self._running
+
+    async def register(self, app_id: str, functions: list[Function]) -> None:
+        """Make functions callable, once they are on disk."""
+        app = await self.require_running(app_id)
+        self._kernel.journal.require_working()
+        named = [replace(function, app_name=app.name) for function in functions]
+        for function in named:
+            _check(function)
+        for function in named:
+            self._kernel.apply(FunctionRegistered(function))
+        await self._kernel.journal.durable([SaveFunction(function) for function in named])
+
+    async def require_running(self, app_id: str) -> RunningApp:
+        """Return a running app, or raise what says why there is none."""
+        app = self._running.get(app_id)
+        if app is not None:
+            return app
+        stored = await self._reading.get(self._reading.store.app, app_id)
+        if stored is None:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"There is no app {app_id!r} on this server: see `offload status`, or run it again.",
+            )
+        raise DomainError(
+            ErrorCode.FAILED_PRECONDITION,
+            f"App {stored.app_id} ({stored.name!r}) is stopped: enter `app.run()` again.",
+        )
+
+    async def attach(self, app_id: str, after_log_seq: int) -> AsyncIterator[AppUpdate]:
+        """Hold the app alive while iterated; yield its log lines and, when they change, its pools."""
+        app = await self.require_running(app_id)
+        app.attached += 1
+        if app.lease is not None:
+            app.lease.cancel()
+            app.lease = None
+        follower = self._logs.follow("", app_id, after_log_seq)
+        progress = _Progress(self._kernel, app_id, follower.nudge)
+        try:
+            while (rows := await follower.next()) is not None:
+                pools = progress.take()
+                if rows or pools is not None:
+                    yield AppUpdate(rows, pools)
+        finally:
+            progress.close()
+            follower.close()
+            app.attached -= 1
+            if not app.attached and app.app_id in self._running:
+                self._start_lease(app)
+
+    async def stop(self, app_id: str, cancel: bool, reason: str) -> None:
+        """End the app: attached calls are cancelled, with `cancel` all. A stopped app stays so."""
+        app = self._running.pop(app_id, None)
+        if app is None:
+            if await self._reading.get(self._reading.store.app, app_id) is None:
+                await self.require_running(app_id)
+            return
+        self._end(app, cancel, reason or "its app was stopped")
+        await self._kernel.journal.flush()
+
+    async def list(self, limit: int) -> list[tuple[StoredApp, int]]:
+        """List apps, newest first, each with how many of its calls are open."""
+        stored = await self._reading.get(self._reading.store.apps, limit)
+        open_calls: dict[str, int] = {}
+        for live in self._kernel.calls.values():
+            function = self._kernel.dispatcher.function(live.call.function_id)
+            if function is not None:
+                open_calls[function.app_id] = open_calls.get(function.app_id, 0) + 1
+        return [(app, open_calls.get(app.app_id, 0)) for app in stored]
+
+    def close(self) -> None:
+        """Stop all lease timers. Idempotent."""
+        for app in self._running.values():
+            if app.lease is not None:
+                app.lease.cancel()
+
+    def _start_lease(self, app: RunningApp) -> None:
+        loop = asyncio.get_running_loop()
+        app.lease = loop.call_later(self.lease_seconds, self._expire, app)
+
+    def _expire(self, app: RunningApp) -> None:
+        if app.attached or self._running.get(app.app_id) is not app:
+            return
+        del self._running[app.app_id]
+        log_event(_log, logging.INFO, "app_lease_expired", app_id=app.app_id)
+        self._end(app, cancel=False, reason="its caller went away")
+
+    def _end(self, app: RunningApp, cancel: bool, reason: str) -> None:
+        if app.lease is not None:
+            app.lease.cancel()
+        self._kernel.journal.write((EndApp(app.app_id, self._kernel.clock.now()),))
+        self._kernel.apply(AppStopped(app.app_id, cancel, reason))
+        self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id))
+
+
+class _Progress:
+    """Nudges a follower at most five times a second, and only when something happened."""
+
+    def __init__(self, kernel: Kernel, app_id: str, nudge: Callable[[], None]) -> None:
+        self._kernel = kernel
+        self._app_id = app_id
+        self._nudge = nudge
+        self._seen_revision = -1
+        self._shown: list[PoolView] = []
+        self._is_due = False
+        self._timer: asyncio.Handle = asyncio.get_running_loop().call_soon(self._tick)
+
+    def take(self) -> list[PoolView] | None:
+        """Return the pools if it is time and they changed."""
+        if not self._is_due:
+            return None
+        self._is_due = False
+        pools = self._kernel.dispatcher.pools(self._app_id)
+        if pools == self._shown:
+            return None
+        self._shown = pools
+        return pools
+
+    def close(self) -> None:
+        """Stop. Idempotent."""
+        self._timer.cancel()
+
+    def _tick(self) -> None:
+        if self._kernel.revision != self._seen_revision:
+            self._seen_revision = self._kernel.revision
+            self._is_due = True
+            self._nudge()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(PROGRESS_SECONDS, self._tick)
+
+
+def _check(function: Function) -> None:
+    name = function.name
+    if not name.strip():
+        raise DomainError(ErrorCode.INVALID, "A function needs a name.")
+    wrong = {
+        "cpu must be above 0": function.cpu_milli <= 0,
+        "memory must be above 0 MiB": function.memory_mib <= 0,
+        "timeout must be above 0 seconds": not function.timeout_seconds > 0,
+        "startup_timeout must be above 0 seconds": not function.startup_timeout_seconds > 0,
+        "scaledown_window must not be negative": not function.scaledown_window_seconds >= 0,
+        "min_containers must not be larger than max_containers": (
+            0 < function.max_containers < function.min_containers
+        ),
+        "the delays of retries must not be negative": not (
+            function.retries.initial_delay_seconds >= 0
+            and function.retries.max_delay_seconds >= 0
+            and function.retries.backoff_coefficient >= 1
+        ),
+        "its code is empty": not function.body,
+    }
+    for text, is_wrong in wrong.items():
+        if is_wrong:
+            raise DomainError(ErrorCode.INVALID, f"Function {name!r}: {text}.")

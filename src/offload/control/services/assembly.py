@@ -1,0 +1,122 @@
+"""All services of one server, rebuilt from its store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from offload.control.core.dispatch import Dispatcher, Policy
+from offload.control.core.events import CallRestored, FunctionRegistered
+from offload.control.core.ids import split_input_id
+from offload.control.services.apps import LEASE_SECONDS, Apps
+from offload.control.services.blobs import BlobStreams
+from offload.control.services.calls import Calls
+from offload.control.services.cluster import Cluster, ServerFacts
+from offload.control.services.inspection import Inspection
+from offload.control.services.journal import Journal
+from offload.control.services.kernel import Kernel
+from offload.control.services.logs import Logs
+from offload.control.services.reading import Reading
+from offload.control.services.workers import Workers
+
+if TYPE_CHECKING:
+    from offload.control.ports.blobs import Blobs
+    from offload.control.ports.clock import Clock
+    from offload.control.ports.store import Snapshot, Store
+    from offload.control.telemetry import Telemetry
+
+# How long after a start a caller may repeat a request that ended before it.
+REPEAT_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the services stand on."""
+
+    store: Store
+    blobs: Blobs
+    clock: Clock
+    telemetry: Telemetry
+    incarnation: str  # different at every start
+    data_dir: str = ""
+    policy: Policy = field(default_factory=Policy)
+    lease_seconds: float = LEASE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the frontends call."""
+
+    apps: Apps
+    calls: Calls
+    inspection: Inspection
+    logs: Logs
+    workers: Workers
+    blobs: BlobStreams
+    cluster: Cluster
+    telemetry: Telemetry
+    kernel: Kernel
+    reading: Reading
+
+    async def close(self) -> int:
+        """Stop everything and flush the journal; return how many records could not be written."""
+        self.cluster.close()
+        self.apps.close()
+        self.workers.close()
+        self.kernel.close()
+        unwritten = await self.kernel.journal.close()
+        self.blobs.close()
+        self.reading.close()
+        return unwritten
+
+
+async def start(outside: Outside) -> Services:
+    """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
+    snapshot = await asyncio.to_thread(outside.store.snapshot)
+    had_calls = bool(await asyncio.to_thread(outside.store.calls, "", False, 1))
+    now = outside.clock.now()
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, now)
+    reading = Reading(outside.store)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    logs = Logs(kernel, reading, snapshot.last_log_seq)
+    kernel.on_call_end = logs.end_call
+    apps = Apps(kernel, reading, logs, outside.lease_seconds)
+    workers = Workers(kernel, logs)
+    cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    _restore(snapshot, kernel, apps)
+    workers.start()
+    outside.telemetry.read_load = cluster.load
+    return Services(
+        apps=apps,
+        calls=Calls(kernel, reading, apps, now + REPEAT_SECONDS if had_calls else 0.0),
+        inspection=Inspection(kernel, reading),
+        logs=logs,
+        workers=workers,
+        blobs=BlobStreams(outside.blobs),
+        cluster=cluster,
+        telemetry=outside.telemetry,
+        kernel=kernel,
+        reading=reading,
+    )
+
+
+def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
+    for function in snapshot.functions:
+        kernel.apply(FunctionRegistered(function))
+    for call in snapshot.calls:
+        _restore_call(call, kernel)
+    for app in snapshot.apps:
+        if not app.stopped_at:
+            apps.adopt(app.app_id, app.name)
+
+
+def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
+    live = kernel.open_call(restored.call, restored.closed)
+    for index in range(restored.total):
+        live.indices.add(index)
+    for given in restored.inputs:
+        live.indices.add(split_input_id(given.input_id)[1])
+        kernel.payloads.keep(given.input_id, None)
+    kernel.apply(restored)

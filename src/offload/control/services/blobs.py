@@ -1,0 +1,85 @@
+"""Blobs through a few threads, a chunk at a time: one blob costs the server one chunk of memory."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError, Blobs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+CHUNK_BYTES = 256 * 1024
+MAX_CHUNK_BYTES = 1024 * 1024
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BlobStreams:
+    """Uploads and downloads."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="blobs")
+
+    async def upload(self, chunks: AsyncIterator[tuple[str, bytes]]) -> tuple[str, int]:
+        """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256."""
+        writer = await self._call(self._blobs.writer)
+        expected = ""
+        try:
+            async for sha256, data in chunks:
+                expected = expected or sha256
+                if expected:
+                    _check_sha256(expected)
+                if len(data) > MAX_CHUNK_BYTES:
+                    raise DomainError(
+                        ErrorCode.INVALID,
+                        f"A chunk of {len(data)} bytes is too large: send at most {MAX_CHUNK_BYTES}.",
+                    )
+                await self._call(writer.write, data)
+            return await self._call(writer.commit, expected)
+        finally:
+            # In the loop's own thread: a cancelled upload must not leave its file behind.
+            writer.abort()
+
+    async def download(self, sha256: str, offset: int) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes from `offset` on."""
+        _check_sha256(sha256)
+        reader = await self._call(self._blobs.reader, sha256, offset)
+        try:
+            while data := await self._call(reader.read, CHUNK_BYTES):
+                yield data
+        finally:
+            reader.close()
+
+    async def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of the SHA-256s that are not stored."""
+        for name in names:
+            _check_sha256(name)
+        return await self._call(lambda: [name for name in names if not self._blobs.has(name)])
+
+    def close(self) -> None:
+        """Let the threads go. Idempotent."""
+        self._threads.shutdown(wait=True)
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        except BlobMissingError as error:
+            raise DomainError(ErrorCode.NOT_FOUND, error.message) from error
+        except BlobCorruptError as error:
+            raise DomainError(ErrorCode.CORRUPTED, error.message) from error
+        except BlobError as error:
+            raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message) from error
+
+
+def _check_sha256(name: str) -> None:
+    if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+        raise DomainError(
+            ErrorCode.INVALID, f"{name[:80]!r} is not a SHA-256 of 64 lower-case hex digits."
+        )

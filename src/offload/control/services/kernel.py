@@ -1,0 +1,297 @@
+"""The dispatcher's hands: events go in, and what it decides is recorded, sent and shown.
+
+What a stream shows is on disk; only the caller of `Run`, who keeps the input, is answered at once. Payloads stay in
+memory until their input ends, up to a bound; beyond it those on disk are dropped and read again when they are handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from offload.control.core.errors import DomainError
+from offload.control.core.events import Event, Tick
+from offload.control.core.instructions import (
+    Assign,
+    AttemptStarting,
+    CallCompleted,
+    CancelInputs,
+    ForgetFunction,
+    Instruction,
+    RecordOutcomes,
+    StartContainer,
+    StopContainer,
+    Task,
+)
+from offload.control.ports.store import (
+    DropItems,
+    FinishCall,
+    InputRow,
+    ItemRow,
+    OutcomeRow,
+    SaveItems,
+    SaveOutcomes,
+)
+from offload.control.services.feeds import Topic
+from offload.control.services.indices import IndexSet
+from offload.control.services.payloads import Payloads
+from offload.control.services.recent import RecentIds
+from offload.control.telemetry import Telemetry, log_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from offload.control.core.dispatch import Dispatcher
+    from offload.control.core.model import Call
+    from offload.control.ports.clock import Clock
+    from offload.control.services.journal import Journal
+    from offload.control.services.reading import Reading
+    from offload.control.services.sessions import WorkerSession
+
+_log = logging.getLogger(__name__)
+
+
+class LiveCall:
+    """A call that is not finished on disk yet, and who waits for it."""
+
+    __slots__ = ("call", "closed", "indices", "is_over", "outcomes", "waiters")
+
+    def __init__(self, call: Call, closed: bool) -> None:
+        self.call = call
+        self.closed = closed
+        self.indices = IndexSet()
+        self.outcomes: Topic[OutcomeRow] = Topic()
+        self.waiters: list[asyncio.Future[OutcomeRow]] = []
+        self.is_over = False  # every outcome is decided, if not on disk
+
+
+class Kernel:
+    """Applies events to the dispatcher and does what it answers."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        reading: Reading,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.journal = journal
+        self.clock = clock
+        self.calls: dict[str, LiveCall] = {}
+        self.sessions: dict[str, WorkerSession] = {}
+        self.items: dict[str, Topic[ItemRow]] = {}
+        self.payloads = Payloads(reading)
+        self.recent = RecentIds()
+        self.revision = 0  # rises with every event: whoever polls the dispatcher's views may skip
+        self.on_call_end: Callable[[str], None] = lambda _: None
+        self._telemetry = telemetry
+        self._attempts: dict[str, int] = {}  # the current attempt of each generator input
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._loads: set[asyncio.Task[None]] = set()
+        self._actions = {
+            Assign: self._assign,
+            RecordOutcomes: self._record_outcomes,
+            CallCompleted: self._complete,
+            StartContainer: self._start_container,
+            StopContainer: self._stop_container,
+            CancelInputs: self._cancel_inputs,
+            AttemptStarting: self._void_items,
+            ForgetFunction: self._forget_function,
+        }
+
+    def apply(self, event: Event) -> list[Instruction]:
+        """Tell the dispatcher, and do what it wants; raises `DomainError` for a refused event."""
+        now = self.clock.now()
+        instructions = self.dispatcher.apply(event, now)
+        self.revision += 1
+        for instruction in instructions:
+            self._actions[type(instruction)](instruction)  # type: ignore[operator]
+        self._arm(now)
+        return instructions
+
+    def open_call(self, call: Call, closed: bool) -> LiveCall:
+        """Remember a call until its end is on disk."""
+        live = self.calls[call.call_id] = LiveCall(call, closed)
+        return live
+
+    def keep_items(self, rows: Sequence[tuple[ItemRow, int]]) -> None:
+        """Write items, each given with its attempt; those of an attempt that is not current are void."""
+        kept = tuple(row for row, attempt in rows if self._attempts.get(row.input_id) == attempt)
+        if not kept:
+            return
+        self.journal.write((SaveItems(kept),))
+        self.journal.after_commit(partial(self._publish_items, kept))
+
+    def adopt_attempt(self, input_id: str, attempt: int) -> None:
+        """Take note of an attempt that a joining worker has in hand."""
+        if self.payloads.is_open(input_id):
+            self._attempts[input_id] = attempt
+
+    def close(self) -> None:
+        """Stop the timer and what is being read. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for load in self._loads:
+            load.cancel()
+
+    def _arm(self, now: float) -> None:
+        wakeup = self.dispatcher.next_wakeup()
+        if wakeup is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= wakeup:
+                return
+            self._timer.cancel()
+        self._timer_at = wakeup
+        self._timer = self._loop.call_later(max(0.001, wakeup - now), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.apply(Tick())
+
+    def _assign(self, order: Assign) -> None:
+        session = self.sessions.get(order.worker_id)
+        function = self.dispatcher.function(order.function_id)
+        if session is None or function is None:
+            return
+        ready: list[tuple[Task, bytes]] = []
+        missing: list[Task] = []
+        for task in order.tasks:
+            if function.is_generator:
+                self._attempts[task.input_id] = task.attempt
+            payload = self.payloads.get(task.input_id)
+            if payload is None:
+                missing.append(task)
+            else:
+                ready.append((task, payload))
+        if ready:
+            session.assign(function, ready)
+        if missing:
+            load = self._loop.create_task(self._assign_stored(session, order, missing))
+            self._loads.add(load)
+            load.add_done_callback(self._loads.discard)
+
+    async def _assign_stored(
+        self, session: WorkerSession, order: Assign, tasks: list[Task]
+    ) -> None:
+        # An input that ended meanwhile is not sent, and a session that ended meanwhile drops what it gets.
+        while session is self.sessions.get(order.worker_id):
+            try:
+                payloads = await self.payloads.load([task.input_id for task in tasks])
+            except DomainError as error:
+                log_event(_log, logging.ERROR, "payloads_unreadable", reason=error.message)
+                await asyncio.sleep(1.0)
+                continue
+            function = self.dispatcher.function(order.function_id)
+            if function is not None:
+                found = [(t, payloads[t.input_id]) for t in tasks if t.input_id in payloads]
+                session.assign(function, found)
+            return
+
+    def _record_outcomes(self, order: RecordOutcomes) -> None:
+        now = self.clock.now()
+        rows = tuple(
+            OutcomeRow(
+                o.input_id, o.call_id, o.index, o.seq, o.attempts,
+                o.state, o.failure, o.reason, o.body, now,
+            )
+            for o in order.outcomes
+        )  # fmt: skip
+        self.journal.write((SaveOutcomes(rows),))
+        inputs = self._telemetry.inputs
+        for row in rows:
+            inputs[row.state] += 1
+            self.payloads.discard(row.input_id)
+            self._attempts.pop(row.input_id, None)
+            live = self.calls.get(row.call_id)
+            if live is not None and live.waiters and not live.call.durable:
+                _answer(live, row)
+        self.journal.after_commit(partial(self._publish_outcomes, rows))
+
+    def _publish_outcomes(self, rows: tuple[OutcomeRow, ...]) -> None:
+        first = rows[0].call_id
+        if rows[-1].call_id == first:
+            self._publish_call(first, rows)
+        else:
+            for row in rows:
+                self._publish_call(row.call_id, (row,))
+        if self.items:
+            for row in rows:
+                topic = self.items.pop(row.input_id, None)
+                if topic is not None:
+                    topic.end()
+
+    def _publish_call(self, call_id: str, rows: tuple[OutcomeRow, ...]) -> None:
+        live = self.calls.get(call_id)
+        if live is None:
+            return
+        if live.outcomes.is_followed:
+            live.outcomes.publish([row for row in rows if row.call_id == call_id])
+        if live.waiters:
+            _answer(live, rows[0])
+
+    def _complete(self, order: CallCompleted) -> None:
+        self.journal.write((FinishCall(order.call_id, order.state, self.clock.now()),))
+        live = self.calls.get(order.call_id)
+        if live is not None:
+            live.is_over = True
+        self.journal.after_commit(partial(self._forget_call, order.call_id))
+
+    def _forget_call(self, call_id: str) -> None:
+        live = self.calls.pop(call_id, None)
+        if live is not None:
+            live.outcomes.end()
+            self.recent.add(call_id)
+            self.on_call_end(call_id)
+
+    def _publish_items(self, rows: tuple[ItemRow, ...]) -> None:
+        for row in rows:
+            topic = self.items.get(row.input_id)
+            if topic is not None:
+                topic.publish((row,))
+
+    def _void_items(self, order: AttemptStarting) -> None:
+        self._attempts[order.input_id] = order.attempt
+        self.journal.write((DropItems(order.input_id),))
+
+    def _start_container(self, order: StartContainer) -> None:
+        session = self.sessions.get(order.worker_id)
+        function = self.dispatcher.function(order.function_id)
+        if session is not None and function is not None:
+            session.start(order, function)
+
+    def _stop_container(self, order: StopContainer) -> None:
+        session = self.sessions.get(order.worker_id)
+        if session is not None:
+            session.stop(order)
+
+    def _cancel_inputs(self, order: CancelInputs) -> None:
+        session = self.sessions.get(order.worker_id)
+        if session is not None:
+            session.cancel(order.input_ids, order.reason)
+
+    def _forget_function(self, order: ForgetFunction) -> None:
+        session = self.sessions.get(order.worker_id)
+        if session is not None:
+            session.forget(order.function_id)
+
+    def keep_payloads(self, call: Call, rows: Sequence[InputRow]) -> None:
+        """Hold the payloads of new inputs for their assignment; call before telling the dispatcher."""
+        for row in rows:
+            self.payloads.keep(row.input_id, row.payload)
+        if call.durable and self.payloads.is_full:
+            ids = [row.input_id for row in rows]
+            self.journal.after_commit(partial(self.payloads.leave_to_store, ids))
+
+
+def _answer(live: LiveCall, row: OutcomeRow) -> None:
+    for waiter in live.waiters:
+        if not waiter.done():
+            waiter.set_result(row)
+    live.waiters.clear()

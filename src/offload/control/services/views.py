@@ -1,0 +1,12 @@
+"""What the services answer with: the rows of the store, by the names their callers may use."""
+
+from offload.control.ports.store import (
+    InputRow,
+    ItemRow,
+    LogRow,
+    OutcomeRow,
+    StoredApp,
+    StoredCall,
+)
+
+__all__ = ["InputRow", "ItemRow", "LogRow", "OutcomeRow", "StoredApp", "StoredCall"]

@@ -1,0 +1,134 @@
+"""The sessions of workers: who is there, what they report, and what is sent to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from offload.control.core.events import (
+    WorkerDisconnected,
+    WorkerDraining,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerReported,
+)
+from offload.control.services.sessions import Batch, WorkerSession
+from offload.control.telemetry import log_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from offload.control.services.kernel import Kernel
+    from offload.control.services.logs import Logs
+    from offload.control.services.views import ItemRow, LogRow
+
+__all__ = ["HEARTBEAT_SECONDS", "Batch", "Report", "WorkerSession", "Workers"]
+
+HEARTBEAT_SECONDS = 3.0
+SILENT_HEARTBEATS = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One message of a worker."""
+
+    seq: int
+    event: WorkerReported | None
+    items: Sequence[tuple[ItemRow, int]] = ()  # each with its attempt
+    logs: Sequence[LogRow] = ()
+    draining: bool = False
+
+
+class Workers:
+    """Keeps one session per worker."""
+
+    def __init__(self, kernel: Kernel, logs: Logs) -> None:
+        self._kernel = kernel
+        self._logs = logs
+        self._watch: asyncio.TimerHandle | None = None
+        self._all_left: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Watch for workers that fall silent."""
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(HEARTBEAT_SECONDS, self._end_silent)
+
+    def close(self) -> None:
+        """Stop watching and end all sessions. Idempotent."""
+        if self._watch is not None:
+            self._watch.cancel()
+        for session in self._kernel.sessions.values():
+            session.close()
+
+    def join(self, joined: WorkerJoined) -> WorkerSession:
+        """Open a worker's session; an older one of the same worker ends."""
+        worker_id = joined.worker.worker_id
+        older = self._kernel.sessions.get(worker_id)
+        if older is not None:
+            older.close()
+        session = self._kernel.sessions[worker_id] = WorkerSession(worker_id)
+        for held in joined.held:
+            self._kernel.adopt_attempt(held.input_id, held.attempt)
+        self._kernel.apply(joined)
+        log_event(
+            _log, logging.INFO, "worker_joined", worker_id=worker_id, name=joined.worker.name,
+            held=len(joined.held), containers=len(joined.containers),
+        )  # fmt: skip
+        return session
+
+    async def report(self, session: WorkerSession, report: Report) -> None:
+        """Take in a message. Waits while the store is far behind, so that the worker is held back too."""
+        session.last_heard = asyncio.get_running_loop().time()
+        if self._kernel.sessions.get(session.worker_id) is not session:
+            return
+        # Output first: a caller sees what an input printed before its result.
+        if report.logs:
+            self._logs.take(report.logs)
+        if report.items:
+            self._kernel.keep_items(report.items)
+        if report.event is not None:
+            self._kernel.apply(report.event)
+        if report.draining and not session.is_draining:
+            session.is_draining = True
+            self._kernel.apply(WorkerDraining(session.worker_id))
+        if report.event is not None or report.items or report.logs:
+            self._kernel.journal.after_commit(partial(session.recorded, report.seq))
+        await self._kernel.journal.wait_for_room()
+
+    def leave(self, session: WorkerSession, said_goodbye: bool) -> None:
+        """Close the session; what the worker held stays with it for a while unless it said goodbye."""
+        session.close()
+        worker_id = session.worker_id
+        if self._kernel.sessions.get(worker_id) is not session:
+            return
+        del self._kernel.sessions[worker_id]
+        if not self._kernel.sessions and self._all_left is not None:
+            self._all_left.set_result(None)
+            self._all_left = None
+        has_left = said_goodbye and session.is_draining
+        self._kernel.apply(WorkerLeft(worker_id) if has_left else WorkerDisconnected(worker_id))
+        event = "worker_left" if has_left else "worker_disconnected"
+        log_event(_log, logging.INFO, event, worker_id=worker_id)
+
+    async def shut_down_all(self) -> None:
+        """Ask every worker to leave; return when they have."""
+        for session in self._kernel.sessions.values():
+            session.shut_down()
+        if self._kernel.sessions:
+            if self._all_left is None:
+                self._all_left = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._all_left)
+
+    def _end_silent(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - SILENT_HEARTBEATS * HEARTBEAT_SECONDS
+        for session in tuple(self._kernel.sessions.values()):
+            if session.last_heard < oldest and not self._kernel.journal.failure:
+                log_event(_log, logging.WARNING, "worker_silent", worker_id=session.worker_id)
+                self.leave(session, said_goodbye=False)
+        self._watch = loop.call_later(HEARTBEAT_SECONDS, self._end_silent)
