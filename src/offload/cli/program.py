@@ -6,6 +6,7 @@ import importlib.util
 import linecache
 import sys
 import traceback
+import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,6 @@ from offload.cli.exits import CliError, Exit, ProgramError
 from offload.cli.names import unknown
 
 if TYPE_CHECKING:
-    import types
-
     from offload.sdk.app import App
 
 
@@ -110,6 +109,14 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith((_PACKAGE, "<frozen importlib"))
 
 
+def _plain(function: object, name: str) -> types.FunctionType:
+    if not isinstance(function, types.FunctionType):
+        raise CliError(
+            f"{name!r} is a {type(function).__name__}; its flags can be read from a `def` only."
+        )
+    return function
+
+
 def _targets(module: types.ModuleType) -> list[Target]:
     from offload.sdk.app import App
 
@@ -117,7 +124,7 @@ def _targets(module: types.ModuleType) -> list[Target]:
     found = []
     for app in apps.values():
         for name, entrypoint in app.entrypoints.items():
-            found.append(Target(name, app, entrypoint.function, is_remote=False))
+            found.append(Target(name, app, _plain(entrypoint.function, name), is_remote=False))
         for name, function in app.functions.items():
-            found.append(Target(name, app, function.function, is_remote=True))
+            found.append(Target(name, app, _plain(function.raw_function, name), is_remote=True))
     return found

@@ -17,7 +17,7 @@ from offload.cli.exits import CliError, Exit, ProgramError
 if TYPE_CHECKING:
     import inspect
     import types
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from offload.cli.flags import Flags
     from offload.cli.program import Target
@@ -115,19 +115,18 @@ class _Run:
             if self.target.is_remote:
                 function = self.target.app.functions[self.target.name]
                 if function.is_generator:
-                    return self._stream(function.remote_gen)
+                    items = function.remote_gen(*self.arguments.args, **self.arguments.kwargs)
+                    return self._stream(items)
                 return function.remote(*self.arguments.args, **self.arguments.kwargs)
             entrypoint = self.target.app.entrypoints[self.target.name]
             return entrypoint(*self.arguments.args, **self.arguments.kwargs)
 
-    def _stream(self, generate: Callable[..., Iterator[object]]) -> list[object] | None:
-        items = []
-        for item in generate(*self.arguments.args, **self.arguments.kwargs):
-            if self.as_json:
-                items.append(item)
-            else:
-                print(item, flush=True)
-        return items if self.as_json else None
+    def _stream(self, items: Iterator[object]) -> list[object] | None:
+        if self.as_json:
+            return list(items)
+        for item in items:
+            print(item, flush=True)
+        return None
 
     @contextlib.contextmanager
     def _app_running(self) -> Iterator[None]:

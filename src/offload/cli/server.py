@@ -1,0 +1,44 @@
+"""`offload server`: the control plane as a process."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from offload.cli.exits import CliError
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", help="Address to listen on; not loopback: needs TLS.")
+@click.option("--http-port", type=int, help="Link, /live, /ready, /metrics; 0: any free port.")
+@click.option("--grpc-port", type=int, help="gRPC; 0: any free port.")
+@click.option("--data-dir", type=_FILE, help="Database, blobs and token.")
+@click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
+@click.option("--tls-key", type=_FILE, help="Its PEM private key.")
+@click.option(
+    "--insecure-no-tls",
+    is_flag=True,
+    default=None,
+    help="Listen beyond this machine without TLS, on a network you trust.",
+)
+@click.option("--idle-exit-seconds", type=float, help="End after so long without work; 0: never.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
+def command(*, as_json: bool, **given: object) -> int:  # noqa: ARG001  # read where errors are printed
+    """Be the server: accept work, keep it, and hand it to workers, until SIGTERM or Ctrl-C.
+
+    Options not given come from the environment (OFFLOAD_HOST, OFFLOAD_HTTP_PORT, …), then from the defaults.
+    """
+    from offload.control.config import ConfigError, ServerConfig
+    from offload.control.main import run
+
+    try:
+        config = ServerConfig.from_env()
+    except ConfigError as error:
+        raise CliError(str(error)) from None
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return run(dataclasses.replace(config, **chosen))  # type: ignore[arg-type]  # click made them of these types
