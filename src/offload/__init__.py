@@ -1,0 +1,57 @@
+"""offload: serverless Python on machines you own.
+
+Importing this package loads nothing else: each public name is imported when it is first used. The runner imports it
+inside users' environments, so this file stays valid on CPython 3.9.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload import errors, testing
+    from offload.sdk.app import App
+    from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.entrypoint import LocalEntrypoint
+    from offload.sdk.function import Function
+    from offload.sdk.options import Retries
+
+__all__ = [
+    "App",
+    "Function",
+    "FunctionCall",
+    "LocalEntrypoint",
+    "Retries",
+    "errors",
+    "gather",
+    "testing",
+    "wait_first",
+]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "App": "offload.sdk.app",
+    "Function": "offload.sdk.function",
+    "FunctionCall": "offload.sdk.call",
+    "LocalEntrypoint": "offload.sdk.entrypoint",
+    "Retries": "offload.sdk.options",
+    "gather": "offload.sdk.call",
+    "wait_first": "offload.sdk.call",
+}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in ("errors", "testing"):
+        return importlib.import_module("offload." + name)
+    if name not in _HOME:
+        raise AttributeError(f"module 'offload' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,219 @@
+"""Apps: what belongs together and runs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, overload
+
+from offload.errors import AppNotRunningError, InvalidError, OffloadError
+from offload.sdk.entrypoint import LocalEntrypoint
+from offload.sdk.function import Function
+from offload.sdk.options import parse_options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+    from types import TracebackType
+    from typing import Unpack
+
+    from offload.sdk.options import FunctionOptions, OptionArguments
+    from offload.sdk.run import AppRun
+    from offload.sdk.values import Output
+
+P = ParamSpec("P")
+R = TypeVar("R")
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+class FunctionDecorator(Protocol):
+    """Turns what it decorates into a `Function`, whose remote calls give what awaiting or iterating would."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[X, Y, R]], /
+    ) -> Function[P, Coroutine[X, Y, R], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, AsyncIterator[R]], /
+    ) -> Function[P, AsyncIterator[R], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Generator[R, X, Y]], /
+    ) -> Function[P, Generator[R, X, Y], R]: ...
+    @overload
+    def __call__(self, function: Callable[P, Iterator[R]], /) -> Function[P, Iterator[R], R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]: ...
+
+
+class App:
+    """A named group of functions. Inside `with app.run():` they can be called remotely."""
+
+    def __init__(self, name: str) -> None:
+        checked: object = name
+        if not isinstance(checked, str) or not checked.strip():
+            raise InvalidError(f'an app has a name: write offload.App("my-app"), not App({name!r})')
+        self.name = name
+        self.functions: dict[str, Function[..., object, object]] = {}
+        self.entrypoints: dict[str, LocalEntrypoint[..., object]] = {}
+        self._runs: list[AppRun] = []
+
+    def __reduce__(self) -> tuple[type[App], tuple[str]]:
+        return (App, (self.name,))  # a container needs no more of it than its name
+
+    def __repr__(self) -> str:
+        return f"App({self.name!r})"
+
+    def function(self, *misused: object, **options: Unpack[OptionArguments]) -> FunctionDecorator:
+        """Return a decorator that makes a function callable remotely, with the given options."""
+        if misused:
+            raise InvalidError(
+                "@app.function takes its options by name and needs brackets: write @app.function()"
+            )
+        try:
+            parsed = parse_options(**options)
+        except InvalidError as error:
+            # The last line of the traceback is then the decoration, not our parser.
+            raise error.with_traceback(None) from None
+        return _Decorator(self, parsed)
+
+    def local_entrypoint(
+        self, *misused: object, name: str | None = None
+    ) -> Callable[[Callable[P, R]], LocalEntrypoint[P, R]]:
+        """Return a decorator for the function that `offload run` starts on the caller's machine."""
+        if misused:
+            raise InvalidError("write @app.local_entrypoint(), with brackets")
+
+        def decorate(function: Callable[P, R]) -> LocalEntrypoint[P, R]:
+            entrypoint = LocalEntrypoint(self, function, name or function.__name__)
+            self.entrypoints[entrypoint.name] = entrypoint
+            return entrypoint
+
+        return decorate
+
+    def run(self, *, show_output: bool = True, output: Output | None = None) -> RunContext:
+        """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
+
+        What they print appears here while they run, unless `show_output` is False; `output` takes it instead.
+        """
+        return RunContext(self, output, show_output=show_output)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this is inside `app.run()`."""
+        return bool(self._runs)
+
+    @property
+    def app_id(self) -> str:
+        """The id of the running app. Raises `AppNotRunningError` outside of `app.run()`."""
+        return self.current_run("app_id").app_id
+
+    def current_run(self, wanted: str) -> AppRun:
+        """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
+        if not self._runs:
+            raise AppNotRunningError(
+                f"{wanted} needs a running app: put it inside `with app.run():`, "
+                f"or start the script with `offload run`. The app is {self.name!r}."
+            )
+        return self._runs[-1]
+
+
+class _Decorator:
+    """See `FunctionDecorator`."""
+
+    def __init__(self, app: App, options: FunctionOptions) -> None:
+        self._app = app
+        self._options = options
+
+    def __call__(self, function: Callable[..., object], /) -> Function[..., object, object]:
+        try:
+            made = Function(self._app, function, self._options)
+        except InvalidError as error:
+            raise error.with_traceback(None) from error.__cause__
+        self._app.functions[made.name] = made
+        return made
+
+
+class RunContext:
+    """Opens a run of an app and closes it again. Each use is a run of its own."""
+
+    def __init__(self, app: App, output: Output | None, *, show_output: bool) -> None:
+        self._app = app
+        self._output = output
+        self._show_output = show_output
+        self._open: list[AppRun] = []
+
+    def __enter__(self) -> App:
+        from offload.sdk.blocking import run
+
+        opened = self._new_run()
+        run(_start(opened))
+        return self._entered(opened)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from offload.sdk.blocking import run
+
+        try:
+            run(_stop(self._left(), error))
+        except OffloadError:
+            if error is None:
+                raise
+
+    async def __aenter__(self) -> App:
+        from offload.sdk.blocking import run_aio
+
+        opened = self._new_run()
+        await run_aio(_start(opened))
+        return self._entered(opened)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from offload.sdk.blocking import run_aio
+
+        try:
+            await run_aio(_stop(self._left(), error))
+        except OffloadError:
+            if error is None:
+                raise
+
+    def _new_run(self) -> AppRun:
+        from offload.sdk.output import NoOutput, StreamOutput
+        from offload.sdk.run import AppRun
+
+        output = self._output or (StreamOutput() if self._show_output else NoOutput())
+        opened = AppRun(self._app.name, output)
+        for function in self._app.functions.values():
+            if function.options.min_containers:
+                function.register(opened)
+        return opened
+
+    def _entered(self, opened: AppRun) -> App:
+        self._app._runs.append(opened)  # noqa: SLF001  # this is the app's own context
+        self._open.append(opened)
+        return self._app
+
+    def _left(self) -> AppRun:
+        closed = self._open.pop()
+        self._app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
+        return closed
+
+
+async def _start(opened: AppRun) -> None:
+    await opened.start()
+    await opened.prestart()
+
+
+async def _stop(closed: AppRun, error: BaseException | None) -> None:
+    from offload.sdk.run import reason_of_end
+
+    # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
+    interrupted = error is not None and not isinstance(error, Exception)
+    await closed.stop(cancel=interrupted, reason=reason_of_end(error))

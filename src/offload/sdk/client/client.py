@@ -1,0 +1,262 @@
+"""The requests the SDK makes, one method each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import Message
+
+from offload.errors import from_wire
+from offload.sdk.client import bodies, translate
+from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.config import read_config
+from offload.sdk.values import CallStatus, Ended, Failure
+from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
+from offload.wire.limits import INLINE_PAYLOAD_BYTES
+from offload.wire.status import LinkClosedError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from typing import IO
+
+    from offload.sdk.options import FunctionOptions
+    from offload.sdk.values import LocalEnvironment, Output
+
+M = TypeVar("M", bound=Message)
+
+_SUCCEEDED = common_pb2.INPUT_STATE_SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A function as the server is to know it."""
+
+    name: str
+    code: bytes
+    is_generator: bool
+    options: FunctionOptions
+    environment: LocalEnvironment
+    python_version: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A call with its first inputs, each an index and its pickled arguments."""
+
+    call_id: str
+    function_id: str
+    kind: str  # "single", "map" or "generator"
+    inputs: Sequence[tuple[int, bytes]]
+    closed: bool
+    attached: bool
+
+
+class Client:
+    """Requests over one connection. Every coroutine runs on the loop that runs the first of them."""
+
+    def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
+        self._connection = Connection(find, give_up_after_seconds)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    async def create_app(self, name: str, app_id: str) -> None:
+        """Open an ephemeral app."""
+        request = apps_pb2.CreateAppRequest(name=name, app_id=app_id)
+        await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+
+    async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
+        """End an app; with `cancel`, what was spawned in it too."""
+        request = apps_pb2.StopAppRequest(app_id=app_id, cancel=cancel, reason=reason)
+        await self._unary("Apps/StopApp", request, apps_pb2.StopAppReply)
+
+    async def register(self, app_id: str, function: Registration) -> str:
+        """Make a function known to the server; return its id."""
+        definition = apps_pb2.FunctionDefinition(
+            app_id=app_id,
+            name=function.name,
+            code=await bodies.send(self._connection, function.code, "cloudpickle"),
+            is_generator=function.is_generator,
+            local_image=translate.local_image(function.environment),
+            python_version=function.python_version,
+        )
+        translate.set_options(definition, function.options)
+        request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
+        reply = await self._unary(
+            "Apps/RegisterFunctions", request, apps_pb2.RegisterFunctionsReply
+        )
+        return reply.function_ids[0]
+
+    async def attach(self, app_id: str, output: Output) -> None:
+        """Keep an app alive and hand over its output until it has ended."""
+        request = apps_pb2.AttachRequest(app_id=app_id)
+        async for events in self._replies("Apps/Attach", request, apps_pb2.AppEvents):
+            for line in events.logs:
+                request.after_log_seq = max(request.after_log_seq, line.seq)
+                output.line(translate.log_line(line))
+            if events.pools:
+                output.progress([translate.pool(pool) for pool in events.pools])
+
+    async def run(self, call_id: str, function_id: str, args: bytes) -> Ended:
+        """Run one input and return how it ended."""
+        if len(args) <= INLINE_PAYLOAD_BYTES:
+            payload = common_pb2.Payload(encoding="pickle", inline=args)
+        else:
+            payload = await bodies.send(self._connection, args, "pickle")
+        request = calls_pb2.RunRequest(call_id=call_id, function_id=function_id, args=payload)
+        reply = await self._unary("Calls/Run", request, calls_pb2.RunReply)
+        return await self._ended(0, 0, reply.outcome)
+
+    async def submit(self, submission: Submission) -> None:
+        """Open a call; return once it is on disk."""
+        request = calls_pb2.SubmitRequest(
+            call_id=submission.call_id,
+            function_id=submission.function_id,
+            kind=translate.KINDS[submission.kind],
+            inputs=await self._inputs(submission.inputs),
+            closed=submission.closed,
+            attached=submission.attached,
+        )
+        await self._unary("Calls/Submit", request, calls_pb2.SubmitReply)
+
+    async def add_inputs(
+        self, call_id: str, inputs: Sequence[tuple[int, bytes]], *, close: bool
+    ) -> None:
+        """Add inputs to a map; return once they are on disk."""
+        request = calls_pb2.AddInputsRequest(
+            call_id=call_id, inputs=await self._inputs(inputs), close=close
+        )
+        await self._unary("Calls/AddInputs", request, calls_pb2.AddInputsReply)
+
+    async def outcomes(self, call_id: str) -> AsyncGenerator[list[Ended], None]:
+        """Yield how a call's inputs ended, in the order they did, until all have."""
+        request = calls_pb2.OutcomesRequest(call_id=call_id)
+        async for batch in self._replies("Calls/Outcomes", request, calls_pb2.OutcomeBatch):
+            ended = [await self._ended(o.seq, o.index, o.outcome) for o in batch.outcomes]
+            if ended:
+                request.after_seq = ended[-1].seq
+                yield ended
+
+    async def items(self, call_id: str) -> AsyncGenerator[list[bytes | IO[bytes] | Ended], None]:
+        """Yield the items of a generator call while it runs, and at last how it ended."""
+        request = calls_pb2.ItemsRequest(call_id=call_id)
+        async for batch in self._replies("Calls/Items", request, calls_pb2.ItemBatch):
+            fetched: list[bytes | IO[bytes] | Ended] = []
+            for item in batch.items:
+                fetched.append(await bodies.fetch(self._connection, item.value))
+                request.after_item = item.seq
+            if batch.HasField("outcome"):
+                fetched.append(await self._ended(0, 0, batch.outcome))
+            yield fetched
+
+    async def describe(self, call_id: str) -> CallStatus:
+        """Say what a call is and how far it is."""
+        request = calls_pb2.DescribeRequest(call_id=call_id)
+        reply = await self._unary("Calls/Describe", request, calls_pb2.CallDescription)
+        kind = translate.KIND_NAMES.get(reply.kind, "single")
+        return CallStatus(
+            call_id, reply.function_name, reply.app_name, kind, reply.state, dict(reply.counts)
+        )
+
+    async def cancel(self, call_id: str, reason: str) -> None:
+        """Cancel what is left of a call."""
+        request = calls_pb2.CancelRequest(call_id=call_id, reason=reason)
+        await self._unary("Calls/Cancel", request, calls_pb2.CancelReply)
+
+    async def count_workers(self) -> int:
+        """Return how many workers are online."""
+        reply = await self._unary(
+            "Cluster/Status", cluster_pb2.StatusRequest(), cluster_pb2.StatusReply
+        )
+        return sum(worker.state == "online" for worker in reply.workers)
+
+    async def shut_down(self, reason: str) -> None:
+        """Ask the server and its workers to end."""
+        request = cluster_pb2.ShutDownRequest(workers=True, reason=reason)
+        await self._unary("Cluster/ShutDown", request, cluster_pb2.ShutDownReply)
+
+    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
+        return await self._connection.repeat(
+            lambda link: link.unary("offload.v1." + method, request, reply)
+        )
+
+    async def _replies(
+        self, method: str, request: Message, reply: type[M]
+    ) -> AsyncGenerator[M, None]:
+        # The consumer moves `request` on with what it has seen, so a reopened stream continues there.
+        while True:
+            link = await self._connection.link()
+            stream = link.stream("offload.v1." + method, reply)
+            try:
+                await stream.send(request)
+                await stream.end()
+                while (message := await stream.receive()) is not None:
+                    yield message
+            except LinkClosedError:
+                await link.close()
+            except WireError as error:
+                raise from_wire(error) from None
+            else:
+                return
+            finally:
+                stream.cancel()
+
+    async def _inputs(self, inputs: Sequence[tuple[int, bytes]]) -> list[calls_pb2.Input]:
+        messages = []
+        for index, data in inputs:
+            if len(data) <= INLINE_PAYLOAD_BYTES:
+                payload = common_pb2.Payload(encoding="pickle", inline=data)
+            else:
+                payload = await bodies.send(self._connection, data, "pickle")
+            messages.append(calls_pb2.Input(index=index, args=payload))
+        return messages
+
+    async def _ended(self, seq: int, index: int, outcome: common_pb2.Outcome) -> Ended:
+        if outcome.state == _SUCCEEDED:
+            value = outcome.value
+            if value.WhichOneof("body") == "blob":
+                return Ended(seq, index, await bodies.fetch(self._connection, value), None)
+            return Ended(seq, index, value.inline, None)
+        return Ended(seq, index, b"", await self._failure(outcome))
+
+    async def _failure(self, outcome: common_pb2.Outcome) -> Failure:
+        message = outcome.failure
+        exception = None
+        if message.HasField("exception"):
+            exception = await bodies.fetch(self._connection, message.exception)
+        return translate.failure(message, exception)
+
+
+_current: Client | None = None
+
+
+def current_client() -> Client:
+    """Return this process's client; it connects, and starts a local stack where none is configured, on first use."""
+    global _current  # noqa: PLW0603  # one connection per process
+    if _current is None:
+        _current = new_client()
+    return _current
+
+
+def new_client() -> Client:
+    """Return a client for the server that is configured now."""
+    from offload.sdk.stack import find_server
+
+    return Client(find_server, read_config().give_up_after_seconds)
+
+
+def use_client(client: Client | None) -> Client | None:
+    """Make another client this process's; return the one before. None: decide anew on the next use."""
+    global _current  # noqa: PLW0603  # one connection per process
+    before, _current = _current, client
+    return before
+
+
+def _forget_client() -> None:
+    use_client(None)  # the parent's connection is not the forked child's
+
+
+os.register_at_fork(after_in_child=_forget_client)

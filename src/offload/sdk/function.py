@@ -1,0 +1,267 @@
+"""Functions: what a user decorated, and every way to call it."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
+
+from offload.errors import InvalidError
+from offload.sdk.blocking import StreamWork, Work, blocking, blocking_stream
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from typing import Unpack
+
+    from offload.sdk.app import App
+    from offload.sdk.call import FunctionCall
+    from offload.sdk.map_call import Arguments
+    from offload.sdk.options import FunctionOptions, OptionArguments
+    from offload.sdk.run import AppRun, RegisteredFunction
+    from offload.sdk.sources import Source
+    from offload.sdk.values import Ended
+
+P = ParamSpec("P")
+L = TypeVar("L")
+R = TypeVar("R")
+
+
+class Function(Generic[P, L, R]):
+    """A function that can be called here (`f(x)`, `f.local(x)`) and in containers (`f.remote(x)` and the others)."""
+
+    def __init__(self, app: App, function: Callable[P, L], options: FunctionOptions) -> None:
+        _check(function, options.name)
+        self.app = app
+        self.options = options
+        self.name: str = options.name or function.__name__
+        self.raw_function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = self.name
+        self.__module__ = str(function.__module__)
+        self.__wrapped__ = function
+
+    def __getstate__(self) -> dict[str, object]:
+        # What travels to a container is the definition; the connection and the run stay with the caller.
+        return {"app": self.app, "options": self.options, "function": self.raw_function}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        function = cast("Callable[P, L]", state["function"])
+        self.app = cast("App", state["app"])
+        self.options = cast("FunctionOptions", state["options"])
+        self.raw_function = function
+        # While a recursive function is being unpickled it has no name yet.
+        self.name = self.options.name or getattr(function, "__name__", "")
+        self.__name__ = self.name
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name} of {self.app!r}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> L:
+        return self.raw_function(*args, **kwargs)
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> L:
+        """Call the function here, as if it were not decorated."""
+        return self.raw_function(*args, **kwargs)
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether calling it gives items one by one."""
+        function = self.raw_function
+        return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+    def with_options(self, **options: Unpack[OptionArguments]) -> Function[P, L, R]:
+        """Return the same function with some options changed; this one stays as it is."""
+        try:
+            changed = self.options.changed(**options)
+        except InvalidError as error:
+            raise error.with_traceback(None) from None
+        return Function(self.app, self.raw_function, changed)
+
+    @blocking
+    def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
+        """Run the function in a container and return its result, or raise what it raised."""
+        from offload.sdk import serialize
+        from offload.sdk.ids import new_id
+
+        registered = self._for("remote", wants_generator=False)
+        call_id = new_id("fc-")
+        work = registered.call(call_id, serialize.dumps((args, kwargs)))
+        return Work(work, partial(self._value, call_id))
+
+    @blocking_stream
+    def remote_gen(self, /, *args: P.args, **kwargs: P.kwargs) -> StreamWork[object, R]:
+        """Run a generator in a container and yield its items as they come."""
+        from offload.sdk import serialize
+        from offload.sdk.call import FunctionCall
+        from offload.sdk.ids import new_id
+
+        registered = self._for("remote_gen", wants_generator=True)
+        data = serialize.dumps((args, kwargs))
+        call: FunctionCall[R] = FunctionCall(new_id("fc-"), self.name, "generator")
+        return StreamWork(lambda _: registered.follow(call.object_id, data), call.items_of)
+
+    @blocking
+    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[None, FunctionCall[R]]:
+        """Start the function in a container and return the call at once, when it is on the server's disk."""
+        from offload.sdk import serialize
+        from offload.sdk.call import FunctionCall
+        from offload.sdk.ids import new_id
+
+        kind = "generator" if self.is_generator else "single"
+        registered = self._for("spawn", wants_generator=None)
+        call: FunctionCall[R] = FunctionCall(new_id("fc-"), self.name, kind)
+        data = serialize.dumps((args, kwargs))
+        submit = registered.submit(call.object_id, data, kind=kind, attached=False)
+        return Work(submit, lambda _: call)
+
+    @blocking_stream
+    def map(
+        self,
+        *iterators: Source[object],
+        order_outputs: bool = True,
+        return_exceptions: bool = False,
+    ) -> StreamWork[Ended, R]:
+        """Run the function for each element and yield the results as they come, in order unless told otherwise.
+
+        An input that fails raises at its place; with `return_exceptions` its exception is yielded instead. The
+        iterators may be slow, endless or async: they run in a thread of their own (async ones on the caller's
+        loop), and only a bounded number of inputs is under way.
+        """
+        from offload.sdk.sources import check_sources, zipped
+
+        check_sources(iterators, "map")
+        inputs = partial(zipped, iterators)
+        return self._map(
+            "map", inputs, order_outputs=order_outputs, return_exceptions=return_exceptions
+        )
+
+    @blocking_stream
+    def starmap(
+        self,
+        iterator: Source[Iterable[object]],
+        *,
+        order_outputs: bool = True,
+        return_exceptions: bool = False,
+    ) -> StreamWork[Ended, R]:
+        """Do as `map`, with all arguments of an input in one element."""
+        from offload.sdk.sources import check_sources, starred
+
+        check_sources((iterator,), "starmap")
+        inputs = partial(starred, iterator)
+        return self._map(
+            "starmap", inputs, order_outputs=order_outputs, return_exceptions=return_exceptions
+        )
+
+    @blocking
+    def for_each(
+        self, *iterators: Source[object], ignore_exceptions: bool = False
+    ) -> Work[tuple[str, Ended | None], None]:
+        """Run the function for each element, wait for all, keep no result. Raises the first failure."""
+        from offload.sdk.sources import check_sources, zipped
+
+        check_sources(iterators, "for_each")
+        registered = self._for("for_each", wants_generator=False)
+        loop = _running_loop()
+        run_all = registered.drain(
+            partial(zipped, iterators, loop), stop_at_failure=not ignore_exceptions
+        )
+        return Work(run_all, self._nothing)
+
+    @blocking
+    def spawn_map(self, *iterators: Source[object]) -> Work[str, FunctionCall[list[R]]]:
+        """Submit one input for each element and return the call, whose results are asked for later."""
+        from offload.sdk.call import FunctionCall
+        from offload.sdk.sources import check_sources, zipped
+
+        check_sources(iterators, "spawn_map")
+        registered = self._for("spawn_map", wants_generator=False)
+        submit = registered.submit_map(partial(zipped, iterators, _running_loop()))
+        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, "map"))
+
+    def register(self, run: AppRun) -> RegisteredFunction:
+        """Return this function in a run of its app."""
+        return run.register(self, self.raw_function, self.options, is_generator=self.is_generator)
+
+    def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
+        run = self.app.current_run(f"{self.name}.{method}()")
+        if wants_generator is not None and wants_generator != self.is_generator:
+            raise InvalidError(_wrong_kind(self.name, method, is_generator=self.is_generator))
+        return self.register(run)
+
+    def _value(self, call_id: str, ended: Ended) -> R:
+        from offload.sdk.call import value_of
+
+        return cast("R", value_of(ended, call_id, self.name))
+
+    def _nothing(self, done: tuple[str, Ended | None]) -> None:
+        call_id, failed = done
+        if failed is not None:
+            self._value(call_id, failed)
+
+    def _map(
+        self,
+        method: str,
+        inputs: Callable[[asyncio.AbstractEventLoop | None], Iterator[Arguments]],
+        *,
+        order_outputs: bool,
+        return_exceptions: bool,
+    ) -> StreamWork[Ended, R]:
+        from offload.sdk.call import failure_of
+        from offload.sdk.map_call import MapCall
+        from offload.sdk.mapping import Ordering
+
+        call = MapCall(self._for(method, wants_generator=False))
+        ordering: Ordering[Ended] = Ordering(in_order=order_outputs)
+
+        def open_stream(
+            loop: asyncio.AbstractEventLoop | None,
+        ) -> AsyncGenerator[list[Ended], None]:
+            return call.batches(inputs(loop))
+
+        def results(batch: list[Ended]) -> Iterator[R]:
+            for arrived in batch:
+                for _, ended in ordering.put(arrived.position, arrived):
+                    call.release(ended)
+                    if return_exceptions and ended.failure is not None:
+                        yield cast("R", failure_of(ended, call.call_id, self.name))
+                    else:
+                        yield self._value(call.call_id, ended)
+
+        return StreamWork(open_stream, results)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _check(function: object, name: str | None) -> None:
+    if isinstance(function, Function):
+        raise InvalidError(f"{function.name} is decorated already: one @app.function() is enough")
+    if not callable(function):
+        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
+    if isinstance(function, type):
+        raise InvalidError(
+            f"@app.function() decorates functions, and {function.__name__} is a class"
+        )
+    given = getattr(function, "__name__", None)
+    if name is None and (given is None or given == "<lambda>"):
+        raise InvalidError(
+            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
+        )
+    from offload.sdk.source import check_closure
+
+    check_closure(function, f"{name or given}()")
+
+
+def _wrong_kind(name: str, method: str, *, is_generator: bool) -> str:
+    if is_generator:
+        return (
+            f"{name}() is a generator: write {name}.remote_gen(…) to get its items, not .{method}()"
+        )
+    return f"{name}() is not a generator: write {name}.remote(…), not .{method}()"

@@ -1,0 +1,180 @@
+"""One run of an app: what the server knows of it while its `with` block is open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from offload.errors import OffloadError
+from offload.sdk.client import Registration, Submission, current_client
+from offload.sdk.ids import new_id
+from offload.sdk.map_call import MapCall
+from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
+from offload.sdk.values import Ended
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+    from offload.sdk.map_call import Arguments
+    from offload.sdk.options import FunctionOptions
+    from offload.sdk.values import Output
+
+# How long the end of a run waits for the last lines that its functions printed.
+DRAIN_SECONDS = 1.0
+
+
+class RegisteredFunction:
+    """A function in one run; it is sent to the server when it is first needed."""
+
+    def __init__(self, run: AppRun, registration: Registration) -> None:
+        self._run = run
+        self._registration: Registration | None = registration
+        self._registering: asyncio.Task[str] | None = None
+        self._id: str | None = None
+
+    async def function_id(self) -> str:
+        """Return the server's id for the function."""
+        if self._id is not None:
+            return self._id
+        if self._registering is None:
+            self._registering = asyncio.get_running_loop().create_task(self._register())
+        return await asyncio.shield(self._registering)
+
+    async def call(self, call_id: str, args: bytes) -> Ended:
+        """Run one input; where the caller stops waiting, cancel it."""
+        client = current_client()
+        function_id = self._id or await self.function_id()
+        try:
+            return await client.run(call_id, function_id, args)
+        except asyncio.CancelledError:
+            self._run.cancel_later(call_id)
+            raise
+
+    async def submit(self, call_id: str, args: bytes, *, kind: str, attached: bool) -> None:
+        """Open a call with one input; return once it is on disk."""
+        function_id = await self.function_id()
+        await current_client().submit(
+            Submission(call_id, function_id, kind, [(0, args)], closed=True, attached=attached)
+        )
+
+    async def follow(self, call_id: str, args: bytes) -> AsyncGenerator[list[object], None]:
+        """Run a generator; yield its items' bytes and at last how it ended. Leaving early cancels it."""
+        await self.submit(call_id, args, kind="generator", attached=True)
+        is_complete = False
+        try:
+            async for batch in current_client().items(call_id):
+                is_complete = bool(batch) and isinstance(batch[-1], Ended)
+                yield list(batch)
+        finally:
+            if not is_complete:
+                self._run.cancel_later(call_id)
+
+    async def drain(
+        self, inputs: Callable[[], Iterator[Arguments]], *, stop_at_failure: bool
+    ) -> tuple[str, Ended | None]:
+        """Run a map and forget its results; return its id and the first input that failed, if that ended it."""
+        call = MapCall(self)
+        batches = call.batches(inputs())
+        try:
+            async for batch in batches:
+                for ended in batch:
+                    call.release(ended)
+                    if stop_at_failure and ended.failure is not None:
+                        return call.call_id, ended
+        finally:
+            await batches.aclose()
+        return call.call_id, None
+
+    async def submit_map(self, inputs: Callable[[], Iterator[Arguments]]) -> str:
+        """Submit a map for later; return its id once all of it is on disk."""
+        return await MapCall(self).submit_all(inputs())
+
+    async def _register(self) -> str:
+        assert self._registration is not None
+        try:
+            self._id = await current_client().register(self._run.app_id, self._registration)
+        finally:
+            self._registering = None
+        self._registration = None  # the code may be large
+        return self._id
+
+
+class AppRun:
+    """An ephemeral app on the server."""
+
+    def __init__(self, name: str, output: Output) -> None:
+        self.app_id = new_id("ap-")
+        self._name = name
+        self._output = output
+        self._functions: dict[object, RegisteredFunction] = {}
+        self._attached: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    def register(
+        self,
+        key: object,
+        function: object,
+        options: FunctionOptions,
+        *,
+        is_generator: bool,
+    ) -> RegisteredFunction:
+        """Return the function of this run for `key`; pickle it where it is new."""
+        known = self._functions.get(key)
+        if known is None:
+            registration = Registration(
+                name=name,
+                code=pickle_function(function, name),
+                is_generator=is_generator,
+                options=options,
+                environment=describe_environment(),
+                python_version=PYTHON_VERSION,
+            )
+            known = self._functions[key] = RegisteredFunction(self, registration)
+        return known
+
+    async def start(self) -> None:
+        """Open the app and begin to receive its output."""
+        client = current_client()
+        await client.create_app(self._name, self.app_id)
+        attach = client.attach(self.app_id, self._output)
+        self._attached = asyncio.get_running_loop().create_task(attach)
+        # Requests meet the same trouble and tell the user; this task's exception is not a second report.
+        self._attached.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def prestart(self) -> None:
+        """Register every function that is known by now, so that containers can start before the first call."""
+        for function in tuple(self._functions.values()):
+            await function.function_id()
+
+    async def stop(self, *, cancel: bool, reason: str) -> None:
+        """End the app, after the last lines of its output."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=DRAIN_SECONDS)
+        try:
+            await current_client().stop_app(self.app_id, cancel=cancel, reason=reason)
+            if self._attached is not None:
+                await asyncio.wait({self._attached}, timeout=DRAIN_SECONDS)
+        finally:
+            if self._attached is not None:
+                self._attached.cancel()
+
+    def cancel_later(self, call_id: str) -> None:
+        """Cancel a call that nobody waits for any more, without waiting for that."""
+        task = asyncio.get_running_loop().create_task(self._cancel(call_id))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _cancel(self, call_id: str) -> None:
+        # The caller is on its way out; where the server cannot be told, the app's lease ends the call.
+        with contextlib.suppress(OffloadError):
+            await current_client().cancel(call_id, "cancelled by the caller")
+
+
+def reason_of_end(error: BaseException | None) -> str:
+    """Say why a run ended, for whoever looks at its calls later."""
+    if error is None:
+        return "the app's run ended"
+    program = sys.argv[0] if sys.argv and sys.argv[0] else "the caller"
+    return f"the app's run ended with {type(error).__name__} in {program}"

@@ -1,0 +1,94 @@
+"""What a function takes along: its code by value, and the caller's environment by path."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.errors import InvalidError
+from offload.sdk.values import LocalEnvironment
+from offload.wire.host import host_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def ship_by_value(module: ModuleType) -> None:
+    """Let what `module` defines travel inside the functions that use it: containers cannot import it."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+
+
+def pickle_function(function: object, name: str) -> bytes:
+    """Return the function's code. Raises `InvalidError` that names the variable that cannot travel."""
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(function, protocol=5))
+    except Exception as error:
+        raise InvalidError(_unpicklable(function, name, error)) from error
+
+
+def check_closure(function: object, name: str) -> None:
+    """Refuse a function whose enclosing variables cannot travel, at the moment it is defined."""
+    if getattr(function, "__closure__", None):
+        from offload.sdk.serialize import explain_unpicklable
+
+        why = explain_unpicklable(function)
+        if why is not None:
+            raise InvalidError(f"{name} cannot be sent to a container: {why}")
+
+
+def _unpicklable(function: object, name: str, error: Exception) -> str:
+    from offload.sdk.serialize import explain_unpicklable
+
+    why = explain_unpicklable(function) or f"{type(error).__name__}: {error}"
+    return f"{name} cannot be sent to a container: {why}"
+
+
+def describe_environment() -> LocalEnvironment:
+    """Name the interpreter, the import path and the folders a container must see."""
+    return _describe(tuple(sys.path), str(Path.cwd()))
+
+
+@functools.cache
+def _describe(search: tuple[str, ...], folder: str) -> LocalEnvironment:
+    entries = [Path(folder, entry) for entry in search]  # "" is the current folder
+    visible = [entry for entry in dict.fromkeys(entries) if entry.exists()]
+    needed = [*visible, Path(sys.prefix), Path(sys.base_prefix), *_editable_installs()]
+    return LocalEnvironment(
+        host_id=host_id(),
+        python=sys.executable,
+        sys_path=tuple(map(str, visible)),
+        read_only_paths=_smallest(needed),
+        working_dir=folder,
+    )
+
+
+def _editable_installs() -> list[Path]:
+    # An editable install that cannot be a .pth line has an import hook whose module maps names to folders.
+    hooks = [sys.modules.get(getattr(finder, "__module__", "")) for finder in sys.meta_path]
+    mappings = [getattr(hook, "MAPPING", None) for hook in hooks]
+    return [
+        Path(str(path)).parent
+        for mapping in mappings
+        if isinstance(mapping, dict)
+        for path in mapping.values()
+    ]
+
+
+def _smallest(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Drop what lies inside another path; the root itself is never asked for."""
+    kept: list[str] = []
+    for path in sorted({os.path.realpath(path) for path in paths} | {str(path) for path in paths}):
+        inside = any(path == other or path.startswith(other + os.sep) for other in kept)
+        if path != os.sep and not inside:
+            kept.append(path)
+    return tuple(kept)

@@ -1,0 +1,92 @@
+"""What the rest of the SDK knows of the wire: plain values, so that only `client` touches the schema."""
+
+from __future__ import annotations
+
+from typing import IO, NamedTuple, Protocol
+
+
+class LocalEnvironment(NamedTuple):
+    """The caller's own Python environment; see `LocalImage` in the schema."""
+
+    host_id: str
+    python: str
+    sys_path: tuple[str, ...]
+    read_only_paths: tuple[str, ...]
+    working_dir: str
+
+
+class TraceLine(NamedTuple):
+    """One entry of a remote traceback."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+
+
+class Failure(NamedTuple):
+    """Why an input did not succeed."""
+
+    kind: str  # as in the schema, without its prefix: "EXCEPTION", "TIMEOUT", …
+    reason: str
+    type_name: str
+    message: str
+    frames: tuple[TraceLine, ...]
+    exception: bytes | IO[bytes] | None  # pickled
+    exit_code: int
+    signal: int
+
+
+class Ended(NamedTuple):
+    """How an input ended: `value` is the pickled result where `failure` is None."""
+
+    seq: int
+    position: int  # of the input in its call, from 0
+    value: bytes | IO[bytes]
+    failure: Failure | None
+
+
+class CallStatus(NamedTuple):
+    """What a call is and how far it is."""
+
+    call_id: str
+    function_name: str
+    app_name: str
+    kind: str  # "single", "map" or "generator"
+    state: str  # "pending", "running", "succeeded", "failed" or "cancelled"
+    counts: dict[str, int]  # of inputs, by the name of their state
+
+
+class LogLine(NamedTuple):
+    """A line that a function printed, or that the system says about it."""
+
+    at: float  # Unix seconds
+    call_id: str
+    input_id: str
+    container_id: str
+    stream: str  # "stdout", "stderr" or "system"
+    text: str
+    seq: int
+    function_name: str
+
+
+class PoolProgress(NamedTuple):
+    """How far the inputs of one function are."""
+
+    function_id: str
+    function_name: str
+    containers_starting: int
+    containers_ready: int
+    inputs_pending: int
+    inputs_running: int
+    waiting_reason: str
+
+
+class Output(Protocol):
+    """Where an app's output goes while it runs. Called from the connection's thread, so it returns quickly."""
+
+    def line(self, line: LogLine) -> None:
+        """Show one line."""
+
+    def progress(self, pools: list[PoolProgress]) -> None:
+        """Take in how far the app's functions are; called a few times a second while that changes."""
