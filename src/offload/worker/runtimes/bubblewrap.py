@@ -35,6 +35,7 @@ from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
     GUEST_ROOT,
     Enforced,
+    GuestPlace,
     guest_command,
     guest_environment,
 )
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 _MIB = 1024 * 1024
 _TRIAL_MILLISECONDS = 20_000
+
+# The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
+_BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
+_AFTER_STATUS = ("socket", "stderr")
 
 
 class BubblewrapRuntime:
@@ -109,7 +114,9 @@ class BubblewrapRuntime:
                 block_network=spec.block_network,
             )
         )
-        held = Held(self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None))
+        held = Held(
+            self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
+        )
         try:
             container = await self._launch(spec, arguments, held, scratch)
         except BaseException:
@@ -135,11 +142,9 @@ class BubblewrapRuntime:
                 Spawn(
                     argv=self._command(spec),
                     uid=held.uid,
-                    # In the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
-                    fds=(
-                        ends["stdin"], ends["stdout"], ends["detail"], arguments_fd, status_fd,
-                        ends["socket"], ends["stderr"],
-                    ),  # fmt: skip
+                    fds=tuple(ends[name] for name in _BEFORE_ARGUMENTS)
+                    + (arguments_fd, status_fd)
+                    + tuple(ends[name] for name in _AFTER_STATUS),
                     scratch=scratch,
                 )
             )
@@ -174,11 +179,8 @@ class BubblewrapRuntime:
         return shown, image.working_dir if is_usable else CONTAINER_HOME
 
     def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
-        own = self._options.guest_argv
-        guest = (
-            guest_command(spec, GUEST_ROOT, self._enforced)
-            if own is None
-            else (spec.image.python, *own)
+        guest = guest_command(
+            spec, GuestPlace(GUEST_ROOT), self._enforced, self._options.guest_argv
         )
         return (
             self._bwrap,

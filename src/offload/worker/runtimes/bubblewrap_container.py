@@ -87,7 +87,9 @@ class BubblewrapContainer:
     async def close(self) -> None:
         """See `Container`."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._release(), name=f"close of {self.container_id}")
+            self._closing = asyncio.create_task(
+                self._release(), name=f"close of {self.container_id}"
+            )
         await asyncio.shield(self._closing)
 
     async def _release(self) -> None:
@@ -106,7 +108,9 @@ class BubblewrapContainer:
         self._is_over = True
         if self._init_fd is not None:
             os.close(self._init_fd)
-        use = self._held.cgroup.memory_use() if self._held.cgroup is not None else MemoryUse(None, 0)
+        use = (
+            self._held.cgroup.memory_use() if self._held.cgroup is not None else MemoryUse(None, 0)
+        )
         # 128 + N is how bubblewrap, like a shell, tells of a signal; without a word it was killed itself.
         code = status.get("exit-code", 128 + signal.SIGKILL)
         killed_by = code - 128 if code > 128 else None

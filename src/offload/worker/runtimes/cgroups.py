@@ -32,7 +32,9 @@ class ContainerCgroup:
 
     def __init__(self, memory: Path | None, pids: Path | None) -> None:
         self._memory, self._pids = memory, pids
-        self._directories = tuple(dict.fromkeys(path for path in (memory, pids) if path is not None))
+        self._directories = tuple(
+            dict.fromkeys(path for path in (memory, pids) if path is not None)
+        )
 
     def add(self, pid: int) -> None:
         """Put a process in, and with it every process it starts from now on."""
@@ -49,11 +51,15 @@ class ContainerCgroup:
         """Read what the container used; zeros where memory is not controlled."""
         if self._memory is None:
             return MemoryUse(None, 0)
-        peak = _read_number(self._memory / "memory.peak") or _read_number(self._memory / "memory.max_usage_in_bytes")
+        peak = _read_number(self._memory / "memory.peak") or _read_number(
+            self._memory / "memory.max_usage_in_bytes"
+        )
         kills = 0
         for name in ("memory.events", "memory.oom_control"):
             with suppress(OSError):
-                fields = dict(line.split() for line in (self._memory / name).read_text().splitlines())
+                fields = dict(
+                    line.split() for line in (self._memory / name).read_text().splitlines()
+                )
                 kills = int(fields.get("oom_kill", 0))
                 break
         return MemoryUse(peak // _MIB if peak else None, kills)
@@ -127,7 +133,9 @@ def _make_v1(hierarchy: Path, own: str | None, name: str) -> Path | None:
     if own is None:
         return None
     parent = hierarchy / own.lstrip("/")
-    if not parent.is_dir():  # in a container the path is the host's, and the mount already shows our part
+    if (
+        not parent.is_dir()
+    ):  # in a container the path is the host's, and the mount already shows our part
         parent = hierarchy
     return _make_root(parent, name)
 

@@ -86,12 +86,14 @@ class Ground:
             data = self._socket.recv(_REPLY_BYTES)
         except OSError as error:
             self.close()
-            raise RuntimeUnavailableError(f"the sandbox's ground process did not start: {error}") from error
+            raise RuntimeUnavailableError(
+                f"the sandbox's ground process did not start: {error}"
+            ) from error
         self._socket.settimeout(0)
-        reply = json.loads(data) if data else {"error": "it ended at once", "errno": 0}
-        if "error" in reply:
+        if data != b"{}":
             self.close()
-            raise RuntimeUnavailableError(_explain_refusal(reply["error"], reply["errno"]))
+            refusal = json.loads(data or b'{"error": "the process ended at once", "errno": 0}')
+            raise RuntimeUnavailableError(_explain_refusal(refusal["error"], refusal["errno"]))
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start a process on the ground.
@@ -151,7 +153,9 @@ class Ground:
             try:
                 status = Path(path).stat()
             except OSError as error:
-                raise ContainerStartError(f"cannot show {path} to the container: {error.strerror}") from error
+                raise ContainerStartError(
+                    f"cannot show {path} to the container: {error.strerror}"
+                ) from error
             identity = (status.st_dev, status.st_ino)
             known = self._staged.get(path)
             if known is not None and known.identity == identity:
@@ -172,7 +176,9 @@ class Ground:
             raise
 
     def _places(self, paths: list[str]) -> dict[str, str]:
-        return {path: f"{ground_process.STAGING}/source/{self._staged[path].name}" for path in paths}
+        return {
+            path: f"{ground_process.STAGING}/source/{self._staged[path].name}" for path in paths
+        }
 
     def _send(self, request: dict[str, object], fds: tuple[int, ...]) -> None:
         try:
@@ -195,7 +201,7 @@ class Ground:
         if not data:
             raise ContainerStartError(_GONE)
         for fd in received:
-            os.set_inheritable(fd, False)  # noqa: FBT003 - the call's own signature
+            os.set_inheritable(fd, False)
         reply: dict[str, object] = json.loads(data)
         if "error" in reply:
             raise ContainerStartError(f"the sandbox could not be prepared: {reply['error']}")

@@ -44,7 +44,11 @@ def _check(result: int, what: str) -> None:
 
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode(),
+        ctypes.c_ulong(flags),
+        data.encode(),
     )
     _check(result, f"mount {target}")
 
@@ -93,7 +97,13 @@ def _make_scratch(name: str, size_bytes: int, inodes: int, owner: int) -> None:
     directory = f"{STAGING}/scratch/{name}"
     os.mkdir(directory)  # noqa: PTH102 - see _write
     # The directory's own four entries are not the user's.
-    _mount("offload", directory, "tmpfs", _MS_NOSUID_NODEV, f"mode=0755,size={size_bytes},nr_inodes={inodes + 4}")
+    _mount(
+        "offload",
+        directory,
+        "tmpfs",
+        _MS_NOSUID_NODEV,
+        f"mode=0755,size={size_bytes},nr_inodes={inodes + 4}",
+    )
     for entry, mode in (("tmp", 0o1777), ("home", 0o700), ("shm", 0o1777)):
         path = f"{directory}/{entry}"
         os.mkdir(path)  # noqa: PTH102 - see _write
@@ -115,14 +125,17 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
     for number, fd in enumerate(high):
         os.dup2(fd, number)
     os.closerange(len(fds), 200)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # python ignores them, and that would be inherited
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):  # python ignores them, and that would be inherited
         signal.signal(number, signal.SIG_DFL)
     if uid != os.getuid():
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     # Its own environment can be read inside, as /proc/1/environ.
-    os.execve(argv[0], argv, {})
+    os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
 
 def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:

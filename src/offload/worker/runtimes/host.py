@@ -56,7 +56,9 @@ def read_host_facts(data_dir: str) -> HostFacts:
     """Look at this machine's homes, mount points and name service."""
     real_data_dir = str(Path(data_dir).resolve())
     wanted = [*_HIDDEN, *_homes(), real_data_dir]
-    hidden = _outermost(HostPath(name, str(Path(name).resolve())) for name in wanted if _can_hide(Path(name)))
+    hidden = _outermost(
+        HostPath(name, str(Path(name).resolve())) for name in wanted if _can_hide(Path(name))
+    )
     resolv_conf = str(Path("/etc/resolv.conf").resolve())
     # systemd-resolved and others keep the real file in /run, without which no name resolves.
     below_hidden = any(is_within(resolv_conf, entry.real) for entry in hidden)
@@ -72,11 +74,17 @@ def read_host_facts(data_dir: str) -> HostFacts:
 
 
 def _homes() -> list[str]:
-    homes = {entry.pw_dir for entry in pwd.getpwall() if entry.pw_uid >= _FIRST_PERSON_UID or entry.pw_uid == 0}
+    homes = {
+        entry.pw_dir
+        for entry in pwd.getpwall()
+        if entry.pw_uid >= _FIRST_PERSON_UID or entry.pw_uid == 0
+    }
     return sorted(
         home
         for home in homes
-        if home.startswith("/") and home != "/" and not any(is_within(home, kept) for kept in _NEVER_HIDDEN)
+        if home.startswith("/")
+        and home != "/"
+        and not any(is_within(home, kept) for kept in _NEVER_HIDDEN)
     )
 
 
@@ -95,6 +103,9 @@ def _outermost(entries: Iterable[HostPath]) -> tuple[HostPath, ...]:
     """Drop what lies below another entry, except under another name."""
     kept: list[HostPath] = []
     for entry in sorted(entries, key=lambda entry: (entry.real, entry.named)):
-        if not any(is_within(entry.real, other.real) and is_within(entry.named, other.named) for other in kept):
+        if not any(
+            is_within(entry.real, other.real) and is_within(entry.named, other.named)
+            for other in kept
+        ):
             kept.append(entry)
     return tuple(kept)

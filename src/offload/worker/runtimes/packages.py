@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,3 +20,11 @@ def guest_packages() -> dict[str, str]:
             raise ModuleNotFoundError(f"the package {name} is not installed beside the worker")
         found[name] = str(Path(spec.origin).resolve().parent)
     return found
+
+
+def link_guest_packages() -> tempfile.TemporaryDirectory[str]:
+    """Make a directory in which the guest finds its packages and nothing else that is installed beside them."""
+    root = tempfile.TemporaryDirectory(prefix="offload-guest-")
+    for name, path in guest_packages().items():
+        Path(root.name, name).symlink_to(path)
+    return root

@@ -24,7 +24,7 @@ class Pipes:
     def open(cls) -> Pipes:
         """Make a socket pair and three pipes; our ends do not block."""
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        ours.setblocking(False)
         reads, writes = {}, {"socket": theirs.detach(), "stdin": os.open(os.devnull, os.O_RDONLY)}
         for name in ("stdout", "stderr", "detail"):
             reads[name], writes[name] = os.pipe()

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import ContainerSpec, ContainerStartError, Exit, RuntimeCapabilities
-from offload.worker.runtimes.packages import guest_root
+from offload.worker.runtimes.packages import link_guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
 from offload.worker.sandbox.guest import (
-    SOCKET_FD,
-    STDERR_FD,
     Enforced,
+    GuestPlace,
     guest_command,
     guest_environment,
 )
@@ -33,21 +32,21 @@ _CAPABILITIES = RuntimeCapabilities(
     is_sandbox=False,
     blocks_network=False,
     limits_memory="rlimit",
-    limits_pids="rlimit",
+    limits_pids="none",
     limits_scratch=False,
     notes=("user code runs with all rights of the worker's user; for code you trust",),
 )
-
-# Puts the descriptors at the numbers the guest expects, then becomes it: `pass_fds` keeps the numbers they have here.
-# A shell starts in a millisecond and, unlike a function run between fork and exec, needs no Python in the child.
-_PLACE_FDS = f'exec {SOCKET_FD}<&"$1" {STDERR_FD}>&"$2"; eval "exec $1<&- $2>&-"; shift 2; exec "$@"'
 
 
 class ProcessContainer:
     """See `Container`."""
 
     def __init__(
-        self, container_id: str, process: subprocess.Popen[bytes], pipes: Pipes, forget: Callable[[], object]
+        self,
+        container_id: str,
+        process: subprocess.Popen[bytes],
+        pipes: Pipes,
+        forget: Callable[[], object],
     ) -> None:
         self.container_id = container_id
         self.socket = pipes.socket
@@ -73,7 +72,9 @@ class ProcessContainer:
     async def close(self) -> None:
         """See `Container`."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._release(), name=f"close of {self.container_id}")
+            self._closing = asyncio.create_task(
+                self._release(), name=f"close of {self.container_id}"
+            )
         await asyncio.shield(self._closing)
 
     async def _release(self) -> None:
@@ -105,7 +106,7 @@ class ProcessRuntime:
     def __init__(self, options: RuntimeOptions) -> None:
         self.capabilities = _CAPABILITIES
         self._options = options
-        self._guest_root = guest_root()
+        self._guest_root = link_guest_packages()
         self._containers: dict[str, ProcessContainer] = {}
         self._homes: dict[str, tempfile.TemporaryDirectory[str]] = {}
 
@@ -118,10 +119,14 @@ class ProcessRuntime:
         except OSError as error:
             pipes.close()
             home.cleanup()
-            raise ContainerStartError(f"cannot start {spec.image.python}: {error.strerror}") from error
+            raise ContainerStartError(
+                f"cannot start {spec.image.python}: {error.strerror}"
+            ) from error
         pipes.close_theirs()
         self._homes[spec.container_id] = home
-        container = ProcessContainer(spec.container_id, process, pipes, lambda: self._forget(spec.container_id))
+        container = ProcessContainer(
+            spec.container_id, process, pipes, lambda: self._forget(spec.container_id)
+        )
         self._containers[spec.container_id] = container
         return container
 
@@ -136,17 +141,17 @@ class ProcessRuntime:
         self._homes.pop(container_id).cleanup()
 
     def _launch(self, spec: ContainerSpec, pipes: Pipes, home: str) -> subprocess.Popen[bytes]:
-        own = self._options.guest_argv
-        # The pid limit of a user counts all of its processes, so here it would be the whole account's: not set.
-        guest = (
-            guest_command(spec, self._guest_root.name, Enforced(memory=False, pids=True))
-            if own is None
-            else (spec.image.python, *own)
-        )
         ends = pipes.theirs
+        guest = guest_command(
+            spec,
+            GuestPlace(self._guest_root.name, ends["socket"], ends["stderr"]),
+            # The pid limit counts all processes of the account, so here it would be set on the worker's too.
+            Enforced(memory=False, pids=True),
+            self._options.guest_argv,
+        )
         working_dir = spec.image.working_dir
         return subprocess.Popen(  # noqa: S603 - running the caller's interpreter is the purpose
-            ["/bin/sh", "-c", _PLACE_FDS, "sh", str(ends["socket"]), str(ends["stderr"]), *guest],
+            guest,
             stdin=ends["stdin"],
             stdout=ends["stdout"],
             stderr=ends["detail"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from offload.worker.sandbox.guest import CONTAINER_HOME, GUEST_ROOT, HOSTNAME, USER_ID
+from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,13 @@ _PRIVILEGES = (
     "--new-session",
 )
 
-TRIAL = (*_NAMESPACES, *_PRIVILEGES, *("--ro-bind", "/", "/"), *("--dev", "/dev"), *("--proc", "/proc"))
+TRIAL = (
+    *_NAMESPACES,
+    *_PRIVILEGES,
+    *("--ro-bind", "/", "/"),
+    *("--dev", "/dev"),
+    *("--proc", "/proc"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,3 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
     for name, value in sandbox.environment.items():
         arguments += ["--setenv", name, value]
     return (*arguments, "--chdir", sandbox.working_dir)
-
-
-def guest_target(package: str) -> str:
-    """Where the guest finds an importable package of ours."""
-    return f"{GUEST_ROOT}/{package}"

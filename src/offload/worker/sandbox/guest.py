@@ -30,7 +30,16 @@ class Enforced:
     pids: bool
 
 
-def boot_order(spec: ContainerSpec, guest_root: str, enforced: Enforced) -> str:
+@dataclass(frozen=True, slots=True)
+class GuestPlace:
+    """Where the guest finds its parts."""
+
+    root: str  # the directory with the packages `offload` and `cloudpickle`
+    socket_fd: int = SOCKET_FD
+    stderr_fd: int = STDERR_FD
+
+
+def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> str:
     """Encode what `offload.runner.boot` shall do; the only argument of the guest."""
     limits = {"CORE": 0, "NOFILE": spec.open_files}
     if not enforced.memory:
@@ -38,18 +47,21 @@ def boot_order(spec: ContainerSpec, guest_root: str, enforced: Enforced) -> str:
     if not enforced.pids:
         limits["NPROC"] = spec.pids
     order = {
-        "socket_fd": SOCKET_FD,
-        "stderr_fd": STDERR_FD,
-        "guest_root": guest_root,
+        "socket_fd": place.socket_fd,
+        "stderr_fd": place.stderr_fd,
+        "guest_root": place.root,
         "limits": limits,
     }
     return json.dumps(order, separators=(",", ":"))
 
 
-def guest_command(spec: ContainerSpec, guest_root: str, enforced: Enforced) -> tuple[str, ...]:
-    """Build the argument list that starts the runner in the image's interpreter."""
-    boot = posixpath.join(guest_root, "offload", "runner", "boot.py")
-    return (spec.image.python, "-I", "-S", boot, boot_order(spec, guest_root, enforced))
+def guest_command(
+    spec: ContainerSpec, place: GuestPlace, enforced: Enforced, own: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """Build the argument list that starts the runner, or the guest `own`, in the image's interpreter."""
+    boot = posixpath.join(place.root, "offload", "runner", "boot.py")
+    arguments = ("-I", "-S", boot) if own is None else own
+    return (spec.image.python, *arguments, boot_order(spec, place, enforced))
 
 
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:

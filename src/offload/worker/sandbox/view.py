@@ -78,7 +78,9 @@ def image_paths(facts: HostFacts, paths: Iterable[HostPath]) -> tuple[Shown, ...
 
 def _refuse_reserved(facts: HostFacts, path: HostPath) -> None:
     if path.real == "/":
-        raise RefusedPathError("the whole file system cannot be shown to a container; name the folders it needs")
+        raise RefusedPathError(
+            "the whole file system cannot be shown to a container; name the folders it needs"
+        )
     if is_within(path.real, facts.data_dir) or is_within(facts.data_dir, path.real):
         raise RefusedPathError(
             f"{path.named} holds offload's own data ({facts.data_dir}) and cannot be shown to a container; "
