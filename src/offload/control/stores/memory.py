@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.events import CallRestored, RestoredInput
-from offload.control.core.ids import input_id, split_input_id
+from offload.control.core.ids import MAX_INPUTS_PER_CALL, input_id, split_input_id
 from offload.control.ports.store import (
     CloseCall,
     DropItems,
@@ -203,8 +203,9 @@ class MemoryStore:
                     _require(is_known, call)
                     saved.add(call.call_id)
                 case _:
-                    for call_id in _calls_named(record):
-                        _require(call_id in saved or call_id in self._calls, record)
+                    for call_id, index in _places(record):
+                        is_known = call_id in saved or call_id in self._calls
+                        _require(is_known and index < MAX_INPUTS_PER_CALL, record)
 
     def _apply(self, record: Record) -> None:
         match record:
@@ -252,23 +253,33 @@ class MemoryStore:
                     held.state, held.finished_at = state, at
 
 
-def _calls_named(record: Record) -> set[str]:
+def _places(record: Record) -> set[tuple[str, int]]:
+    """Return the calls and indices that a record names."""
     match record:
-        case SaveInputs(call_id=call_id) | CloseCall(call_id=call_id):
-            return {call_id}
-        case FinishCall(call_id=call_id):
-            return {call_id}
+        case SaveInputs(call_id=call_id, rows=inputs):
+            return {(call_id, 0), *((call_id, row.index) for row in inputs)}
+        case CloseCall(call_id=call_id) | FinishCall(call_id=call_id):
+            return {(call_id, 0)}
         case SaveOutcomes(rows=outcomes):
-            return {row.call_id for row in outcomes}
+            return {(row.call_id, row.index) for row in outcomes}
         case SaveItems(rows=items):
-            return {split_input_id(row.input_id)[0] for row in items}
+            return {_place(row.input_id) for row in items}
         case _:
             return set()
 
 
+def _place(input_id: str) -> tuple[str, int]:
+    try:
+        return split_input_id(input_id)
+    except ValueError as error:
+        raise StoreError(f"An item cannot be kept: {error}.") from error
+
+
 def _require(is_known: bool, record: object) -> None:
     if not is_known:
-        raise StoreError(f"A record belongs to something that was never saved: {record!r:.200}")
+        raise StoreError(
+            f"A record cannot be kept, it belongs to nothing that was saved: {record!r:.200}"
+        )
 
 
 def _restored(held: _Call) -> CallRestored:
