@@ -142,9 +142,12 @@ class BubblewrapRuntime:
                 Spawn(
                     argv=self._command(spec),
                     uid=held.uid,
-                    fds=tuple(ends[name] for name in _BEFORE_ARGUMENTS)
-                    + (arguments_fd, status_fd)
-                    + tuple(ends[name] for name in _AFTER_STATUS),
+                    fds=(
+                        *(ends[name] for name in _BEFORE_ARGUMENTS),
+                        arguments_fd,
+                        status_fd,
+                        *(ends[name] for name in _AFTER_STATUS),
+                    ),
                     scratch=scratch,
                 )
             )
