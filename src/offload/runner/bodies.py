@@ -1,0 +1,135 @@
+"""Values on their way in and out: inline while small, through a file in memory when large."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import IO, TYPE_CHECKING, NamedTuple, Optional, cast
+
+from offload.sdk import serialize
+from offload.wire.guest import Body, Bulk, GuestProtocolError
+from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
+
+if TYPE_CHECKING:
+    from offload.runner.outbox import Outbox
+
+
+def _open_spool() -> IO[bytes]:
+    # Not in /tmp: that is bounded, and its bound is the user's.
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("offload-body", os.MFD_CLOEXEC), "w+b")
+    import tempfile  # noqa: PLC0415 - slow to import and rarely needed
+
+    return tempfile.TemporaryFile()
+
+
+class Incoming(NamedTuple):
+    """A received value, not yet unpickled."""
+
+    inline: bytes
+    file: Optional[IO[bytes]]  # noqa: UP045 - evaluated on CPython 3.9
+
+    def load(self) -> object:
+        """Return the object and give the memory of its pickle back."""
+        if self.file is None:
+            return serialize.loads(self.inline)
+        with self.file:
+            return serialize.load_from(self.file)
+
+    def drop(self) -> None:
+        """Give the memory back unread."""
+        if self.file is not None:
+            self.file.close()
+
+
+class BulkInbox:
+    """Puts the pieces of large bodies together."""
+
+    def __init__(self) -> None:
+        self._partial: dict[int, IO[bytes]] = {}
+        self._complete: dict[int, IO[bytes]] = {}
+
+    def add(self, piece: Bulk) -> None:
+        """Take one piece."""
+        if piece.number in self._complete:
+            raise GuestProtocolError(f"bulk {piece.number} goes on after its end")
+        file = self._partial.get(piece.number)
+        if file is None:
+            file = self._partial[piece.number] = _open_spool()
+        file.write(piece.data)
+        if piece.last:
+            file.seek(0)
+            self._complete[piece.number] = self._partial.pop(piece.number)
+
+    def take(self, body: Body) -> Incoming:
+        """Return the value of a body, whose pieces must all have come."""
+        if body.encoding != serialize.ENCODING:
+            raise GuestProtocolError(f"unknown encoding {body.encoding!r}")
+        if body.bulk == 0:
+            return Incoming(body.inline, None)
+        file = self._complete.pop(body.bulk, None)
+        if file is None:
+            raise GuestProtocolError(f"bulk {body.bulk} is named before it is complete")
+        return Incoming(b"", file)
+
+
+class Outgoing:
+    """A pickle in the making: a file to write to that stays in memory until it is large."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+
+    def write(self, data: bytes) -> int:
+        """See `io.RawIOBase.write`; takes everything."""
+        size = len(data) if isinstance(data, bytes) else memoryview(data).nbytes
+        if self._file is None and self._size + size > INLINE_PAYLOAD_BYTES:
+            self._file = _open_spool()
+            self._file.writelines(self._chunks)
+            self._chunks.clear()
+        if self._file is None:
+            self._chunks.append(bytes(data))
+        else:
+            self._file.write(data)
+        self._size += size
+        return size
+
+    def clear(self) -> None:
+        """Forget what was written."""
+        self._chunks.clear()
+        self._size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def send(self, outbox: Outbox) -> Body:
+        """Return the body that names the value, its pieces sent before where it is large."""
+        if self._file is None:
+            return Body(serialize.ENCODING, b"".join(self._chunks))
+        number = outbox.next_bulk()
+        with self._file as file:
+            file.seek(0)
+            left = self._size
+            while left > 0:
+                data = file.read(min(CHUNK_BYTES, left))
+                left -= len(data)
+                outbox.add(Bulk(number, data, left <= 0), len(data))
+        return Body(serialize.ENCODING, b"", number)
+
+
+def dump_value(value: object, what: str) -> Outgoing:
+    """Pickle what user code returned or yielded; `what` names it in the error."""
+    outgoing = Outgoing()
+    if value is None or type(value) in (bool, float):
+        outgoing.write(pickle.dumps(value, 5))
+        return outgoing
+    file = cast("IO[bytes]", outgoing)  # all that a pickler needs of a file is `write`
+    try:
+        if not serialize.dump_plainly_to(value, file):
+            outgoing.clear()
+            serialize.dump_to(value, file, what)
+    except BaseException:
+        outgoing.clear()
+        raise
+    return outgoing

@@ -1,0 +1,100 @@
+"""Interrupting the input that runs, and no other.
+
+User code runs in the main thread, frames arrive in another. To cancel, that thread marks the job and sends the main
+thread a signal, which also wakes it out of sleeps and locks. The signal's handler runs in the main thread between two
+of its instructions, so what it looks at cannot change under it: it raises only where the armed job is a cancelled one,
+and disarms in the same breath. A signal that comes late finds another job armed, or none, and does nothing.
+
+Our own code that runs inside user code (a print, an item on its way) must not be torn apart: it shields itself, and
+the interrupt comes when the shield is lowered.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from offload.runner.bodies import Incoming
+    from offload.wire.guest import Cancel
+
+
+class InputCancellation(BaseException):
+    """Raised inside a function whose input was cancelled or ran out of time. Clean up and let it pass.
+
+    Not an `Exception`, so that a function which survives its own errors does not survive this.
+    """
+
+
+class Job:
+    """One attempt of an input in this container's hand."""
+
+    __slots__ = (
+        "args",
+        "attempt",
+        "begun_at",
+        "begun_told",
+        "cancel",
+        "cancel_task",
+        "input_id",
+        "interrupted",
+        "item_count",
+    )
+
+    def __init__(self, input_id: str, attempt: int, args: Incoming) -> None:
+        self.input_id = input_id
+        self.attempt = attempt
+        self.args = args
+        self.begun_at = 0.0  # monotonic
+        self.begun_told = False
+        self.cancel: Cancel | None = None
+        self.interrupted = False
+        self.cancel_task: Callable[[], object] | None = None  # set while an async function runs
+        self.item_count = 0
+
+
+class Interrupts:
+    """Arms the job that may be interrupted; as a context manager, holds interrupts back for a moment."""
+
+    def __init__(self) -> None:
+        self._main_thread = threading.get_ident()
+        self._armed: Job | None = None
+        self._shields = 0
+        signal.signal(signal.SIGUSR2, self._fire)
+
+    def arm(self, job: Job) -> None:
+        """Let the job be interrupted from here on; interrupt it at once where it is cancelled already."""
+        self._armed = job
+        self._fire()
+
+    def disarm(self) -> None:
+        """Let nothing be interrupted."""
+        self._armed = None
+
+    def request(self, job: Job, cancel: Cancel) -> None:
+        """Mark the job as cancelled and interrupt it if it runs. Called from the reader's thread."""
+        job.cancel = cancel
+        if self._armed is job:
+            signal.pthread_kill(self._main_thread, signal.SIGUSR2)
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._main_thread:
+            self._shields += 1
+
+    def __exit__(self, *_: object) -> None:
+        if threading.get_ident() == self._main_thread:
+            self._shields -= 1
+            if self._armed is not None and self._armed.cancel is not None:
+                self._fire()
+
+    def _fire(self, *_: object) -> None:
+        job = self._armed
+        if job is None or job.cancel is None or self._shields:
+            return
+        self._armed = None
+        job.interrupted = True
+        if job.cancel_task is not None:
+            job.cancel_task()
+        else:
+            raise InputCancellation(job.cancel.reason)

@@ -1,0 +1,157 @@
+"""Running one input after the other with the user's function, in the main thread."""
+
+from __future__ import annotations
+
+import time
+from types import CoroutineType
+from typing import TYPE_CHECKING, Callable, cast
+
+from offload.runner.bodies import dump_value
+from offload.runner.faults import describe
+from offload.runner.outbox import exit_now
+from offload.wire.guest import Item, Result
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterable, Coroutine, Iterable
+
+    from offload.runner.bodies import Outgoing
+    from offload.runner.cancellation import Interrupts, Job
+    from offload.runner.outbox import Outbox
+    from offload.runner.stdio import StandardStreams
+    from offload.wire.guest import Body, Fault
+
+
+class Executor:
+    """Calls the function for a job and puts what comes of it into the outbox."""
+
+    def __init__(self, outbox: Outbox, interrupts: Interrupts, streams: StandardStreams) -> None:
+        self._outbox = outbox
+        self._interrupts = interrupts
+        self._streams = streams
+        self._function: Callable[..., object] | None = None
+        self._function_name = ""
+        self._is_generator = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def become(self, function: Callable[..., object], name: str, *, is_generator: bool) -> None:
+        """Use this function from here on."""
+        self._function = function
+        self._function_name = name
+        self._is_generator = is_generator
+
+    def run(self, job: Job) -> Result:
+        """Run a job to its end, whatever end that is; large values go ahead of the result that names them."""
+        self._streams.begin(job.input_id)
+        started_at = time.time()  # noqa: TID251 - the container's own clock is what is reported
+        start = time.perf_counter()
+        outgoing: Outgoing | None = None
+        fault: Fault | None = None
+        try:
+            try:
+                self._interrupts.arm(job)
+                outgoing = self._call(job)
+            finally:
+                self._interrupts.disarm()
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: it ends the input, not the container
+            self._leave_if_child(error)
+            fault = describe(error, self._outbox)
+        self._leave_if_child(None)
+        run_seconds = time.perf_counter() - start
+        self._streams.end()
+        value: Body | None = None
+        if fault is None and outgoing is not None:
+            value = outgoing.send(self._outbox)
+        return Result(
+            job.input_id,
+            job.attempt,
+            value,
+            fault,
+            job.interrupted and fault is not None,
+            job.item_count,
+            started_at,
+            run_seconds,
+        )
+
+    def close(self) -> None:
+        """End what async functions left behind."""
+        loop = self._loop
+        if loop is None:
+            return
+        import asyncio  # noqa: PLC0415 - see `_await`
+
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    def _call(self, job: Job) -> Outgoing | None:
+        function = self._function
+        if function is None:
+            raise RuntimeError("an input came before its function")
+        arguments = job.args.load()
+        positional, named = cast("tuple[tuple[object, ...], dict[str, object]]", arguments)
+        value = function(*positional, **named)
+        if self._is_generator:
+            self._stream(job, value)
+            return None
+        if isinstance(value, CoroutineType):
+            value = self._await(job, value)
+        return dump_value(value, f"the result of {self._function_name}()")
+
+    def _stream(self, job: Job, values: object) -> None:
+        if hasattr(values, "__aiter__"):
+            self._await(job, self._stream_async(job, cast("AsyncIterable[object]", values)))
+            return
+        try:
+            for value in cast("Iterable[object]", values):
+                self._emit(job, value)
+        finally:
+            close: Callable[[], object] | None = getattr(values, "close", None)
+            if close is not None:
+                close()
+
+    async def _stream_async(self, job: Job, values: AsyncIterable[object]) -> None:
+        try:
+            async for value in values:
+                self._emit(job, value)
+        finally:
+            close: Callable[[], Coroutine[object, object, None]] | None
+            close = getattr(values, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _emit(self, job: Job, value: object) -> None:
+        outgoing = dump_value(value, f"item {job.item_count + 1} of {self._function_name}()")
+        with self._interrupts:
+            body = outgoing.send(self._outbox)
+            job.item_count += 1
+            item = Item(job.input_id, job.attempt, job.item_count, body)
+            self._outbox.add(item, 64 + len(body.inline))
+
+    def _await(self, job: Job, coroutine: Coroutine[object, object, object]) -> object:
+        import asyncio  # noqa: PLC0415 - slow to import, and most functions are not async
+
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+        task = loop.create_task(coroutine)
+
+        def cancel_task() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        job.cancel_task = cancel_task
+        return loop.run_until_complete(task)
+
+    def _leave_if_child(self, error: BaseException | None) -> None:
+        """End a process that user code forked and let return from the function: it is not the container."""
+        if not self._outbox.is_child:
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            import traceback  # noqa: PLC0415 - needed only here
+
+            traceback.print_exception(type(error), error, error.__traceback__)
+        exit_now(0 if error is None else 1)

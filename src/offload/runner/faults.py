@@ -1,0 +1,74 @@
+"""From an exception of user code to what the caller sees of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from offload.runner.bodies import Outgoing
+from offload.sdk import serialize
+from offload.wire.guest import Body, Fault, TraceLine
+from offload.wire.limits import INLINE_PAYLOAD_BYTES
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from offload.runner.outbox import Outbox
+
+_MAX_MESSAGE_CHARS = 64 * 1024
+_MAX_SHOWN_FRAMES = 200
+_MAX_TEXT_CHARS = 1000
+_OWN_CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120 - pathlib is slow to import
+
+
+def describe(error: BaseException, outbox: Outbox) -> Fault:
+    """Return the fault for an exception; its pickle, where large, goes ahead through the outbox."""
+    kind = type(error)
+    module = kind.__module__
+    name = kind.__qualname__
+    if module not in ("builtins", "__main__"):
+        name = f"{module}.{name}"
+    try:
+        message = str(error)[:_MAX_MESSAGE_CHARS]
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        message = f"<{name} whose text cannot be shown>"
+    pickled = serialize.dump_exception(error)
+    exception = None
+    if pickled is not None and len(pickled) <= INLINE_PAYLOAD_BYTES:
+        exception = Body(serialize.ENCODING, pickled)
+    elif pickled is not None:
+        outgoing = Outgoing()
+        outgoing.write(pickled)
+        exception = outgoing.send(outbox)
+    return Fault(name, message, _trace(error.__traceback__), exception)
+
+
+def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:
+    import linecache  # noqa: PLC0415 - needed only where something fails
+
+    linecache.checkcache()
+    frames = []
+    at = traceback
+    while at is not None:
+        frames.append(at)
+        at = at.tb_next
+    while frames and _is_ours(frames[0].tb_frame.f_code.co_filename):
+        del frames[0]
+    left_out = len(frames) - _MAX_SHOWN_FRAMES
+    lines = []
+    for index, frame in enumerate(frames):
+        if left_out > 0 and _MAX_SHOWN_FRAMES // 2 <= index < _MAX_SHOWN_FRAMES // 2 + left_out:
+            continue
+        code = frame.tb_frame.f_code
+        text = linecache.getline(code.co_filename, frame.tb_lineno, frame.tb_frame.f_globals)
+        shown = text.strip()[:_MAX_TEXT_CHARS]
+        lines.append(TraceLine(code.co_filename, frame.tb_lineno or 0, code.co_name, shown))
+    if left_out > 0:
+        note = TraceLine("...", 0, "...", f"({left_out} frames left out)")
+        lines.insert(_MAX_SHOWN_FRAMES // 2, note)
+    return tuple(lines)
+
+
+def _is_ours(file_name: str) -> bool:
+    # Ours, and what stands between us and an async function.
+    return file_name.startswith(_OWN_CODE) or f"{os.sep}asyncio{os.sep}" in file_name

@@ -1,0 +1,35 @@
+"""Becoming the user's function: its environment, its modules, its code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import ModuleType
+from typing import TYPE_CHECKING, Callable, cast
+
+if TYPE_CHECKING:
+    from offload.runner.bodies import Incoming
+    from offload.wire.guest import Load
+
+_GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
+
+
+def load_function(order: Load, code: Incoming) -> Callable[..., object]:
+    """Set the process up as the caller's and return the function; whatever user code raises passes through."""
+    os.environ.update(order.env)  # noqa: TID251 - this is where the user's environment comes to be
+    if "TZ" in dict(order.env):
+        time.tzset()
+    os.chdir(order.working_dir)
+    import site  # noqa: PLC0415 - not before the worker's word: it runs code of the environment
+
+    site.main()
+    # The caller's own order of modules; ours come last, so that they never hide one of the user's.
+    sys.path[:] = [path for path in order.sys_path if path != _GUEST_ROOT] + [_GUEST_ROOT]
+    sys.argv = [""]
+    # Processes that user code starts would otherwise import our start-up script as their main module.
+    sys.modules["__main__"] = ModuleType("__main__")
+    function = code.load()
+    if not callable(function):
+        raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
+    return cast("Callable[..., object]", function)

@@ -1,0 +1,234 @@
+"""`sys.stdout` and `sys.stderr` of user code: lines, attributed to the input that runs.
+
+The objects in `sys` stay the same for the container's life, because logging handlers and others keep them; what is
+behind them is renewed when an input has closed it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from offload.wire.guest import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.runner.cancellation import Interrupts
+    from offload.runner.outbox import Outbox
+
+_MAX_LINE_BYTES = 64 * 1024
+_PROGRESS_SECONDS = 1.0
+
+
+class Lines:
+    """Cuts what is written into lines and sends them."""
+
+    def __init__(self, name: str, descriptor: int, outbox: Outbox, interrupts: Interrupts) -> None:
+        self._name = name
+        self._descriptor = descriptor
+        self._outbox = outbox
+        self._interrupts = interrupts
+        self._partial = bytearray()
+        self._progress_at = 0.0
+        self._lock = threading.RLock()  # a destructor may print while this thread prints
+        self.input_id = ""
+        os.register_at_fork(after_in_child=self._become_child)
+
+    def write(self, data: bytes) -> None:
+        """Take bytes; send the lines they complete."""
+        if self._outbox.is_child:
+            os.write(self._descriptor, data)
+            return
+        with self._interrupts, self._lock:
+            self._partial += data
+            if b"\n" in data:
+                *lines, rest = self._partial.split(b"\n")
+                self._partial = rest
+                for line in lines:
+                    self._send(line)
+            if b"\r" in self._partial:
+                self._overwrite()
+            while len(self._partial) > _MAX_LINE_BYTES:
+                self._send_first_part()
+
+    def finish_line(self) -> None:
+        """Send what was written of an unfinished line."""
+        if self._partial and not self._outbox.is_child:
+            with self._interrupts, self._lock:
+                line, self._partial = self._partial, bytearray()
+                self._send(line)
+
+    def _overwrite(self) -> None:
+        """Keep what a terminal would show after carriage returns; show it as a line now and then."""
+        start = self._partial.rfind(b"\r", 0, len(self._partial) - 1)
+        if start <= 0:
+            return
+        shown = self._partial[:start]
+        del self._partial[:start]
+        now = time.monotonic()
+        if now - self._progress_at >= _PROGRESS_SECONDS:
+            self._progress_at = now
+            self._send(shown)
+
+    def _send_first_part(self) -> None:
+        end = _MAX_LINE_BYTES
+        while self._partial[end] & 0xC0 == 0x80 and end > _MAX_LINE_BYTES - 4:  # inside a character
+            end -= 1
+        part = self._partial[:end]
+        del self._partial[:end]
+        self._send(part)
+
+    def _send(self, line: bytearray) -> None:
+        shown = line.rstrip(b"\r")
+        text = shown[shown.rfind(b"\r") + 1 :].decode("utf-8", "replace")
+        for at in range(0, max(len(text), 1), _MAX_LINE_BYTES):
+            part = text[at : at + _MAX_LINE_BYTES]
+            self._outbox.add(Output(self.input_id, self._name, part), len(part) + 64)
+
+    def _become_child(self) -> None:
+        self._lock = threading.RLock()
+        self._partial.clear()
+
+
+class _Bytes(io.BufferedIOBase):
+    """The `buffer` of a standard stream."""
+
+    def __init__(self, lines: Lines, descriptor: int) -> None:
+        self._lines = lines
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: object) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        taken = bytes(memoryview(data).cast("B"))  # type: ignore[arg-type]  # any buffer, or TypeError
+        self._lines.write(taken)
+        return len(taken)
+
+
+class StandardStream(io.TextIOBase):
+    """A stable stand-in for a standard stream."""
+
+    def __init__(self, lines: Lines, name: str, descriptor: int) -> None:
+        self._lines = lines
+        self._descriptor = descriptor
+        self.name = f"<{name}>"
+        self.mode = "w"
+        self._inner = self._open()
+
+    def _open(self) -> io.TextIOWrapper:
+        return io.TextIOWrapper(
+            _Bytes(self._lines, self._descriptor),  # type: ignore[arg-type]  # a raw file is not needed
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+            write_through=True,
+        )
+
+    def renew(self) -> None:
+        """Open again what an input closed."""
+        if self._inner.closed:
+            self._inner = self._open()
+
+    def write(self, text: str) -> int:
+        """See `io.TextIOBase.write`."""
+        if self._inner.closed:
+            raise ValueError(
+                f"I/O operation on closed file: this input closed sys.{self.name[1:-1]}"
+            )
+        return self._inner.write(text)
+
+    def flush(self) -> None:
+        """See `io.IOBase.flush`; lines are on their way already."""
+        if self._inner.closed:
+            raise ValueError(
+                f"I/O operation on closed file: this input closed sys.{self.name[1:-1]}"
+            )
+
+    def close(self) -> None:
+        """Close the stream for the input that runs."""
+        self._inner.close()
+
+    @property
+    def closed(self) -> bool:
+        """See `io.IOBase.closed`."""
+        return self._inner.closed
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """The stream of bytes below."""
+        return self._inner.buffer
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here, as in TextIOWrapper
+        """See `io.TextIOBase.encoding`."""
+        return self._inner.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]  # see `encoding`
+        """See `io.TextIOBase.errors`."""
+        return self._inner.errors
+
+    @property
+    def line_buffering(self) -> bool:
+        """See `io.TextIOWrapper.line_buffering`."""
+        return self._inner.line_buffering
+
+    def reconfigure(self, **options: object) -> None:
+        """See `io.TextIOWrapper.reconfigure`; holds until the stream is closed."""
+        reconfigure: Callable[..., None] = self._inner.reconfigure
+        reconfigure(**options)
+
+    def writable(self) -> bool:
+        """Return True: that is what it is for."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return False: nobody types here."""
+        return False
+
+    def fileno(self) -> int:
+        """Return the descriptor that subprocesses write to; the worker reads it too."""
+        return self._descriptor
+
+
+class StandardStreams:
+    """Both streams, told which input runs."""
+
+    def __init__(self, outbox: Outbox, interrupts: Interrupts) -> None:
+        self._lines = (
+            Lines("stdout", 1, outbox, interrupts),
+            Lines("stderr", 2, outbox, interrupts),
+        )
+        self._out = StandardStream(self._lines[0], "stdout", 1)
+        self._err = StandardStream(self._lines[1], "stderr", 2)
+        self._put_in_place()
+
+    def begin(self, input_id: str) -> None:
+        """Attribute what is written from here on to an input, whatever the one before did to `sys`."""
+        if sys.stdout is not self._out or sys.stderr is not self._err:
+            self._put_in_place()
+        self._out.renew()
+        self._err.renew()
+        for lines in self._lines:
+            lines.input_id = input_id
+
+    def end(self) -> None:
+        """Finish the input's last lines; what is written from here on belongs to nobody."""
+        for lines in self._lines:
+            lines.finish_line()
+            lines.input_id = ""
+
+    def _put_in_place(self) -> None:
+        sys.stdout = sys.__stdout__ = self._out  # type: ignore[misc,assignment]  # as any replacement
+        sys.stderr = sys.__stderr__ = self._err  # type: ignore[misc,assignment]
