@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.entrypoint import LocalEntrypoint
@@ -45,6 +45,11 @@ class FunctionDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]: ...
 
 
+# Functions of every signature, as `offload run` finds them: only "..." says that.
+AnyFunction = Function[..., object, object]  # type: ignore[explicit-any]
+AnyEntrypoint = LocalEntrypoint[..., object]  # type: ignore[explicit-any]
+
+
 class App:
     """A named group of functions. Inside `with app.run():` they can be called remotely."""
 
@@ -53,8 +58,8 @@ class App:
         if not isinstance(checked, str) or not checked.strip():
             raise InvalidError(f'an app has a name: write offload.App("my-app"), not App({name!r})')
         self.name = name
-        self.functions: dict[str, Function[..., object, object]] = {}
-        self.entrypoints: dict[str, LocalEntrypoint[..., object]] = {}
+        self.functions: dict[str, AnyFunction] = {}
+        self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
 
     def __reduce__(self) -> tuple[type[App], tuple[str]]:
@@ -74,7 +79,7 @@ class App:
         except InvalidError as error:
             # The last line of the traceback is then the decoration, not our parser.
             raise error.with_traceback(None) from None
-        return _Decorator(self, parsed)
+        return cast("FunctionDecorator", _Decorator(self, parsed))
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
@@ -124,9 +129,9 @@ class _Decorator:
         self._app = app
         self._options = options
 
-    def __call__(self, function: Callable[..., object], /) -> Function[..., object, object]:
+    def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]:
         try:
-            made = Function(self._app, function, self._options)
+            made: Function[P, R, R] = Function(self._app, function, self._options)
         except InvalidError as error:
             raise error.with_traceback(None) from error.__cause__
         self._app.functions[made.name] = made

@@ -15,6 +15,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from offload.errors import OffloadError
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import (
@@ -144,14 +146,12 @@ async def run_aio(coroutine: Coroutine[object, object, T]) -> T:
     future = asyncio.run_coroutine_threadsafe(coroutine, background_loop())
     try:
         return await asyncio.wrap_future(future)
-    except Exception as error:
+    except OffloadError as error:
         raise _own(error) from error.__cause__
 
 
 def _own(error: BaseException) -> BaseException:
     """Drop the frames of the background thread from errors that are meant for the user."""
-    from offload.errors import OffloadError
-
     return error.with_traceback(None) if isinstance(error, OffloadError) else error
 
 
@@ -164,6 +164,7 @@ class Blocking(Generic[P, T]):
         self._prepare: Callable[P, Work[object, T]] = prepare  # type: ignore[assignment]  # W stays inside
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it and wait."""
         work = self._prepare(*args, **kwargs)
         return work.finish(run(work.coroutine))
 
@@ -182,6 +183,7 @@ class BlockingStream(Generic[P, T]):
         self._prepare: Callable[P, StreamWork[object, T]] = prepare  # type: ignore[assignment]  # W stays inside
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        """Begin with the first `next`."""
         return _iterate(self._prepare(*args, **kwargs))
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:

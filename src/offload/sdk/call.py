@@ -128,14 +128,16 @@ def load(data: bytes | IO[bytes]) -> object:
 
 def value_of(ended: Ended, call_id: str, name: str) -> object:
     """Return an input's result, or raise why there is none."""
-    if ended.failure is not None:
-        raise failure_of(ended, call_id, name)
+    error = failure_of(ended, call_id, name)
+    if error is not None:
+        raise error
     return load(ended.value)
 
 
-def failure_of(ended: Ended, call_id: str, name: str) -> BaseException:
-    """Return the exception of an input that did not succeed."""
-    assert ended.failure is not None
+def failure_of(ended: Ended, call_id: str, name: str) -> BaseException | None:
+    """Return the exception of an input, or None where it succeeded."""
+    if ended.failure is None:
+        return None
     function = f" of {name}()" if name else ""
     return to_exception(ended.failure, f"input {ended.position}{function}, call {call_id}")
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from offload.sdk.app import App
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105  # what it returns
 
 
 class LocalEntrypoint(Generic[P, R]):
@@ -23,4 +23,5 @@ class LocalEntrypoint(Generic[P, R]):
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function."""
         return self.function(*args, **kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from offload import errors
 from offload.sdk import serialize
@@ -27,7 +27,7 @@ def _raised(failure: Failure) -> BaseException:
     if failure.exception is not None:
         # Whatever loading a user's exception runs into, its type, message and traceback are still worth showing.
         try:
-            error = _load(failure)
+            error = _load(failure.exception)
         except Exception:  # noqa: BLE001
             error = None
         if isinstance(error, BaseException):
@@ -37,11 +37,10 @@ def _raised(failure: Failure) -> BaseException:
     )
 
 
-def _load(failure: Failure) -> object:
-    assert failure.exception is not None
-    if isinstance(failure.exception, bytes):
-        return serialize.loads(failure.exception)
-    with failure.exception as file:
+def _load(data: bytes | IO[bytes]) -> object:
+    if isinstance(data, bytes):
+        return serialize.loads(data)
+    with data as file:
         return serialize.load_from(file)
 
 
@@ -72,7 +71,7 @@ _BY_KIND: dict[str, Callable[[Failure], BaseException]] = {
 def _traceback(frames: tuple[TraceLine, ...]) -> TracebackType | None:
     if not frames:
         return None
-    from tblib import Traceback
+    from tblib import Traceback  # type: ignore[import-untyped]  # ships no types
 
     described: dict[str, object] | None = None
     for frame in reversed(frames):

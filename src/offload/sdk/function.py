@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from offload.sdk.values import Ended
 
 P = ParamSpec("P")
-L = TypeVar("L")
-R = TypeVar("R")
+L = TypeVar("L", covariant=True)  # noqa: PLC0105  # what a local call gives
+R = TypeVar("R", covariant=True)  # noqa: PLC0105  # what a remote call gives, or each item of a generator
 
 
 class Function(Generic[P, L, R]):
@@ -34,7 +34,7 @@ class Function(Generic[P, L, R]):
         _check(function, options.name)
         self.app = app
         self.options = options
-        self.name: str = options.name or function.__name__
+        self.name = str(options.name or function.__name__)
         self.raw_function = function
         self.__doc__ = function.__doc__
         self.__name__ = self.name
@@ -51,13 +51,14 @@ class Function(Generic[P, L, R]):
         self.options = cast("FunctionOptions", state["options"])
         self.raw_function = function
         # While a recursive function is being unpickled it has no name yet.
-        self.name = self.options.name or getattr(function, "__name__", "")
+        self.name = self.options.name or str(getattr(function, "__name__", ""))
         self.__name__ = self.name
 
     def __repr__(self) -> str:
         return f"<Function {self.name} of {self.app!r}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> L:
+        """Call the function here."""
         return self.raw_function(*args, **kwargs)
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> L:
@@ -181,7 +182,7 @@ class Function(Generic[P, L, R]):
 
     def register(self, run: AppRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
-        return run.register(self, self.raw_function, self.options, is_generator=self.is_generator)
+        return run.register(self)
 
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
         run = self.app.current_run(f"{self.name}.{method}()")
@@ -223,10 +224,10 @@ class Function(Generic[P, L, R]):
             for arrived in batch:
                 for _, ended in ordering.put(arrived.position, arrived):
                     call.release(ended)
-                    if return_exceptions and ended.failure is not None:
-                        yield cast("R", failure_of(ended, call.call_id, self.name))
-                    else:
-                        yield self._value(call.call_id, ended)
+                    error = (
+                        failure_of(ended, call.call_id, self.name) if return_exceptions else None
+                    )
+                    yield cast("R", error) if error else self._value(call.call_id, ended)
 
         return StreamWork(open_stream, results)
 

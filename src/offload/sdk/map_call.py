@@ -186,7 +186,7 @@ class MapCall:
         if attached:
             self._receiving = asyncio.get_running_loop().create_task(self._receive())
         else:
-            self._release_all(batch)
+            _release_all(feeder, batch)
         if not is_last:
             await self._send_rest(feeder, attached=attached)
         return True
@@ -201,7 +201,7 @@ class MapCall:
                 if is_last:
                     break
                 task = asyncio.get_running_loop().create_task(
-                    self._add(batch, free, attached=attached)
+                    self._add(feeder, batch, free, attached=attached)
                 )
                 requests.add(task)
             # The call is closed only when all before is on disk.
@@ -212,7 +212,12 @@ class MapCall:
         await current_client().add_inputs(self.call_id, batch, close=True)
 
     async def _add(
-        self, batch: list[tuple[int, bytes]], free: asyncio.Semaphore, *, attached: bool
+        self,
+        feeder: Feeder,
+        batch: list[tuple[int, bytes]],
+        free: asyncio.Semaphore,
+        *,
+        attached: bool,
     ) -> None:
         try:
             await current_client().add_inputs(self.call_id, batch, close=False)
@@ -221,7 +226,7 @@ class MapCall:
             self._news.set()
             raise
         if not attached:
-            self._release_all(batch)
+            _release_all(feeder, batch)
         free.release()
 
     async def _open(self, batch: list[tuple[int, bytes]], *, closed: bool, attached: bool) -> None:
@@ -229,11 +234,6 @@ class MapCall:
         await current_client().submit(
             Submission(self.call_id, function_id, "map", batch, closed=closed, attached=attached)
         )
-
-    def _release_all(self, batch: list[tuple[int, bytes]]) -> None:
-        assert self._feeder is not None
-        for index, _ in batch:
-            self._feeder.release(index)
 
     async def _receive(self) -> None:
         try:
@@ -257,3 +257,8 @@ class MapCall:
             # The caller is leaving; where the server cannot be told, the app's end cancels the call.
             with contextlib.suppress(OffloadError):
                 await current_client().cancel(self.call_id, "the caller left the map early")
+
+
+def _release_all(feeder: Feeder, batch: list[tuple[int, bytes]]) -> None:
+    for index, _ in batch:
+        feeder.release(index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
 from offload.sdk.client import Registration, Submission, current_client
@@ -25,12 +25,29 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 1.0
 
 
+class Definition(Protocol):
+    """What a run asks of a function."""
+
+    name: str
+    options: FunctionOptions
+
+    @property
+    def raw_function(self) -> object:
+        """What the user decorated."""
+        ...
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether calling it gives items one by one."""
+        ...
+
+
 class RegisteredFunction:
     """A function in one run; it is sent to the server when it is first needed."""
 
     def __init__(self, run: AppRun, registration: Registration) -> None:
         self._run = run
-        self._registration: Registration | None = registration
+        self._registration = registration
         self._registering: asyncio.Task[str] | None = None
         self._id: str | None = None
 
@@ -92,12 +109,10 @@ class RegisteredFunction:
         return await MapCall(self).submit_all(inputs())
 
     async def _register(self) -> str:
-        assert self._registration is not None
         try:
             self._id = await current_client().register(self._run.app_id, self._registration)
         finally:
             self._registering = None
-        self._registration = None  # the code may be large
         return self._id
 
 
@@ -108,30 +123,23 @@ class AppRun:
         self.app_id = new_id("ap-")
         self._name = name
         self._output = output
-        self._functions: dict[object, RegisteredFunction] = {}
+        self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
-    def register(
-        self,
-        key: object,
-        function: object,
-        options: FunctionOptions,
-        *,
-        is_generator: bool,
-    ) -> RegisteredFunction:
-        """Return the function of this run for `key`; pickle it where it is new."""
-        known = self._functions.get(key)
+    def register(self, function: Definition) -> RegisteredFunction:
+        """Return a function in this run; pickle it where it is new."""
+        known = self._functions.get(function)
         if known is None:
             registration = Registration(
-                name=name,
-                code=pickle_function(function, name),
-                is_generator=is_generator,
-                options=options,
+                name=function.name,
+                code=pickle_function(function.raw_function, f"{function.name}()"),
+                is_generator=function.is_generator,
+                options=function.options,
                 environment=describe_environment(),
                 python_version=PYTHON_VERSION,
             )
-            known = self._functions[key] = RegisteredFunction(self, registration)
+            known = self._functions[function] = RegisteredFunction(self, registration)
         return known
 
     async def start(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from offload.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from offload.sdk.map_call import Arguments
 
@@ -57,22 +57,20 @@ def _plain(source: Source[T], loop: asyncio.AbstractEventLoop | None) -> Iterato
 def _pull(source: AsyncIterable[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
     # An async iterable belongs to the loop of whoever made it, so each step runs there.
     iterator = aiter(source)
-    while (step := asyncio.run_coroutine_threadsafe(_step(iterator), loop).result()) is not None:
-        yield step[0]
+    while step := asyncio.run_coroutine_threadsafe(_step(iterator), loop).result():
+        yield from step
 
 
 def _pull_alone(source: AsyncIterable[T]) -> Iterator[T]:
     with asyncio.Runner() as runner:
         iterator = aiter(source)
-        while (step := runner.run(_step(iterator))) is not None:
-            yield step[0]
+        while step := runner.run(_step(iterator)):
+            yield from step
 
 
-async def _step(iterator: object) -> tuple[T] | None:
-    from collections.abc import AsyncIterator
-
-    assert isinstance(iterator, AsyncIterator)
+async def _step(iterator: AsyncIterator[T]) -> list[T]:
+    """Return the next item alone in a list; an empty list at the end."""
     try:
-        return (await anext(iterator),)
+        return [await anext(iterator)]
     except StopAsyncIteration:
-        return None
+        return []

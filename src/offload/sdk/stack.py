@@ -54,7 +54,7 @@ def find_server(*, start: bool = True) -> ServerAddress:
     """
     config = read_config()
     if config.server_url is not None:
-        return _configured(config)
+        return _configured(config, config.server_url)
     if start:
         return ensure_local_stack(config)
     address = _running(config.data_dir)
@@ -113,18 +113,17 @@ def stop_local_stack(config: ClientConfig | None = None) -> bool:
     return bool(pids)
 
 
-def _configured(config: ClientConfig) -> ServerAddress:
-    assert config.server_url is not None
+def _configured(config: ClientConfig, server_url: str) -> ServerAddress:
     token = config.token
     if token is None:
         kept = config.data_dir / "token"
         if not kept.exists():
             raise AuthError(
-                f"{config.server_url} needs a token: set OFFLOAD_TOKEN or OFFLOAD_TOKEN_FILE "
+                f"{server_url} needs a token: set OFFLOAD_TOKEN or OFFLOAD_TOKEN_FILE "
                 "to what the file `token` in the server's data directory holds"
             )
         token = kept.read_text().strip()
-    return ServerAddress(link_url(config.server_url), token, config.tls_ca)
+    return ServerAddress(link_url(server_url), token, config.tls_ca)
 
 
 def link_url(server_url: str) -> str:
@@ -202,7 +201,7 @@ def _start(config: ClientConfig) -> tuple[LocalStack, ServerAddress]:
 
 def _spawn(data_dir: Path, role: str, flags: list[str]) -> subprocess.Popen[bytes]:
     with (data_dir / "logs" / f"{role}.log").open("ab") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and our own flags
             [sys.executable, "-m", "offload", role, "--data-dir", str(data_dir), *flags],
             stdin=subprocess.DEVNULL,
             stdout=log,

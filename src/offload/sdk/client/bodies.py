@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire.gen import blobs_pb2, common_pb2
 from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
+from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
     from offload.sdk.client.connection import Connection
@@ -44,7 +45,8 @@ async def _upload(link: Link, data: bytes) -> common_pb2.BlobRef:
             await stream.send(blobs_pb2.UploadChunk(data=chunk))
         await stream.end()
         reply = await stream.receive()
-        assert reply is not None, "an upload is answered or fails"
+        if reply is None:
+            raise WireError(Status.INTERNAL, "the server did not answer an upload")
         return reply.blob
     finally:
         stream.cancel()

@@ -250,7 +250,7 @@ def new_client() -> Client:
 
 def use_client(client: Client | None) -> Client | None:
     """Make another client this process's; return the one before. None: decide anew on the next use."""
-    global _current  # noqa: PLW0603  # one connection per process
+    global _current  # one connection per process
     before, _current = _current, client
     return before
 

@@ -1,0 +1,271 @@
+"""A server for tests of the SDK: real links and messages, functions run right here, and knobs for trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from offload.sdk.blocking import run
+from offload.sdk.client import Client, ServerAddress, use_client
+from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, common_pb2
+from offload.wire.link import LinkServer, ServeOptions, serve
+from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+TOKEN = "test-token"
+
+
+@dataclass
+class Call:
+    """One call with what is known of it."""
+
+    kind: int
+    function: object
+    inputs: dict[int, bytes] = field(default_factory=dict)
+    outcomes: list[calls_pb2.IndexedOutcome] = field(default_factory=list)
+    closed: bool = False
+    cancelled: str = ""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FakeServer:
+    """Answers like the server, with the functions run in this process when their inputs arrive."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Call] = {}
+        self.functions: dict[str, object] = {}
+        self.definitions: list[apps_pb2.FunctionDefinition] = []
+        self.blobs: dict[str, bytes] = {}
+        self.stopped: list[apps_pb2.StopAppRequest] = []
+        self.requests: dict[str, int] = defaultdict(int)
+        self.batches: list[int] = []  # inputs in each Submit or AddInputs
+        self.ended = asyncio.Event()
+        self.lines: list[common_pb2.LogLine] = []
+        # Knobs.
+        self.break_link_at: set[tuple[str, int]] = set()  # (method, nth request): answered, but the answer is lost
+        self.answer_backwards = False  # outcomes of a batch come in reverse order
+        self.failures: dict[int, common_pb2.Failure] = {}  # by index: what becomes of the input instead
+        self.hold = asyncio.Event()  # inputs run only while it is set
+        self.hold.set()
+        self.link: LinkServer | None = None
+
+    async def start(self, port: int = 0) -> None:
+        methods = {
+            "Apps/CreateApp": self.create_app,
+            "Apps/RegisterFunctions": self.register,
+            "Apps/Attach": self.attach,
+            "Apps/StopApp": self.stop_app,
+            "Calls/Run": self.run,
+            "Calls/Submit": self.submit,
+            "Calls/AddInputs": self.add_inputs,
+            "Calls/Outcomes": self.outcomes,
+            "Calls/Items": self.items,
+            "Calls/Describe": self.describe,
+            "Calls/Cancel": self.cancel,
+            "Blobs/Upload": self.upload,
+            "Blobs/Download": self.download,
+        }
+        options = ServeOptions("127.0.0.1", port, lambda token: token == TOKEN, lambda _: None)
+        handlers = {f"offload.v1.{name}": handler for name, handler in methods.items()}
+        self.link = await serve(handlers, options)
+
+    async def drop(self) -> None:
+        """Break every connection, and listen again on the same port."""
+        assert self.link is not None
+        port = self.link.port
+        await self.link.close()
+        await self.start(port)
+
+    async def create_app(self, request, _):
+        self.requests["CreateApp"] += 1
+        return apps_pb2.CreateAppReply(app_id=request.app_id, lease_seconds=30)
+
+    async def register(self, request, _):
+        ids = []
+        for definition in request.functions:
+            self.definitions.append(definition)
+            function_id = f"fu-{len(self.definitions)}"
+            self.functions[function_id] = pickle.loads(self.body(definition.code))
+            ids.append(function_id)
+        return apps_pb2.RegisterFunctionsReply(function_ids=ids)
+
+    async def attach(self, request, _) -> AsyncIterator[apps_pb2.AppEvents]:
+        self.ended.clear()
+        if self.lines:
+            yield apps_pb2.AppEvents(logs=[line for line in self.lines if line.seq > request.after_log_seq])
+        await self.ended.wait()
+
+    async def stop_app(self, request, _):
+        self.stopped.append(request)
+        self.ended.set()
+        return apps_pb2.StopAppReply()
+
+    async def run(self, request, _):
+        await self._count("Run")
+        await self.hold.wait()
+        call = self.calls.setdefault(
+            request.call_id, Call(calls_pb2.CALL_KIND_SINGLE, self.functions[request.function_id])
+        )
+        if not call.outcomes:
+            self._run(call, 0, self.body(request.args))
+        await self._lose("Run")
+        return calls_pb2.RunReply(outcome=call.outcomes[0].outcome)
+
+    async def submit(self, request, _):
+        await self._count("Submit")
+        call = self.calls.setdefault(
+            request.call_id, Call(request.kind, self.functions[request.function_id])
+        )
+        self._add(call, request.inputs, closed=request.closed)
+        await self._lose("Submit")
+        return calls_pb2.SubmitReply(call_id=request.call_id)
+
+    async def add_inputs(self, request, _):
+        await self._count("AddInputs")
+        self._add(self.calls[request.call_id], request.inputs, closed=request.close)
+        await self._lose("AddInputs")
+        return calls_pb2.AddInputsReply()
+
+    async def outcomes(self, request, _) -> AsyncIterator[calls_pb2.OutcomeBatch]:
+        await self._count("Outcomes")
+        call, sent = self.calls[request.call_id], request.after_seq
+        while True:
+            await self.hold.wait()
+            fresh = call.outcomes[sent:]
+            if fresh:
+                yield calls_pb2.OutcomeBatch(outcomes=fresh)
+                sent = fresh[-1].seq
+                await self._lose("Outcomes")
+            if call.cancelled or (call.closed and sent == len(call.inputs)):
+                return
+            call.changed.clear()
+            await call.changed.wait()
+
+    async def items(self, request, _) -> AsyncIterator[calls_pb2.ItemBatch]:
+        await self._count("Items")
+        call = self.calls[request.call_id]
+        args, kwargs = pickle.loads(call.inputs[0])
+        outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
+        try:
+            for seq, value in enumerate(call.function(*args, **kwargs), 1):
+                if seq > request.after_item:
+                    item = calls_pb2.Item(seq=seq, value=self.payload(pickle.dumps(value)))
+                    yield calls_pb2.ItemBatch(items=[item])
+                    await self._lose("Items")
+        except ValueError as error:
+            outcome = self._failed(error)
+        yield calls_pb2.ItemBatch(outcome=outcome)
+
+    async def describe(self, request, _):
+        if request.call_id not in self.calls:
+            raise WireError(Status.NOT_FOUND, f"there is no call {request.call_id}")
+        call = self.calls[request.call_id]
+        state = "succeeded" if call.outcomes else "pending"
+        return calls_pb2.CallDescription(
+            call_id=request.call_id, function_name="f", app_name="t", kind=call.kind, state=state
+        )
+
+    async def cancel(self, request, _):
+        call = self.calls.get(request.call_id)
+        if call is not None:
+            call.cancelled = request.reason
+            call.changed.set()
+        return calls_pb2.CancelReply()
+
+    async def upload(self, requests, _):
+        data = b"".join([chunk.data async for chunk in requests])
+        sha256 = f"{len(self.blobs):064x}"
+        self.blobs[sha256] = data
+        return blobs_pb2.UploadReply(blob=common_pb2.BlobRef(sha256=sha256, size_bytes=len(data)))
+
+    async def download(self, request, _) -> AsyncIterator[blobs_pb2.DownloadChunk]:
+        data = self.blobs[request.sha256]
+        for start in range(request.offset, len(data), 1 << 18):
+            yield blobs_pb2.DownloadChunk(data=data[start : start + (1 << 18)])
+
+    def body(self, payload: common_pb2.Payload) -> bytes:
+        return self.blobs[payload.blob.sha256] if payload.HasField("blob") else payload.inline
+
+    def payload(self, data: bytes) -> common_pb2.Payload:
+        if len(data) <= 65536:
+            return common_pb2.Payload(encoding="pickle", inline=data)
+        sha256 = f"{len(self.blobs):064x}"
+        self.blobs[sha256] = data
+        return common_pb2.Payload(encoding="pickle", blob=common_pb2.BlobRef(sha256=sha256))
+
+    def _add(self, call: Call, inputs, *, closed: bool) -> None:
+        self.batches.append(len(inputs))
+        fresh = [each for each in inputs if each.index not in call.inputs]
+        for each in reversed(fresh) if self.answer_backwards else fresh:
+            call.inputs[each.index] = self.body(each.args)
+            if call.kind != calls_pb2.CALL_KIND_GENERATOR:
+                self._run(call, each.index, call.inputs[each.index])
+        call.closed = call.closed or closed
+        call.changed.set()
+
+    def _run(self, call: Call, index: int, data: bytes) -> None:
+        args, kwargs = pickle.loads(data)
+        outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
+        if index in self.failures:
+            outcome.state = common_pb2.INPUT_STATE_FAILED
+            outcome.failure.CopyFrom(self.failures[index])
+        else:
+            try:
+                outcome.value.CopyFrom(self.payload(pickle.dumps(call.function(*args, **kwargs))))
+            except ValueError as error:
+                outcome = self._failed(error)
+        seq = len(call.outcomes) + 1
+        call.outcomes.append(calls_pb2.IndexedOutcome(seq=seq, index=index, outcome=outcome))
+
+    def _failed(self, error: ValueError) -> common_pb2.Outcome:
+        failure = common_pb2.Failure(
+            kind=common_pb2.FAILURE_KIND_EXCEPTION,
+            type_name="builtins.ValueError",
+            message=str(error),
+            frames=[
+                common_pb2.TracebackFrame(
+                    file="/only/in/the/container.py", line=7, function="divide", text="raise ValueError(x)"
+                )
+            ],
+            exception=common_pb2.Payload(encoding="pickle", inline=pickle.dumps(error)),
+        )
+        return common_pb2.Outcome(state=common_pb2.INPUT_STATE_FAILED, failure=failure)
+
+    async def _count(self, method: str) -> None:
+        self.requests[method] += 1
+
+    async def _lose(self, method: str) -> None:
+        if (method, self.requests[method]) in self.break_link_at:
+            self.break_link_at.discard((method, self.requests[method]))
+            dropping = asyncio.get_running_loop().create_task(self.drop())
+            await asyncio.shield(dropping)
+
+
+@contextlib.contextmanager
+def fake_server() -> Iterator[FakeServer]:
+    """Run a fake server beside the client's connection and let this process's calls go there."""
+
+    async def begin() -> FakeServer:
+        server = FakeServer()
+        await server.start()
+        return server
+
+    server = run(begin())
+    assert server.link is not None
+    address = ServerAddress(f"ws://127.0.0.1:{server.link.port}/link", TOKEN)
+    client = Client(lambda: address, give_up_after_seconds=2.0)
+    before = use_client(client)
+    try:
+        yield server
+    finally:
+        use_client(before)
+        run(client.close())
+        assert server.link is not None
+        run(server.link.close())
+
