@@ -43,6 +43,8 @@ def explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         advice = _ADVICE.get(code, "cannot serve ({cause})")
         raise StoreError(f"The database {path} {advice.format(cause=error)}.") from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise StoreError(f"The database {path} cannot hold a value ({error}).") from error
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

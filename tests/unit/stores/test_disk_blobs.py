@@ -1,0 +1,87 @@
+"""What blobs on disk add to the port: files, damage and crashes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from offload.control.blobs.disk import DiskBlobReader, DiskBlobs
+from offload.control.ports.blobs import BlobCorruptError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = b"some bytes" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def save(blobs: DiskBlobs) -> None:
+    writer = blobs.writer()
+    writer.write(CONTENT)
+    writer.commit(SHA256)
+
+
+def read_all(reader: DiskBlobReader) -> None:
+    while reader.read(1000):
+        pass
+
+
+def test_a_blob_lies_under_the_first_two_digits_and_survives_a_restart(tmp_path: Path) -> None:
+    save(DiskBlobs(tmp_path))
+
+    reopened = DiskBlobs(tmp_path)
+
+    assert (tmp_path / SHA256[:2] / SHA256).read_bytes() == CONTENT
+    assert reopened.has(SHA256)
+
+
+def test_what_a_crash_left_behind_is_removed_at_start(tmp_path: Path) -> None:
+    writer = DiskBlobs(tmp_path).writer()
+    writer.write(CONTENT)
+    (stale,) = (tmp_path / "incoming").iterdir()
+
+    DiskBlobs(tmp_path)
+
+    assert not stale.exists()
+    writer.abort()
+
+
+def test_a_finished_or_dropped_blob_leaves_no_temporary_file(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    save(blobs)
+    save(blobs)
+    dropped = blobs.writer()
+    dropped.write(CONTENT)
+
+    dropped.abort()
+
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damaged", [CONTENT[:-1], CONTENT[:-1] + b"!", b""], ids=["short", "changed", "empty"]
+)
+def test_damage_on_disk_is_noticed_at_the_end_and_named(tmp_path: Path, damaged: bytes) -> None:
+    blobs = DiskBlobs(tmp_path)
+    save(blobs)
+    place = tmp_path / SHA256[:2] / SHA256
+    place.write_bytes(damaged)
+    reader = blobs.reader(SHA256, 0)
+
+    with pytest.raises(BlobCorruptError, match=str(place)):
+        read_all(reader)
+    reader.close()
+
+
+def test_a_file_cut_short_while_it_is_read_is_damage(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    save(blobs)
+    reader = blobs.reader(SHA256, 5)
+    (tmp_path / SHA256[:2] / SHA256).write_bytes(CONTENT[:100])
+    reader.read(95)
+
+    with pytest.raises(BlobCorruptError, match="damaged on disk"):
+        reader.read(10)
+    reader.close()
