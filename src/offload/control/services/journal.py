@@ -29,7 +29,13 @@ Action = Callable[[], None]
 class Journal:
     """Writes records in order from one thread. Must be made inside a running event loop."""
 
-    def __init__(self, store: Store, observe_commit: Callable[[float, int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        observe_commit: Callable[[float, int], None],
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._retry_seconds = retry_seconds
         self._store = store
         self._observe_commit = observe_commit
         self._loop = asyncio.get_running_loop()
@@ -100,7 +106,7 @@ class Journal:
             try:
                 await self.flush()
             except DomainError:
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._retry_seconds)
         if self._timer is not None:
             self._timer.cancel()
         self._thread.shutdown(wait=True)
@@ -180,4 +186,4 @@ class Journal:
         self._timer_is_soon = False
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(RETRY_SECONDS, self._begin)
+        self._timer = self._loop.call_later(self._retry_seconds, self._begin)

@@ -133,7 +133,7 @@ class _TokenCheck(grpc.aio.ServerInterceptor):
                 given = value if isinstance(value, bytes) else value.encode()
                 if hmac.compare_digest(given, self._expected):
                     return await continuation(handler_call_details)
-        refuse = grpc.unary_unary_rpc_method_handler(_refuse)
+        refuse: object = grpc.unary_unary_rpc_method_handler(_refuse)
         return cast("grpc.RpcMethodHandler[_In, _Out]", refuse)
 
 

@@ -1,0 +1,57 @@
+"""What the services stand on, with knobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from offload.control.blobs.memory import MemoryBlobs
+from offload.control.core.dispatch import Policy
+from offload.control.ports.store import Record, StoreError
+from offload.control.services.assembly import Outside
+from offload.control.stores.memory import MemoryStore
+from offload.control.telemetry import Telemetry
+
+
+class SettableClock:
+    """Stands still until told."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+
+class KnobStore(MemoryStore):
+    """A memory store that can refuse commits, or hold them until released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusal = ""
+        self.commits: list[list[Record]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def commit(self, records: Sequence[Record]) -> None:
+        if not self.gate.wait(10):
+            raise StoreError("the test forgot to open the gate")
+        if self.refusal:
+            raise StoreError(self.refusal)
+        super().commit(records)
+        self.commits.append(list(records))
+
+
+def outside(store: MemoryStore, clock: SettableClock, lease_seconds: float = 30.0) -> Outside:
+    """Everything in memory."""
+    return Outside(
+        store,
+        MemoryBlobs(),
+        clock,
+        Telemetry(),
+        "t",
+        str(Path("/nowhere")),
+        Policy(recovery_seconds=0.0),
+        lease_seconds,
+    )

@@ -1,0 +1,94 @@
+"""What gathers for a worker, and in which order it goes out."""
+
+import asyncio
+from dataclasses import replace
+
+from offload.control.core.instructions import StartContainer, Task
+from offload.control.core.model import Function, RetryPolicy
+from offload.control.services.sessions import MAX_ASSIGNED_BYTES, WorkerSession
+
+SQUARE = Function(
+    "fu-1", "ap-1", "app", "square", 1000, 256, 60.0, 60.0, RetryPolicy(), 0, 0, 60.0, "", "", False,
+    b"square",
+)  # fmt: skip
+
+
+def test_a_definition_goes_before_the_first_use_and_only_once() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+
+        session.start(StartContainer("wk-1", "co-1", "fu-1"), SQUARE)
+        session.assign(SQUARE, [(Task("in-a-0", 1), b"x")])
+
+        batch = await session.next_batch()
+        assert batch is not None
+        assert batch.functions == [b"square"]
+        assert len(batch.start) == len(batch.assigned) == 1
+
+    asyncio.run(scenario())
+
+
+def test_assignments_are_cut_to_messages_of_a_bounded_size() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        payload = b"x" * 60_000
+
+        session.assign(SQUARE, [(Task(f"in-a-{n}", 1), payload) for n in range(100)])
+
+        sizes = []
+        session.close()
+        while (batch := await session.next_batch()) is not None:
+            sizes.append(sum(len(p) for part in batch.assigned for _, p in part.tasks))
+        assert sum(sizes) == 100 * 60_000
+        assert max(sizes) <= MAX_ASSIGNED_BYTES + 60_000
+
+    asyncio.run(scenario())
+
+
+def test_an_assignment_after_a_cancel_is_not_cancelled_by_it() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+
+        session.cancel(["in-a-0"], "because")
+        session.assign(SQUARE, [(Task("in-a-0", 2), b"x")])
+
+        first, second = await session.next_batch(), await session.next_batch()
+        assert first is not None
+        assert second is not None
+        assert first.cancels
+        assert not first.assigned
+        assert second.assigned
+
+    asyncio.run(scenario())
+
+
+def test_a_forgotten_function_is_introduced_again() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        session.assign(SQUARE, [(Task("in-a-0", 1), b"x")])
+        session.forget("fu-1")
+        again = replace(SQUARE, body=b"again")
+
+        session.assign(again, [(Task("in-a-1", 1), b"x")])
+
+        await session.next_batch()
+        batch = await session.next_batch()
+        assert batch is not None
+        assert batch.functions == [b"again"]
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_session_ends_after_what_waited() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        session.recorded(7)
+        session.recorded(5)
+        session.close()
+
+        batch = await session.next_batch()
+        assert batch is not None
+        assert batch.recorded_seq == 7
+        assert await session.next_batch() is None
+
+    asyncio.run(scenario())
