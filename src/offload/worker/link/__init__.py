@@ -1,5 +1,5 @@
 """The worker's one session with its server."""
 
-from offload.worker.link.session import RefusedError, Session, SessionOptions
+from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
 
-__all__ = ["RefusedError", "Session", "SessionOptions"]
+__all__ = ["Dial", "Listener", "RefusedError", "Session", "SessionOptions"]

@@ -69,7 +69,7 @@ class Outbox:
         batch = self._full.popleft()
         message = batch.message
         message.seq = self.next_seq()
-        if message.results or message.items or message.returned or message.logs:
+        if _must_arrive(message):
             self._sent.append(batch)
         else:
             self._shrink(batch.size_bytes)
@@ -102,11 +102,11 @@ class Outbox:
     def unrecorded(self) -> list[tuple[str, int]]:
         """Return the inputs whose end the server may not know, with their attempts."""
         messages = [batch.message for batch in (*self._sent, *self._full)] + [self._current]
-        return [
-            (entry.input_id, entry.attempt)
-            for message in messages
-            for entry in (*message.results, *message.returned)
-        ]
+        ends: list[tuple[str, int]] = []
+        for message in messages:
+            ends.extend((result.input_id, result.attempt) for result in message.results)
+            ends.extend((entry.input_id, entry.attempt) for entry in message.returned)
+        return ends
 
     def _seal(self) -> None:
         self._full.append(_Batch(self._current, self._current_bytes))
@@ -118,3 +118,14 @@ class Outbox:
         if self._is_congested and self._bytes < LOW_BYTES:
             self._is_congested = False
             self._on_congested(False)
+
+
+def _must_arrive(message: workers_pb2.WorkerMessage) -> bool:
+    return bool(
+        message.results
+        or message.items
+        or message.returned
+        or message.logs
+        or message.containers
+        or message.draining
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from offload.wire.gen import workers_pb2
 from offload.wire.link import connect
@@ -18,7 +17,7 @@ from offload.worker.link.translate import read_orders, write_hello, write_line, 
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from offload.wire.link import Link, Stream
     from offload.worker.core.values import Line, Orders, Report, WorkerFacts
@@ -37,6 +36,13 @@ _REFUSALS = {Status.UNAUTHENTICATED, Status.PERMISSION_DENIED, Status.FAILED_PRE
 
 class RefusedError(Exception):
     """The server will not have this worker; the message is one line that says why."""
+
+
+class Dial(Protocol):
+    """Opens a link; see `offload.wire.link.connect`."""
+
+    async def __call__(self, url: str, token: str, *, tls: ssl.SSLContext | None = None) -> Link:
+        """Return the open link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Listener:
     on_congested: Callable[[bool], None]
     monotonic: Callable[[], float]
     unix: Callable[[], float]
-    dial: Callable[..., Awaitable[Link]] = connect
+    dial: Dial = connect
 
 
 class Session:
@@ -151,12 +157,14 @@ class Session:
             self._link = link
             self._has_link.set()
             writer = asyncio.create_task(self._write(stream))
+            # Whichever of the two ends first ends the other.
+            writer.add_done_callback(lambda _: stream.cancel())
             try:
                 await self._read(stream)
             finally:
                 writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
-                stream.cancel()
+                with contextlib.suppress(asyncio.CancelledError, WireError):
+                    await writer
         finally:
             self._link = None
             await link.close()
@@ -192,12 +200,12 @@ class Session:
 
     async def _write(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
         outbox = self._outbox
-        beat = functools.partial(asyncio.get_running_loop().call_later)
+        loop = asyncio.get_running_loop()
         while True:
             message = outbox.take()
             if message is None:
                 self._wake.clear()
-                timer = beat(self._heartbeat_seconds, self._wake.set)
+                timer = loop.call_later(self._heartbeat_seconds, self._wake.set)
                 await self._wake.wait()
                 timer.cancel()
                 message = outbox.take() or workers_pb2.WorkerMessage(seq=outbox.next_seq())

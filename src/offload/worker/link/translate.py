@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from offload.wire.gen import common_pb2, workers_pb2
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.values import Content, Function, Orders, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offload.wire.gen import apps_pb2
+    from offload.wire.gen import apps_pb2, common_pb2, workers_pb2
     from offload.worker.core.values import Held, Line, Report, WorkerFacts
 
 

@@ -1,0 +1,219 @@
+"""The agent: introduces the worker's parts to one another and obeys the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from offload.wire.link import connect
+from offload.worker.cache import BlobCache
+from offload.worker.inputs import Desk, DeskOptions
+from offload.worker.link import Listener as SessionListener
+from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.supervisor import Supervisor, SupervisorOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from offload.wire import guest
+    from offload.worker.core.attribution import Ending
+    from offload.worker.core.values import Content, Function, Held, Line, Orders, Report
+    from offload.worker.ports import Runtime
+    from offload.worker.supervisor.life import Life
+
+# How often a busy worker looks for what has taken too long.
+TICK_SECONDS = 0.025
+
+# How long a leaving worker waits for the server to have its last results on disk.
+_LAST_WORDS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What a worker is made of."""
+
+    session: SessionOptions
+    runtimes: Mapping[str, Runtime]  # default first
+    data_dir: Path
+    cache_bytes: int
+    drain_seconds: float = (
+        30.0  # how long inputs in hand may go on when the worker is asked to leave
+    )
+    on_ready: Callable[[], None] = lambda: (
+        None
+    )  # called once, when the server has welcomed the worker
+    dial: Dial = connect
+
+
+class Agent:
+    """One worker. To be made inside its event loop."""
+
+    def __init__(self, options: AgentOptions) -> None:
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._functions: dict[str, Function] = {}
+        self._is_ready = False
+        self._is_ticking = False
+        self._leaving = asyncio.Event()
+        self._session = Session(
+            options.session,
+            SessionListener(
+                holds=self._holds,
+                on_joined=self._on_joined,
+                on_orders=self._on_orders,
+                on_congested=self._on_congested,
+                monotonic=time.monotonic,
+                unix=time.time,  # noqa: TID251  # the worker's composition: everything below takes a clock
+                dial=options.dial,
+            ),
+        )
+        self._cache = BlobCache(
+            options.data_dir / "blobs", options.cache_bytes, self._session.download
+        )
+        spool_dir = options.data_dir / "spool"
+        spool_dir.mkdir(parents=True, exist_ok=True)
+        self._desk = Desk(
+            DeskOptions(
+                uplink=self._session,
+                open_blob=self._open_blob,
+                monotonic=time.monotonic,
+                spool_dir=spool_dir,
+            )
+        )
+        self._supervisor = Supervisor(
+            SupervisorOptions(
+                runtimes=options.runtimes,
+                host_id=options.session.facts.host_id,
+                open_blob=self._open_blob,
+                listener=self,
+            )
+        )
+
+    async def run(self) -> None:
+        """Work until told to leave, or until there was no server for too long. Raises `RefusedError`."""
+        session = asyncio.create_task(self._session.run())
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not session.done():
+                await self._leave()
+            else:
+                session.result()
+        finally:
+            for task in (leaving, session):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            await self._close()
+
+    def leave(self) -> None:
+        """Finish what is in hand within the grace, give the rest back, and end `run`. Idempotent."""
+        self._leaving.set()
+
+    async def _leave(self) -> None:
+        self._session.say_draining()
+        self._desk.leave()
+        for report in self._supervisor.reports:
+            self._desk.stop_container(report.container_id)
+        await self._supervisor.stop_all(self._options.drain_seconds)
+        await self._desk.wait_stored()
+        await self._session.wait_recorded(_LAST_WORDS_SECONDS)
+
+    async def _close(self) -> None:
+        await self._supervisor.close()
+        await self._desk.close()
+        await self._cache.close()
+        for runtime in self._options.runtimes.values():
+            await runtime.close()
+
+    async def _open_blob(self, content: Content) -> IO[bytes]:
+        return await self._cache.open(content)
+
+    # --- what the server says ---
+
+    def _holds(self) -> tuple[list[Held], list[Report]]:
+        reports = [
+            report._replace(inputs_in_hand=self._desk.inputs_in_hand(report.container_id))
+            for report in self._supervisor.reports
+        ]
+        return self._desk.held, reports
+
+    def _on_joined(self) -> None:
+        self._desk.announce_all()
+        if not self._is_ready:
+            self._is_ready = True
+            self._options.on_ready()
+
+    def _on_orders(self, orders: Orders) -> None:
+        for function in orders.functions:
+            self._functions[function.function_id] = function
+            self._desk.add_function(function)
+        for function_id, tasks in orders.assignments:
+            self._desk.assign(function_id, tasks)
+        if orders.assignments:
+            self._keep_ticking()
+        if orders.cancels:
+            self._desk.cancel(orders.cancels)
+        if orders.start or orders.stop or orders.forget or orders.shut_down:
+            self._on_rare_orders(orders)
+
+    def _on_rare_orders(self, orders: Orders) -> None:
+        for container_id, function_id in orders.start:
+            started = self._functions.get(function_id)
+            if started is not None and not self._leaving.is_set():
+                self._supervisor.start(container_id, started)
+        for container_id, grace_seconds in orders.stop:
+            self._desk.stop_container(container_id)
+            self._supervisor.stop(container_id, grace_seconds)
+        for function_id in orders.forget:
+            self._functions.pop(function_id, None)
+            self._desk.forget_function(function_id)
+        if orders.shut_down:
+            self.leave()
+
+    def _on_congested(self, is_congested: bool) -> None:
+        self._supervisor.hold("the server is slow", on=is_congested)
+
+    # --- what containers do; see `offload.worker.supervisor.Listener` ---
+
+    def on_report(self, report: Report) -> None:
+        """Pass a container's news on."""
+        in_hand = self._desk.inputs_in_hand(report.container_id)
+        self._session.report(report._replace(inputs_in_hand=in_hand) if in_hand else report)
+
+    def on_ready(self, function_id: str, life: Life) -> None:
+        """Give the container work."""
+        self._desk.add_container(function_id, life)
+
+    def on_message(self, container_id: str, message: guest.Message) -> None:
+        """Pass what a container said on to the desk."""
+        self._desk.on_message(container_id, message)
+
+    def on_gone(self, container_id: str, ending: Ending, *, is_innocent: bool) -> None:
+        """Settle what a container has left behind."""
+        self._desk.remove_container(container_id, ending, is_innocent=is_innocent)
+
+    def on_line(self, line: Line) -> None:
+        """Pass a line of output on."""
+        self._session.log(line)
+
+    def current_input(self, container_id: str) -> str:
+        """Return what a container runs."""
+        return self._desk.current_input(container_id)
+
+    # --- time ---
+
+    def _keep_ticking(self) -> None:
+        if not self._is_ticking:
+            self._is_ticking = True
+            self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._is_ticking = False
+        self._desk.tick()
+        if self._desk.is_busy:
+            self._keep_ticking()

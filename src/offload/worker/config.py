@@ -1,0 +1,135 @@
+"""What a worker is told; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping  # noqa: TC003  # a default of a frozen dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RUNTIMES = ("bubblewrap", "process")
+
+_MEMORY_SHARE = 0.9
+_MIB = 1024 * 1024
+
+# A cgroup without a limit says "max" (v2) or a number near 2^63 (v1).
+_NO_LIMIT_BYTES = 1 << 60
+
+
+class ConfigError(ValueError):
+    """A setting cannot be used; the message is one line that names it and says what would be right."""
+
+
+def usable_cpu_milli() -> int:
+    """Return the thousandths of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) * 1000
+
+
+def usable_memory_mib() -> int:
+    """Return 90 % of the memory that is available, or of the cgroup's limit where that is less."""
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+    return int(min(available, _cgroup_limit_bytes()) * _MEMORY_SHARE) // _MIB
+
+
+def _cgroup_limit_bytes() -> int:
+    """Return the tightest memory limit of the cgroups this process is in, on either version."""
+    limit = _NO_LIMIT_BYTES
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = Path("/sys/fs/cgroup") / controllers
+        name = "memory.max" if not controllers else "memory.limit_in_bytes"
+        group = root / path.lstrip("/")
+        for directory in (group, *group.parents):
+            if not directory.is_relative_to(root):
+                break
+            file = directory / name
+            text = file.read_text().strip() if file.exists() else "max"
+            if text != "max":
+                limit = min(limit, int(text))
+    return limit
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """One worker's settings."""
+
+    server_url: str  # "ws://host:port/link"; http and https are understood as ws and wss
+    token: str
+    data_dir: Path  # blobs and spool files of this worker
+    hidden_dir: Path | None = None  # the platform's whole state on this machine; None: data_dir
+    name: str = field(default_factory=socket.gethostname)
+    worker_id: str = field(default_factory=lambda: f"wk-{secrets.token_hex(8)}")
+    cpu_milli: int = field(default_factory=usable_cpu_milli)
+    memory_mib: int = field(default_factory=usable_memory_mib)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = (
+        "bubblewrap"  # the default; "process" is no sandbox and must be chosen explicitly
+    )
+    also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
+    give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
+    drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
+    cache_bytes: int = 10 * 1024**3
+    tls_ca_file: Path | None = (
+        None  # who signed the server's certificate; None: the system's authorities
+    )
+
+    @property
+    def link_url(self) -> str:
+        """The server's address as a WebSocket's."""
+        url = self.server_url.rstrip("/")
+        for scheme, link_scheme in (("http://", "ws://"), ("https://", "wss://")):
+            if url.startswith(scheme):
+                url = link_scheme + url.removeprefix(scheme)
+        return url if url.endswith("/link") else f"{url}/link"
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Every runtime to have, the default first."""
+        return tuple(dict.fromkeys((self.runtime, *self.also_runtimes)))
+
+    def check(self) -> None:
+        """Raise `ConfigError` for the first setting that cannot be used."""
+        if not self.link_url.startswith(("ws://", "wss://")):
+            raise ConfigError(
+                f"server URL {self.server_url!r} is no address of a server: use http://HOST:PORT"
+            )
+        if not self.token:
+            raise ConfigError("no token: give the server's with --token-file or OFFLOAD_TOKEN")
+        for name in self.runtimes:
+            if name not in RUNTIMES:
+                raise ConfigError(
+                    f"there is no runtime {name!r}: choose one of {', '.join(RUNTIMES)}"
+                )
+        for setting, value in (("cpu", self.cpu_milli), ("memory", self.memory_mib)):
+            if value <= 0:
+                raise ConfigError(f"{setting} must be more than 0, not {value}")
+        if self.give_up_after_seconds < 0 or self.drain_seconds < 0 or self.cache_bytes < 0:
+            raise ConfigError("times and sizes must not be negative")
+        if self.tls_ca_file is not None and not self.tls_ca_file.is_file():
+            raise ConfigError(f"the TLS authority file {self.tls_ca_file} does not exist")
+
+    @classmethod
+    def from_environment(cls, data_dir: Path) -> WorkerConfig:
+        """Return the settings that OFFLOAD_SERVER_URL and OFFLOAD_TOKEN (or OFFLOAD_TOKEN_FILE) give."""
+        environment = os.environ  # noqa: TID251  # this is the module that may
+        token = environment.get("OFFLOAD_TOKEN", "")
+        token_file = environment.get("OFFLOAD_TOKEN_FILE")
+        if not token and token_file:
+            token = read_token(Path(token_file))
+        url = environment.get("OFFLOAD_SERVER_URL", "http://127.0.0.1:50080")
+        return cls(server_url=url, token=token, data_dir=data_dir)
+
+
+def read_token(path: Path) -> str:
+    """Return the token in a file. Raises `ConfigError`."""
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"the token file {path} cannot be read: {error.strerror}") from error

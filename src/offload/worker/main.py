@@ -1,0 +1,119 @@
+"""The worker's process: makes the parts, runs them, and ends with an exit code a script can use."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import ssl
+import sys
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from offload.wire.host import host_id
+from offload.worker.agent import Agent, AgentOptions
+from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.values import WorkerFacts
+from offload.worker.link import RefusedError, SessionOptions
+from offload.worker.ports import RuntimeUnavailableError
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.options import RuntimeOptions
+from offload.worker.runtimes.process import ProcessRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.worker.ports import Runtime
+
+EXIT_OK = 0
+EXIT_CONFIGURATION = 2
+EXIT_NO_RUNTIME = 5
+EXIT_REFUSED = 6
+
+
+def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> int:
+    """Run a worker until it is told to leave (SIGTERM, SIGINT or the server); return the process's exit code.
+
+    `on_ready` is called once, when the server has welcomed the worker. Failures are one line on standard error.
+    """
+    try:
+        config.check()
+        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tls = _tls(config)
+        # First of all: the sandbox's ground must be taken while this process has one thread.
+        runtimes = _make_runtimes(config)
+    except ConfigError as error:
+        return _fail(EXIT_CONFIGURATION, str(error))
+    except OSError as error:
+        return _fail(EXIT_CONFIGURATION, f"the data directory {config.data_dir}: {error.strerror}")
+    except RuntimeUnavailableError as error:
+        return _fail(EXIT_NO_RUNTIME, str(error))
+    options = AgentOptions(
+        session=SessionOptions(
+            url=config.link_url,
+            token=config.token,
+            facts=_facts(config),
+            tls=tls,
+            give_up_after_seconds=config.give_up_after_seconds,
+        ),
+        runtimes=runtimes,
+        data_dir=config.data_dir,
+        cache_bytes=config.cache_bytes,
+        drain_seconds=config.drain_seconds,
+        on_ready=on_ready,
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(options))
+    except RefusedError as error:
+        return _fail(
+            EXIT_REFUSED, f"the server at {config.server_url} refused this worker: {error}"
+        )
+    return EXIT_OK
+
+
+async def _work(options: AgentOptions) -> None:
+    agent = Agent(options)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.leave)
+    await agent.run()
+
+
+def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
+    options = RuntimeOptions(data_dir=str(config.hidden_dir or config.data_dir))
+    makers: dict[str, Callable[[], Runtime]] = {
+        "bubblewrap": functools.partial(BubblewrapRuntime, options),
+        "process": functools.partial(ProcessRuntime, options),
+    }
+    return {name: makers[name]() for name in config.runtimes}
+
+
+def _facts(config: WorkerConfig) -> WorkerFacts:
+    return WorkerFacts(
+        worker_id=config.worker_id,
+        name=config.name,
+        host_id=host_id(),
+        cpu_milli=config.cpu_milli,
+        memory_mib=config.memory_mib,
+        runtimes=config.runtimes,
+        labels=dict(config.labels),
+    )
+
+
+def _tls(config: WorkerConfig) -> ssl.SSLContext | None:
+    if not config.link_url.startswith("wss://"):
+        return None
+    cafile = str(config.tls_ca_file) if config.tls_ca_file else None
+    try:
+        return ssl.create_default_context(cafile=cafile)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"the TLS authority file {config.tls_ca_file} cannot be used: {error}"
+        ) from error
+
+
+def _fail(code: int, message: str) -> int:
+    print(f"offload worker: {message}", file=sys.stderr)  # noqa: T201  # the one line for whoever started it
+    return code

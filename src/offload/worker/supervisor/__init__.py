@@ -1,0 +1,6 @@
+"""The supervisor: every container of this worker, from its start to its end."""
+
+from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.supervisor import Listener, Supervisor, SupervisorOptions
+
+__all__ = ["Channel", "Listener", "Supervisor", "SupervisorOptions"]

@@ -1,0 +1,331 @@
+"""The life of one container: started, made ready, watched, ended."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+
+from offload.wire import guest
+from offload.worker.core.attribution import Ending, failure_of
+from offload.worker.core.text import one_line, split_long
+from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
+from offload.worker.ports import ContainerSpec, ContainerStartError, LocalImage
+from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.output import OutputPipe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from offload.worker.core.values import Content, Function
+    from offload.worker.ports import Container, Exit, Runtime
+
+DEFAULT_STARTUP_SECONDS = 60.0
+
+_T = TypeVar("_T")
+
+
+class Listener(Protocol):
+    """Whom the supervisor tells what happens."""
+
+    def on_report(self, report: Report) -> None:
+        """Take note of where a container is in its life."""
+
+    def on_ready(self, function_id: str, life: Life) -> None:
+        """Give the container work."""
+
+    def on_message(self, container_id: str, message: guest.Message) -> None:
+        """Take what a ready container said. May raise `guest.GuestProtocolError`."""
+
+    def on_gone(self, container_id: str, ending: Ending, *, is_innocent: bool) -> None:
+        """Settle what was in the hand of a container that was ready."""
+
+    def on_line(self, line: Line) -> None:
+        """Take a line of output."""
+
+    def current_input(self, container_id: str) -> str:
+        """Return the input that a container runs; empty when none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorOptions:
+    """What containers are made with."""
+
+    runtimes: Mapping[str, Runtime]  # default first
+    host_id: str
+    open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
+    listener: Listener
+
+
+class _StartFailedError(Exception):
+    """The container cannot become ready; the message is one line for the function's caller."""
+
+
+class Life:
+    """One container. See `offload.worker.inputs.Guest` for what the desk does with it."""
+
+    def __init__(self, container_id: str, function: Function, options: SupervisorOptions) -> None:
+        self.container_id = container_id
+        self.function = function
+        self.state = ContainerState.STARTING
+        self._options = options
+        self._listener = options.listener
+        loop = asyncio.get_running_loop()
+        self._hello: asyncio.Future[guest.Hello] = loop.create_future()
+        self._loaded: asyncio.Future[guest.Loaded] = loop.create_future()
+        self._container: Container | None = None
+        self._channel: Channel | None = None
+        self._pipes: list[OutputPipe] = []
+        self._announced_code: int | None = None
+        self._killed_because = ""
+        self._is_stopping = False
+        self._is_out_of_grace = False
+        self._grace_timer: asyncio.TimerHandle | None = None
+        self._holds: set[str] = set()
+        self.task = loop.create_task(self._live(), name=f"container {container_id}")
+
+    # --- what others ask of it ---
+
+    def send(self, message: guest.Message) -> None:
+        """See `Channel.send`."""
+        if self._channel is not None:
+            self._channel.send(message)
+
+    def send_file(self, file: IO[bytes]) -> int:
+        """See `Channel.send_file`."""
+        assert self._channel is not None, "only a ready container is given inputs"  # noqa: S101  # a bug here
+        return self._channel.send_file(file)
+
+    def hold(self, reason: str, *, on: bool) -> None:
+        """Stop listening to it, or go on, for one reason of possibly several."""
+        if on:
+            self._holds.add(reason)
+        else:
+            self._holds.discard(reason)
+        if self._channel is not None:
+            self._channel.hold(reason, on=on)
+        for pipe in self._pipes:
+            pipe.hold(on=bool(self._holds))
+
+    def kill(self, reason: str) -> None:
+        """End it; `reason` is what its running input is told."""
+        self._killed_because = self._killed_because or reason
+        if self._container is not None:
+            self._container.kill()
+
+    def stop(self, grace_seconds: float) -> None:
+        """End it: at once while it starts, else once the input in hand has ended or the grace is over. Idempotent."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        if self.state is ContainerState.STARTING:
+            self.task.cancel()
+            return
+        self.send(guest.Stop())
+        loop = asyncio.get_running_loop()
+        self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
+
+    def _end_grace(self) -> None:
+        self._is_out_of_grace = True
+        self.kill("its container was stopped")
+
+    # --- its life ---
+
+    async def _live(self) -> None:
+        failure = None
+        try:
+            self._report(ContainerState.STARTING)
+            try:
+                await self._start()
+            except (_StartFailedError, ContainerStartError, OSError) as error:
+                failure = Failure(FailureKind.START, one_line(str(error), 4096))
+                ended = ContainerState.FAILED
+            except asyncio.CancelledError:
+                if not self._is_stopping:
+                    raise
+                ended = ContainerState.STOPPED
+            else:
+                ended, failure = await self._serve()
+        finally:
+            await self._release()
+        self._report(ended, failure)
+
+    async def _start(self) -> None:
+        function = self.function
+        seconds = function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._launch()
+                hello = await self._unless_gone(self._hello)
+                if hello.protocol != guest.GUEST_PROTOCOL:
+                    raise _StartFailedError(
+                        f"its runner speaks protocol {hello.protocol}, this worker {guest.GUEST_PROTOCOL}"
+                    )
+                await self._load()
+                loaded = await self._unless_gone(self._loaded)
+        except TimeoutError as error:
+            raise _StartFailedError(
+                f"its container was not ready within {seconds:g} s{self._last_words()}"
+            ) from error
+        if loaded.fault is not None:
+            fault = loaded.fault
+            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
+            kind = fault.type_name.removeprefix("builtins.")
+            raise _StartFailedError(
+                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}"
+            )
+
+    async def _launch(self) -> None:
+        function = self.function
+        name = function.runtime or next(iter(self._options.runtimes))
+        runtime = self._options.runtimes.get(name)
+        if runtime is None:
+            raise _StartFailedError(
+                f"this worker has no runtime {name!r}; it has {', '.join(self._options.runtimes)}"
+            )
+        self._container = await runtime.start(self._spec())
+        container = self._container
+        self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
+            self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
+        for reason in self._holds:
+            self.hold(reason, on=True)
+
+    def _spec(self) -> ContainerSpec:
+        function = self.function
+        if function.host_id and function.host_id != self._options.host_id:
+            raise _StartFailedError(
+                "the caller's Python environment is on another machine: run a worker there, or call from here"
+            )
+        if not function.python or not Path(function.python).exists():
+            raise _StartFailedError(f"there is no interpreter {function.python!r} on this machine")
+        image = LocalImage(
+            function.python,
+            tuple(path for path in function.read_only_paths if Path(path).exists()),
+            function.working_dir or "/",
+        )
+        return ContainerSpec(
+            container_id=self.container_id,
+            function_name=function.name,
+            image=image,
+            cpu_milli=function.cpu_milli,
+            memory_mib=function.memory_mib,
+            block_network=function.block_network,
+        )
+
+    async def _load(self) -> None:
+        function = self.function
+        code = guest.Body(function.code.encoding, function.code.inline)
+        if function.code.sha256:
+            try:
+                file = await self._options.open_blob(function.code)
+            except OSError as error:
+                raise _StartFailedError(f"its code could not be brought here: {error}") from error
+            code = guest.Body(function.code.encoding, b"", self.send_file(file))
+        self.send(
+            guest.Load(
+                function_name=function.name,
+                is_generator=function.is_generator,
+                code=code,
+                sys_path=function.sys_path,
+                env=function.env,
+                working_dir=function.working_dir,
+            )
+        )
+
+    async def _serve(self) -> tuple[ContainerState, Failure | None]:
+        assert self._container is not None, "it was started"  # noqa: S101  # a bug here
+        self._report(ContainerState.READY)
+        self._listener.on_ready(self.function.function_id, self)
+        ending = self._ending(await self._container.wait())
+        is_innocent = self._is_stopping and (self._is_out_of_grace or ending.code == 0)
+        self._listener.on_gone(self.container_id, ending, is_innocent=is_innocent)
+        if is_innocent:
+            return ContainerState.STOPPED, None
+        return ContainerState.DIED, failure_of(ending)
+
+    def _ending(self, exited: Exit) -> Ending:
+        """Hear its last words, then say how it ended."""
+        if self._channel is not None:
+            self._channel.drain()
+        for pipe in self._pipes:
+            pipe.finish()
+        return Ending(
+            code=exited.code,
+            signal=exited.signal,
+            out_of_memory=exited.out_of_memory,
+            peak_memory_mib=exited.peak_memory_mib,
+            memory_mib=self.function.memory_mib,
+            announced_code=self._announced_code,
+            killed_because=self._killed_because,
+            detail=exited.detail,
+        )
+
+    async def _unless_gone(self, answer: asyncio.Future[_T]) -> _T:
+        assert self._container is not None, "it was started"  # noqa: S101  # a bug here
+        gone = asyncio.ensure_future(self._container.wait())
+        try:
+            waits: list[asyncio.Future[_T] | asyncio.Future[Exit]] = [answer, gone]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                reason = failure_of(self._ending(gone.result())).reason
+                if not answer.done():
+                    raise _StartFailedError(
+                        f"its container ended before it was ready: {reason}{self._last_words()}"
+                    )
+        finally:
+            gone.cancel()
+        return answer.result()
+
+    async def _release(self) -> None:
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+        if self._channel is not None:
+            self._channel.close()
+        for pipe in self._pipes:
+            pipe.finish()
+        if self._container is not None:
+            await self._container.close()
+
+    # --- what it says ---
+
+    def _on_message(self, message: guest.Message) -> None:
+        if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            self._listener.on_message(self.container_id, message)
+        elif isinstance(message, guest.Hello) and not self._hello.done():
+            self._hello.set_result(message)
+        elif isinstance(message, guest.Loaded) and not self._loaded.done():
+            self._loaded.set_result(message)
+        elif isinstance(message, guest.Exiting):
+            self._announced_code = message.code
+        elif isinstance(message, guest.Outputs):
+            for output in message.lines:
+                for text in split_long(output.text):
+                    self._line_writer("stderr" if output.stream == "stderr" else "stdout")(text)
+        else:
+            raise guest.GuestProtocolError(f"{type(message).__name__} came before it was ready")
+
+    def _on_broken(self, why: str) -> None:
+        self.kill(f"its container broke the runner's protocol: {one_line(why)}")
+
+    def _line_writer(self, stream: str) -> Callable[[str], None]:
+        function = self.function
+
+        def write(text: str) -> None:
+            input_id = self._listener.current_input(self.container_id)
+            self._listener.on_line(
+                Line(function.app_id, function.name, self.container_id, input_id, stream, text)
+            )
+
+        return write
+
+    def _last_words(self) -> str:
+        lines = [line.strip() for pipe in self._pipes for line in pipe.last_lines if line.strip()]
+        return f"; its last output: {' | '.join(lines)}" if lines else ""
+
+    def _report(self, state: ContainerState, failure: Failure | None = None) -> None:
+        self.state = state
+        self._listener.on_report(
+            Report(self.container_id, self.function.function_id, state, failure)
+        )
