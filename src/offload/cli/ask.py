@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from offload.cli.exits import CliError, Exit
 from offload.errors import OffloadError
-from offload.sdk.stack import configured_or_running
+from offload.sdk.stack import find_server
 from offload.wire.link import Link, connect
 from offload.wire.status import LinkClosedError, Status, WireError
 
@@ -34,14 +34,9 @@ def talk(conversation: Callable[[Link], Awaitable[T]]) -> T:
 
 async def _talk(conversation: Callable[[Link], Awaitable[T]]) -> T:
     try:
-        address = configured_or_running()
+        address = find_server(start=False)
     except OffloadError as error:
         raise CliError(str(error), Exit.SERVER) from None
-    if address is None:
-        raise CliError(
-            "No server is configured and no local stack is running. `offload up` starts one.",
-            Exit.SERVER,
-        )
     try:
         link = await connect(address.url, address.token, tls=address.tls)
         try:

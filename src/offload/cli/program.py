@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import linecache
 import sys
@@ -82,12 +83,19 @@ def describe(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip()
 
 
+def is_from(module: types.ModuleType, error: BaseException) -> bool:
+    """Say whether the program was running when the error was raised, and not only offload on its way to it."""
+    return any(
+        frame.filename == module.__file__ for frame in traceback.extract_tb(error.__traceback__)
+    )
+
+
 def report(error: BaseException) -> str:
     """Return the error's traceback as Python prints it, without the frames of offload around the user's."""
     linecache.checkcache()
     shown = traceback.TracebackException.from_exception(error)
     for part in _chain(shown):
-        part.stack[:] = [frame for frame in part.stack if not _is_ours(frame.filename)]
+        part.stack[:] = _users(part.stack)
     lines = list(shown.format())
     if not shown.stack and lines and lines[0].startswith("Traceback"):
         lines = lines[1:]  # a syntax error in the file itself has no frame of the user's to show
@@ -103,10 +111,17 @@ def _chain(
 
 
 _PACKAGE = str(Path(__file__).parent.parent)
+_CONTEXTS = contextlib.__file__
 
 
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, "<frozen importlib"))
+def _users(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    theirs = [
+        frame for frame in stack if not frame.filename.startswith((_PACKAGE, "<frozen importlib"))
+    ]
+    # Our own context managers enter through contextlib before the first line of the program.
+    while theirs and theirs[0].filename == _CONTEXTS:
+        theirs.pop(0)
+    return theirs
 
 
 def _plain(function: object, name: str) -> types.FunctionType:

@@ -85,8 +85,8 @@ class _Run:
 
     def go(self) -> int:
         """Run it; print the result where it was asked for. Raises `CliError` and `ProgramError`."""
-        from offload.cli.program import describe, report
-        from offload.errors import AuthError, ConnectionLostError, VersionError
+        from offload.cli.program import describe, is_from, report
+        from offload.errors import AuthError, ConnectionLostError, OffloadError, VersionError
 
         try:
             with _interruptible(), _stdout_to_stderr(active=self.as_json):
@@ -99,7 +99,9 @@ class _Run:
             raise CliError(str(error), Exit.SERVER) from None
         except BrokenPipeError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever the user's program raises
+        except Exception as error:
+            if isinstance(error, OffloadError) and not is_from(self.module, error):
+                raise CliError(str(error), Exit.SERVER) from None
             raise ProgramError(describe(error), report(error)) from None
         if self.as_json:
             print(json.dumps({"result": _plain(result)}, ensure_ascii=False))
