@@ -29,7 +29,7 @@ WHERE f.function_id = :function_id;
 -- Calls that are not finished, oldest first, with their outcome counts as JSON.
 SELECT c.call_key, c.call_id, f.function_id, c.kind, c.created_at, c.attached, c.durable, c.closed, c.total,
     (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
-FROM calls AS c JOIN functions AS f USING (function_key)
+FROM calls AS c INDEXED BY open_calls JOIN functions AS f USING (function_key)
 WHERE c.state = ''
 ORDER BY c.call_key;
 
@@ -53,37 +53,42 @@ SELECT json_group_object(call_id, call_key) FROM calls WHERE call_id IN (SELECT 
 -- Payloads of these inputs.
 SELECT input_key, payload FROM inputs WHERE input_key IN (SELECT value FROM json_each(:input_keys));
 
--- name: call
--- One call.
-SELECT c.call_id, a.app_id, a.name AS app_name, f.function_id, f.name AS function_name, c.kind, c.created_at, c.attached, c.durable,
-    c.closed, c.total, c.state, c.finished_at,
-    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
-FROM calls AS c JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
-WHERE c.call_id = :call_id;
+-- name: call_key
+-- The key of one call, in a JSON array like those of the lists below.
+SELECT json_group_array(call_key) FROM calls WHERE call_id = :call_id;
 
--- name: all_calls
--- Calls of every app, newest first.
-SELECT c.call_id, a.app_id, a.name AS app_name, f.function_id, f.name AS function_name, c.kind, c.created_at, c.attached, c.durable,
-    c.closed, c.total, c.state, c.finished_at,
-    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
-FROM calls AS c JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
-WHERE c.call_key IN (
-    SELECT call_key FROM calls WHERE NOT :open_only OR state = '' ORDER BY call_key DESC LIMIT :limit
-)
-ORDER BY c.call_key DESC;
+-- name: newest_calls
+-- The keys of the newest calls.
+SELECT json_group_array(call_key) FROM (SELECT call_key FROM calls ORDER BY call_key DESC LIMIT :limit);
 
--- name: app_calls
--- Calls of the apps with this id or name, newest first. The inner query reads indexes only.
-SELECT c.call_id, a.app_id, a.name AS app_name, f.function_id, f.name AS function_name, c.kind, c.created_at, c.attached, c.durable,
-    c.closed, c.total, c.state, c.finished_at,
-    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
-FROM calls AS c JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
-WHERE c.call_key IN (
-    SELECT call_key FROM calls
-    WHERE app_key IN (SELECT app_key FROM apps WHERE app_id = :app OR name = :app)
-        AND (NOT :open_only OR state = '')
+-- name: newest_open_calls
+-- Those of open ones; without the hint SQLite would walk all calls backwards.
+SELECT json_group_array(call_key) FROM (
+    SELECT call_key FROM calls INDEXED BY open_calls WHERE state = '' ORDER BY call_key DESC LIMIT :limit
+);
+
+-- name: newest_calls_of_app
+-- Those of the apps with this id or name, from the index alone.
+SELECT json_group_array(call_key) FROM (
+    SELECT call_key FROM calls WHERE app_key IN (SELECT app_key FROM apps WHERE app_id = :app OR name = :app)
     ORDER BY call_key DESC LIMIT :limit
-)
+);
+
+-- name: newest_open_calls_of_app
+-- Those of open ones.
+SELECT json_group_array(call_key) FROM (
+    SELECT call_key FROM calls INDEXED BY open_calls
+    WHERE state = '' AND app_key IN (SELECT app_key FROM apps WHERE app_id = :app OR name = :app)
+    ORDER BY call_key DESC LIMIT :limit
+);
+
+-- name: calls
+-- Calls by their keys, newest first.
+SELECT c.call_id, a.app_id, a.name AS app_name, f.function_id, f.name AS function_name, c.kind, c.created_at,
+    c.attached, c.durable, c.closed, c.total, c.state, c.finished_at,
+    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
+FROM calls AS c JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
+WHERE c.call_key IN (SELECT value FROM json_each(:call_keys))
 ORDER BY c.call_key DESC;
 
 -- name: apps

@@ -68,15 +68,16 @@ class Reader:
     def call(self, call_id: str) -> StoredCall | None:
         """See `Store`."""
         with self._connection() as connection:
-            found = _all(connection, "call", call_id=call_id)
-            return rows.stored_call(found[0]) if found else None
+            found = _calls(connection, "call_key", call_id=call_id)
+            return found[0] if found else None
 
     def calls(self, app: str, open_only: bool, limit: int) -> list[StoredCall]:
         """See `Store`."""
-        name = "app_calls" if app else "all_calls"
+        name = "newest_open_calls" if open_only else "newest_calls"
         with self._connection() as connection:
-            found = _all(connection, name, app=app, open_only=open_only, limit=limit)
-            return [rows.stored_call(row) for row in found]
+            if not app:
+                return _calls(connection, name, limit=limit)
+            return _calls(connection, f"{name}_of_app", app=app, limit=limit)
 
     def apps(self, limit: int) -> list[StoredApp]:
         """See `Store`."""
@@ -170,6 +171,11 @@ class Reader:
 
 def _all(connection: sqlite3.Connection, name: str, **parameters: object) -> list[sqlite3.Row]:
     return connection.execute(statements("read.sql")[name], parameters).fetchall()
+
+
+def _calls(connection: sqlite3.Connection, keys: str, **parameters: object) -> list[StoredCall]:
+    ((call_keys,),) = _all(connection, keys, **parameters)
+    return [rows.stored_call(row) for row in _all(connection, "calls", call_keys=call_keys)]
 
 
 def _open_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
