@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.core.dispatch import Policy
@@ -12,6 +12,9 @@ from offload.control.ports.store import Record, StoreError
 from offload.control.services.assembly import Outside
 from offload.control.stores.memory import MemoryStore
 from offload.control.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class SettableClock:

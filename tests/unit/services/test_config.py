@@ -40,7 +40,7 @@ def test_another_address_is_fine_with_tls_or_on_explicit_wish(tmp_path: Path) ->
         (ServerConfig(tls_cert=Path("x")), "both --tls-cert and --tls-key"),
         (ServerConfig(tls_cert=Path("/no/x"), tls_key=Path("/no/y")), "no TLS file /no/x"),
         (ServerConfig(idle_exit_seconds=-1), "--idle-exit-seconds"),
-        (ServerConfig(token="ä"), "printable ASCII"),
+        (ServerConfig(token="ä"), "printable ASCII"),  # noqa: S106 - no password at all
     ],
 )
 def test_what_cannot_be_meant_is_named(config: ServerConfig, words: str) -> None:

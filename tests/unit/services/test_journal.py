@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
+from tests.support.control_fakes import KnobStore
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.store import EndApp, SaveApp
 from offload.control.services.journal import Journal
-from tests.support.control_fakes import KnobStore
 
 FULL = "The disk is full: make room."
 
@@ -39,7 +39,7 @@ def test_what_gathers_during_a_commit_goes_into_one_transaction() -> None:
         store.gate.clear()
         journal = _journal(store)
         first = asyncio.ensure_future(journal.durable((_app(0),)))
-        while not journal.backlog or journal._timer is not None:
+        for _ in range(3):
             await asyncio.sleep(0)
 
         rest = [asyncio.ensure_future(journal.durable((_app(n),))) for n in range(1, 50)]
