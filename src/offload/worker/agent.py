@@ -30,6 +30,7 @@ TICK_SECONDS = 0.025
 
 # How long a leaving worker waits for the server to have its last results on disk.
 _LAST_WORDS_SECONDS = 5.0
+_GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,12 @@ class Agent:
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not session.done():
-                await self._leave()
-            else:
+            if session.done():
                 session.result()
+            else:
+                await self._leave()
+                await self._session.say_goodbye()
+                await asyncio.wait({session}, timeout=_GOODBYE_SECONDS)
         finally:
             for task in (leaving, session):
                 task.cancel()

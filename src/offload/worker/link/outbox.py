@@ -122,10 +122,5 @@ class Outbox:
 
 def _must_arrive(message: workers_pb2.WorkerMessage) -> bool:
     return bool(
-        message.results
-        or message.items
-        or message.returned
-        or message.logs
-        or message.containers
-        or message.draining
+        message.results or message.items or message.returned or message.logs or message.containers
     )

@@ -82,6 +82,9 @@ class Session:
         self._heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
         self._has_joined = False
         self._is_empty = asyncio.Event()
+        self._stream: Stream[workers_pb2.ServerMessage] | None = None
+        self._is_draining = False
+        self._is_over = False
         self.gathering = self._outbox.gathering
 
     # --- what the worker says ---
@@ -98,7 +101,15 @@ class Session:
 
     def say_draining(self) -> None:
         """Tell the server that this worker is leaving."""
+        self._is_draining = True
         self.gathering(16).draining = True
+
+    async def say_goodbye(self) -> None:
+        """Tell the server that nothing more comes; `run` returns once it has answered."""
+        self._is_over = True
+        if self._stream is not None:
+            with contextlib.suppress(WireError):
+                await self._stream.end()
 
     async def upload(self, file: IO[bytes]) -> tuple[str, int]:
         """Store a file on the server. See `blobs.upload`."""
@@ -143,7 +154,7 @@ class Session:
             now = self._listener.monotonic()
             if self._has_joined:
                 backoff_seconds, lost_at = FIRST_BACKOFF_SECONDS, now
-            if 0 < self._options.give_up_after_seconds <= now - lost_at:
+            if self._is_over or 0 < self._options.give_up_after_seconds <= now - lost_at:
                 return
             await asyncio.sleep(backoff_seconds)
             backoff_seconds = min(MAX_BACKOFF_SECONDS, backoff_seconds * 2)
@@ -154,7 +165,7 @@ class Session:
         try:
             stream = link.stream(_METHOD, workers_pb2.ServerMessage)
             await stream.send(self._hello())
-            self._link = link
+            self._link, self._stream = link, stream
             self._has_link.set()
             writer = asyncio.create_task(self._write(stream))
             # Whichever of the two ends first ends the other.
@@ -166,7 +177,7 @@ class Session:
                 with contextlib.suppress(asyncio.CancelledError, WireError):
                     await writer
         finally:
-            self._link = None
+            self._link = self._stream = None
             await link.close()
 
     def _hello(self) -> workers_pb2.WorkerMessage:
@@ -180,6 +191,7 @@ class Session:
             if input_id not in known
         ]
         message = workers_pb2.WorkerMessage(seq=self._outbox.next_seq())
+        message.draining = self._is_draining
         write_hello(message.hello, self._options.facts, held, reports)
         return message
 
