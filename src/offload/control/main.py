@@ -164,7 +164,7 @@ async def _listen(
     options = grpc_frontend.GrpcOptions(config.host, config.grpc_port, token, certificate)
     try:
         grpc_server = await grpc_frontend.listen(handlers, options)
-    except grpc_frontend.PortTakenError as error:
+    except OSError as error:
         raise _PortError(_port_problem(config.host, config.grpc_port, "grpc", error)) from error
     stack.push_async_callback(grpc_server.close)
     return link.port, grpc_server.port

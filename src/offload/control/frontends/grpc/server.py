@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
+import socket
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -35,10 +37,6 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _STOP_GRACE_SECONDS = 1.0
 
 
-class PortTakenError(OSError):
-    """gRPC could not listen on the port."""
-
-
 @dataclass(frozen=True, slots=True)
 class GrpcOptions:
     """Where to listen and whom to let in."""
@@ -66,7 +64,8 @@ class GrpcServer:
 
 
 async def listen(handlers: Mapping[str, Handler], options: GrpcOptions) -> GrpcServer:
-    """Serve the handlers. Raises `PortTakenError`."""
+    """Serve the handlers. Raises OSError where the port cannot be had."""
+    _probe(options)
     server = grpc.aio.server(
         interceptors=(_TokenCheck(options.token),),
         options=(
@@ -95,6 +94,13 @@ async def listen(handlers: Mapping[str, Handler], options: GrpcOptions) -> GrpcS
     return GrpcServer(server, port, servicer)
 
 
+def _probe(options: GrpcOptions) -> None:
+    # gRPC's own attempt ends in lines of its C core on stderr and without the reason.
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.create_server((options.host, options.port), family=family):
+        pass
+
+
 def _bind(server: grpc.aio.Server, options: GrpcOptions) -> int:
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"{host}:{options.port}"
@@ -106,9 +112,9 @@ def _bind(server: grpc.aio.Server, options: GrpcOptions) -> int:
             credentials = grpc.ssl_server_credentials([(key, chain)])
             port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise PortTakenError(str(error)) from error
+        raise OSError(errno.EADDRINUSE, str(error)) from error
     if not port:
-        raise PortTakenError(f"cannot listen on {address}")
+        raise OSError(errno.EADDRINUSE, f"cannot listen on {address}")
     return port
 
 
