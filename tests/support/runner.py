@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import cloudpickle
 
@@ -17,7 +16,6 @@ from offload.wire import guest
 from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
 M = TypeVar("M")
@@ -31,7 +29,7 @@ _BOOT = (
 )
 
 
-class RunnerEnd(Exception):
+class RunnerEndError(Exception):
     """The runner closed its socket."""
 
 
@@ -42,7 +40,7 @@ class RunnerProcess:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(timeout_seconds)
         boot = _BOOT.format(root=GUEST_ROOT, fd=theirs.fileno())
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-I", "-S", "-c", boot],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -56,7 +54,7 @@ class RunnerProcess:
         self._bulk_in: dict[int, bytearray] = {}
         self.seen: list[guest.Message] = []
 
-    def __enter__(self) -> RunnerProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -88,7 +86,7 @@ class RunnerProcess:
 
     def load(
         self,
-        function: Callable[..., object],
+        function: object,
         *,
         is_generator: bool = False,
         env: tuple[tuple[str, str], ...] = (),
@@ -113,7 +111,7 @@ class RunnerProcess:
         while not self._ready:
             data = self.socket.recv(1 << 16)
             if not data:
-                raise RunnerEnd
+                raise RunnerEndError
             self._ready = self._decoder.feed(data)
         message = self._ready.pop(0)
         if isinstance(message, guest.Bulk):
@@ -154,7 +152,7 @@ class RunnerProcess:
     def lines(self) -> list[tuple[str, str, str]]:
         """Every line printed so far: input, stream, text."""
         outputs = [m for m in self.seen if isinstance(m, guest.Outputs)]
-        return [tuple(line) for message in outputs for line in message.lines]
+        return [(*line,) for message in outputs for line in message.lines]
 
     def items(self) -> list[object]:
         return [self.loads(m.value) for m in self.seen if isinstance(m, guest.Item)]
@@ -177,7 +175,3 @@ def round_trip_microseconds(runner: RunnerProcess, count: int) -> float:
         runner.socket.recv(1 << 16)
         spans.append(time.perf_counter() - start)
     return sorted(spans)[count // 2] * 1e6
-
-
-def open_descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from offload.runner.bodies import Outgoing
     from offload.runner.cancellation import Interrupts, Job
+    from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
     from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Body, Fault
@@ -29,12 +30,12 @@ class Executor:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = streams
-        self._function: Callable[..., object] | None = None
+        self._function: UserFunction | None = None
         self._function_name = ""
         self._is_generator = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def become(self, function: Callable[..., object], name: str, *, is_generator: bool) -> None:
+    def become(self, function: UserFunction, name: str, *, is_generator: bool) -> None:
         """Use this function from here on."""
         self._function = function
         self._function_name = name

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from types import ModuleType
-from typing import TYPE_CHECKING, Callable, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from offload.runner.bodies import Incoming
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 _GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
 
 
-def load_function(order: Load, code: Incoming) -> Callable[..., object]:
+class UserFunction(Protocol):
+    """The function as the runner knows it: anything goes in, anything comes out."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Call it."""
+
+
+def load_function(order: Load, code: Incoming) -> UserFunction:
     """Set the process up as the caller's and return the function; whatever user code raises passes through."""
     os.environ.update(order.env)  # noqa: TID251 - this is where the user's environment comes to be
     if "TZ" in dict(order.env):
@@ -32,4 +39,4 @@ def load_function(order: Load, code: Incoming) -> Callable[..., object]:
     function = code.load()
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
-    return cast("Callable[..., object]", function)
+    return cast("UserFunction", function)

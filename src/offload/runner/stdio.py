@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 from offload.wire.guest import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from offload.runner.cancellation import Interrupts
     from offload.runner.outbox import Outbox
 
@@ -124,11 +122,12 @@ class StandardStream(io.TextIOBase):
         self._descriptor = descriptor
         self.name = f"<{name}>"
         self.mode = "w"
-        self._inner = self._open()
+        self._bytes, self._inner = self._open()
 
-    def _open(self) -> io.TextIOWrapper:
-        return io.TextIOWrapper(
-            _Bytes(self._lines, self._descriptor),  # type: ignore[arg-type]  # a raw file is not needed
+    def _open(self) -> tuple[_Bytes, io.TextIOWrapper]:
+        below = _Bytes(self._lines, self._descriptor)
+        return below, io.TextIOWrapper(
+            below,  # type: ignore[arg-type]  # its name is never asked for
             encoding="utf-8",
             errors="backslashreplace",
             newline="\n",
@@ -138,7 +137,7 @@ class StandardStream(io.TextIOBase):
     def renew(self) -> None:
         """Open again what an input closed."""
         if self._inner.closed:
-            self._inner = self._open()
+            self._bytes, self._inner = self._open()
 
     def write(self, text: str) -> int:
         """See `io.TextIOBase.write`."""
@@ -167,7 +166,7 @@ class StandardStream(io.TextIOBase):
     @property
     def buffer(self) -> io.BufferedIOBase:
         """The stream of bytes below."""
-        return self._inner.buffer
+        return self._bytes
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only here, as in TextIOWrapper
@@ -186,8 +185,7 @@ class StandardStream(io.TextIOBase):
 
     def reconfigure(self, **options: object) -> None:
         """See `io.TextIOWrapper.reconfigure`; holds until the stream is closed."""
-        reconfigure: Callable[..., None] = self._inner.reconfigure
-        reconfigure(**options)
+        self._inner.reconfigure(**options)  # type: ignore[arg-type]  # what it takes differs by version
 
     def writable(self) -> bool:
         """Return True: that is what it is for."""

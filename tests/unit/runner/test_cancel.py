@@ -1,0 +1,170 @@
+"""Interrupting one input, wherever its code is, and never another."""
+
+from __future__ import annotations
+
+import pytest
+
+from offload.wire import guest
+from tests.support.runner import RunnerProcess
+
+
+def sleep():
+    import time
+
+    time.sleep(60)
+
+
+def lock():
+    import threading
+
+    threading.Lock().acquire() and threading.Event().wait()
+
+
+def spin():
+    while True:
+        pass
+
+
+async def wait():
+    import asyncio
+
+    await asyncio.sleep(60)
+
+
+def wait_for_a_thread():
+    import queue
+
+    queue.Queue().get()
+
+
+for place in (sleep, lock, spin, wait, wait_for_a_thread):
+    place.__module__ = "__main__"  # so that they travel by value, as a script's functions do
+
+
+@pytest.mark.parametrize(
+    "place", [sleep, lock, spin, wait, wait_for_a_thread], ids=lambda place: place.__name__
+)
+def test_a_cancelled_input_is_interrupted_wherever_it_is(place: object) -> None:
+    with RunnerProcess() as runner:
+        runner.load(place)
+        runner.run("in-1")
+        runner.wait_for(guest.Begun)
+
+        runner.send(guest.Cancel(("in-1",), timed_out=False, reason="by its caller"))
+        result = runner.result()
+
+        assert result.interrupted
+        assert result.fault is not None
+        assert result.value is None
+
+
+def test_catching_exception_does_not_swallow_a_cancellation() -> None:
+    def stubborn():
+        import time
+
+        while True:
+            try:
+                time.sleep(60)
+            except Exception:  # noqa: BLE001, S110
+                pass
+
+    with RunnerProcess() as runner:
+        runner.load(stubborn)
+        runner.run("in-1")
+        runner.wait_for(guest.Begun)
+
+        runner.send(guest.Cancel(("in-1",), timed_out=True, reason="ran for 1 s"))
+        result = runner.result()
+
+        assert result.interrupted
+        assert result.fault is not None
+        assert result.fault.type_name.endswith("InputCancellation")
+        assert result.fault.message == "ran for 1 s"
+        assert result.fault.frames[-1].function == "stubborn"
+
+
+def test_a_generator_is_interrupted_between_and_inside_its_items() -> None:
+    def endless():
+        i = 0
+        while True:
+            i += 1
+            yield i
+
+    with RunnerProcess() as runner:
+        runner.load(endless, is_generator=True)
+        runner.run("in-1")
+        runner.wait_for(guest.Item)
+
+        runner.send(guest.Cancel(("in-1",), timed_out=False, reason="enough"))
+        result = runner.result()
+
+        assert result.interrupted
+        assert result.item_count == len(runner.items())
+
+
+def test_an_async_function_may_clean_up_when_it_is_cancelled() -> None:
+    async def careful():
+        import asyncio
+
+        try:
+            await asyncio.sleep(60)
+        finally:
+            print("cleaned up")
+
+    with RunnerProcess() as runner:
+        runner.load(careful)
+        runner.run("in-1")
+        runner.wait_for(guest.Begun)
+
+        runner.send(guest.Cancel(("in-1",), timed_out=False, reason=""))
+        result = runner.result()
+
+        assert result.interrupted
+        assert ("in-1", "stdout", "cleaned up") in runner.lines()
+
+
+def test_a_queued_input_is_dropped_silently_and_the_others_run() -> None:
+    def wait_if(seconds):
+        import time
+
+        time.sleep(seconds)
+        return seconds
+
+    with RunnerProcess() as runner:
+        runner.load(wait_if)
+        tasks = [runner.task("in-1", 0.1), runner.task("in-2", 0), runner.task("in-3", 0)]
+        runner.send(guest.Run(tuple(tasks)))
+
+        runner.send(guest.Cancel(("in-2",), timed_out=False, reason=""))
+        results = runner.results(2)
+
+        assert [result.input_id for result in results] == ["in-1", "in-3"]
+        assert all(result.fault is None for result in results)
+
+
+def test_cancelling_an_input_never_hits_the_next_one() -> None:
+    """Cancels race with the ends of many short inputs; what was not named must succeed."""
+    with RunnerProcess() as runner:
+        runner.load(lambda: sum(range(200)))
+        outcomes = []
+        for round_number in range(300):
+            named, innocent = f"in-{round_number}a", f"in-{round_number}b"
+            runner.send(
+                guest.Run((runner.task(named), runner.task(innocent))),
+                guest.Cancel((named,), timed_out=False, reason=""),
+            )
+            while not any(r.input_id == innocent for r in outcomes):
+                outcomes += runner.wait_for(guest.Results).results
+
+        assert all(r.fault is None for r in outcomes if r.input_id.endswith("b"))
+        assert all(r.interrupted for r in outcomes if r.fault is not None)
+
+
+def test_a_cancel_for_an_input_that_has_ended_is_ignored() -> None:
+    with RunnerProcess() as runner:
+        runner.load(lambda: 1)
+        runner.call()
+
+        runner.send(guest.Cancel(("in-1",), timed_out=False, reason=""))
+
+        assert runner.value(runner.call()) == 1
