@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from offload.control.core.events import CallRestored
-from offload.control.core.inputs import InputState
-from offload.control.core.model import Call, CallKind, FailureKind, Function
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from offload.control.core.events import CallRestored
+    from offload.control.core.inputs import InputState
+    from offload.control.core.model import Call, CallKind, FailureKind, Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class SaveApp:
 
 @dataclass(frozen=True, slots=True)
 class EndApp:
-    """The app's caller is gone."""
+    """The app's caller is gone. The first end of an app counts; one of an unknown app is ignored."""
 
     app_id: str
     stopped_at: float
@@ -44,7 +46,7 @@ class SaveCall:
 
 @dataclass(frozen=True, slots=True)
 class InputRow:
-    """One input with its encoded Payload."""
+    """One input with its encoded Payload. `input_id` is `core.ids.input_id(call_id, index)`, as everywhere."""
 
     input_id: str
     index: int
@@ -61,7 +63,7 @@ class SaveInputs:
 
 @dataclass(frozen=True, slots=True)
 class CloseCall:
-    """No more inputs will follow."""
+    """No more inputs will follow. The first close of a call counts."""
 
     call_id: str
     total: int
@@ -92,7 +94,7 @@ class SaveOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class FinishCall:
-    """Every input has its outcome."""
+    """Every input has its outcome. The first end of a call counts."""
 
     call_id: str
     state: str
@@ -117,7 +119,7 @@ class SaveItems:
 
 @dataclass(frozen=True, slots=True)
 class DropItems:
-    """A generator input starts again: what it yielded before is void."""
+    """A generator input starts again: what it yielded before is void. Harmless where there is nothing."""
 
     input_id: str
 
@@ -139,7 +141,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class SaveLogs:
-    """Lines of output."""
+    """Lines of output. Known ones are ignored; their ids need not be known."""
 
     rows: tuple[LogRow, ...]
 
@@ -171,7 +173,10 @@ class StoredApp:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call as it was saved, with what became of it. `finished_at` is 0 and `state` empty while it is open."""
+    """A call as it was saved, with what became of it.
+
+    `total` is 0 until it is closed; `finished_at` is 0 and `state` empty while it is open.
+    """
 
     call_id: str
     app_id: str
@@ -186,7 +191,9 @@ class StoredCall:
     total: int
     state: str
     finished_at: float
-    counts: dict[str, int] = field(default_factory=dict)  # outcomes by state; inputs without one are not in it
+    counts: dict[str, int] = field(
+        default_factory=dict
+    )  # outcomes by state; inputs without one are not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +217,8 @@ class StoreError(Exception):
 class Store(Protocol):
     """Keeps records. Blocking: the services call `commit` from one writer thread and reads from others.
 
-    `commit` applies all records of the sequence in order, or none; when it returns they survive power loss. It may be
+    `commit` applies all records of the sequence in order, or none, and refuses those of an app, function or call that
+    was never saved; when it returns they survive power loss. It may be
     repeated with the same records without changing anything. Reads see every commit that returned before they began,
     and may run while a commit does. Every method raises `StoreError`, and nothing of the library beneath. After an
     error of `commit` the store is as before and may be used again once the cause is gone.
@@ -220,7 +228,7 @@ class Store(Protocol):
         """Write the records, all or none, durably."""
 
     def snapshot(self) -> Snapshot:
-        """Read what is unfinished. Inputs come in the order of their index."""
+        """Read what is unfinished: calls in the order they were saved, their inputs in the order of their index."""
 
     def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
         """Read the encoded payloads of these inputs; unknown ones are missing from the answer."""
@@ -229,10 +237,10 @@ class Store(Protocol):
         """Read one call."""
 
     def calls(self, app: str, open_only: bool, limit: int) -> list[StoredCall]:
-        """List calls, newest first. `app` is an id or a name; empty means all."""
+        """List calls, newest (saved last) first. `app` is an id or a name; empty means all."""
 
     def apps(self, limit: int) -> list[StoredApp]:
-        """List apps, newest first."""
+        """List apps, newest (saved last) first."""
 
     def app(self, app: str) -> StoredApp | None:
         """Find an app by id, or the newest by name."""

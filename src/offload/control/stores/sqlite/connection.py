@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -76,9 +77,11 @@ def lock(path: Path) -> int:
     try:
         descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        step = f"let the server's user write to {path.parent}, or choose another data directory"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            step = "free some space on its disk, or choose another data directory"
         raise StoreError(
-            f"The database {path} cannot be opened ({error.strerror}): "
-            f"let the server's user write to {path.parent}, or choose another data directory."
+            f"The database {path} cannot be opened ({error.strerror}): {step}."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
