@@ -102,15 +102,18 @@ def _option(parameter: inspect.Parameter, shape: _Shape) -> click.Option:
     flag = parameter.name.strip("_").replace("_", "-")
     has_default = parameter.default is not parameter.empty
     is_flag = shape.flag_type is click.BOOL and shape.container is None
-    return click.Option(
+    option = click.Option(
         [parameter.name, f"--{flag}/--no-{flag}" if is_flag else f"--{flag}"],
         type=shape.flag_type,
         required=not has_default and not shape.is_optional,
-        default=parameter.default if has_default else None,
         show_default=has_default and parameter.default not in (None, [], ()),
         multiple=shape.container is not None,
         help="Can be repeated." if shape.container is not None else None,
     )
+    if has_default:
+        # Not in the constructor: to click a default of None there is a value, and nothing is missing then.
+        option.default = parameter.default
+    return option
 
 
 def _guess(parameter: inspect.Parameter) -> object:

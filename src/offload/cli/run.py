@@ -99,7 +99,7 @@ class _Run:
             raise CliError(str(error), Exit.SERVER) from None
         except BrokenPipeError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever the user's program raises
             if isinstance(error, OffloadError) and not is_from(self.module, error):
                 raise CliError(str(error), Exit.SERVER) from None
             raise ProgramError(describe(error), report(error)) from None

@@ -1,0 +1,92 @@
+import pytest
+
+from offload.cli import program
+from offload.cli.exits import CliError, Exit, ProgramError
+
+APP = "import offload\napp = offload.App('x')\n"
+ENTRYPOINT = "@app.local_entrypoint()\ndef {name}():\n    pass\n"
+FUNCTION = "@app.function()\ndef {name}(x: int):\n    return x\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))  # undoes what loading adds
+
+    def write(text: str, name: str = "a_program_of_a_test.py") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+def choose(file: str, name: str = "") -> str:
+    return program.choose(program.load(file), file, name).name
+
+
+def test_the_only_entrypoint_is_chosen(write):
+    file = write(APP + FUNCTION.format(name="f") + ENTRYPOINT.format(name="main"))
+
+    assert choose(file) == "main"
+
+
+def test_without_an_entrypoint_the_only_function_is_chosen(write):
+    file = write(APP + FUNCTION.format(name="f"))
+
+    assert choose(file) == "f"
+
+
+def test_several_entrypoints_are_listed_with_how_to_choose(write):
+    file = write(APP + ENTRYPOINT.format(name="one") + ENTRYPOINT.format(name="two"))
+
+    with pytest.raises(CliError, match=r"offload run .*::one\n.*::two"):
+        choose(file)
+    assert choose(file, "two") == "two"
+
+
+def test_a_wrong_name_is_corrected(write):
+    file = write(APP + ENTRYPOINT.format(name="main"))
+
+    with pytest.raises(CliError, match="Did you mean 'main'") as caught:
+        choose(file, "mian")
+    assert caught.value.code == Exit.NOT_FOUND
+
+
+def test_a_program_without_an_app_is_told_what_to_write(write):
+    file = write("x = 1\n")
+
+    with pytest.raises(CliError, match="local_entrypoint"):
+        choose(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CliError, match=r"no file .*none\.py") as caught:
+        program.load(str(tmp_path / "none.py"))
+    assert caught.value.code == Exit.NOT_FOUND
+
+
+def test_what_is_not_python_is_refused(write):
+    file = write("hello", name="notes.txt")
+
+    with pytest.raises(CliError, match="not a Python file"):
+        program.load(file)
+
+
+def test_a_failing_import_shows_the_users_frames_only(write):
+    file = write("def inner():\n    return 1 / 0\n\ninner()\n")
+
+    with pytest.raises(ProgramError) as caught:
+        program.load(file)
+
+    assert "ZeroDivisionError" in caught.value.report
+    assert caught.value.report.count('File "') == 2
+    assert "offload/cli" not in caught.value.report
+
+
+def test_a_syntax_error_is_shown_at_its_place(write):
+    file = write("def broken(:\n")
+
+    with pytest.raises(ProgramError) as caught:
+        program.load(file)
+
+    assert "line 1" in caught.value.report
+    assert "Traceback" not in caught.value.report
