@@ -6,7 +6,7 @@ inside users' environments, so this file stays valid on CPython 3.9.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from offload import errors, testing

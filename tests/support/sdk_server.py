@@ -18,7 +18,7 @@ from offload.wire.status import Status, WireError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-TOKEN = "test-token"
+TOKEN = "test-token"  # noqa: S105  # of this test server alone
 
 
 @dataclass
@@ -48,9 +48,13 @@ class FakeServer:
         self.ended = asyncio.Event()
         self.lines: list[common_pb2.LogLine] = []
         # Knobs.
-        self.break_link_at: set[tuple[str, int]] = set()  # (method, nth request): answered, but the answer is lost
+        self.break_link_at: set[tuple[str, int]] = (
+            set()
+        )  # (method, nth request): answered, but the answer is lost
         self.answer_backwards = False  # outcomes of a batch come in reverse order
-        self.failures: dict[int, common_pb2.Failure] = {}  # by index: what becomes of the input instead
+        self.failures: dict[
+            int, common_pb2.Failure
+        ] = {}  # by index: what becomes of the input instead
         self.hold = asyncio.Event()  # inputs run only while it is set
         self.hold.set()
         self.link: LinkServer | None = None
@@ -91,14 +95,16 @@ class FakeServer:
         for definition in request.functions:
             self.definitions.append(definition)
             function_id = f"fu-{len(self.definitions)}"
-            self.functions[function_id] = pickle.loads(self.body(definition.code))
+            self.functions[function_id] = pickle.loads(self.body(definition.code))  # noqa: S301  # our own tests' bytes
             ids.append(function_id)
         return apps_pb2.RegisterFunctionsReply(function_ids=ids)
 
     async def attach(self, request, _) -> AsyncIterator[apps_pb2.AppEvents]:
         self.ended.clear()
         if self.lines:
-            yield apps_pb2.AppEvents(logs=[line for line in self.lines if line.seq > request.after_log_seq])
+            yield apps_pb2.AppEvents(
+                logs=[line for line in self.lines if line.seq > request.after_log_seq]
+            )
         await self.ended.wait()
 
     async def stop_app(self, request, _):
@@ -150,7 +156,7 @@ class FakeServer:
     async def items(self, request, _) -> AsyncIterator[calls_pb2.ItemBatch]:
         await self._count("Items")
         call = self.calls[request.call_id]
-        args, kwargs = pickle.loads(call.inputs[0])
+        args, kwargs = pickle.loads(call.inputs[0])  # noqa: S301  # our own tests' bytes
         outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
         try:
             for seq, value in enumerate(call.function(*args, **kwargs), 1):
@@ -210,7 +216,7 @@ class FakeServer:
         call.changed.set()
 
     def _run(self, call: Call, index: int, data: bytes) -> None:
-        args, kwargs = pickle.loads(data)
+        args, kwargs = pickle.loads(data)  # noqa: S301  # our own tests' bytes
         outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
         if index in self.failures:
             outcome.state = common_pb2.INPUT_STATE_FAILED
@@ -230,7 +236,10 @@ class FakeServer:
             message=str(error),
             frames=[
                 common_pb2.TracebackFrame(
-                    file="/only/in/the/container.py", line=7, function="divide", text="raise ValueError(x)"
+                    file="/only/in/the/container.py",
+                    line=7,
+                    function="divide",
+                    text="raise ValueError(x)",
                 )
             ],
             exception=common_pb2.Payload(encoding="pickle", inline=pickle.dumps(error)),
@@ -268,4 +277,3 @@ def fake_server() -> Iterator[FakeServer]:
         run(client.close())
         assert server.link is not None
         run(server.link.close())
-

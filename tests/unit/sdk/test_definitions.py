@@ -1,0 +1,112 @@
+"""What happens at decoration, with no server anywhere."""
+
+import pickle
+import threading
+import traceback
+
+import cloudpickle
+import pytest
+
+import offload
+from offload.errors import AppNotRunningError, InvalidError
+
+app = offload.App("definitions")
+
+
+@app.function()
+def factorial(n):
+    return 1 if n < 2 else n * factorial.local(n - 1)
+
+
+@app.function()
+def count(n):
+    yield from range(n)
+
+
+def test_a_decorated_function_still_works_here():
+    assert factorial(5) == factorial.local(5) == 120
+    assert list(count(3)) == [0, 1, 2]
+
+
+def test_a_wrong_option_shows_the_line_of_the_decoration():
+    try:
+        app.function(memory=-5)
+    except InvalidError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+
+    assert frames[0].filename == __file__
+    assert frames[0].line == "app.function(memory=-5)"
+    assert len(frames) == 2  # the decoration, and the raise in App.function; nothing of the parser
+
+
+def test_a_lambda_needs_a_name():
+    with pytest.raises(InvalidError, match="a lambda has no name"):
+        app.function()(lambda x: x)
+
+    assert app.function(name="double")(lambda x: 2 * x).name == "double"
+
+
+def test_an_unpicklable_closure_is_refused_at_decoration_and_named():
+    guard = threading.Lock()
+
+    def guarded():
+        with guard:
+            return 1
+
+    with pytest.raises(InvalidError, match="guard"):
+        app.function()(guarded)
+
+
+@pytest.mark.parametrize("wrong", [5, int, factorial])
+def test_only_plain_functions_are_decorated(wrong):
+    with pytest.raises(InvalidError):
+        app.function()(wrong)
+
+
+def test_forgotten_brackets_are_explained():
+    with pytest.raises(InvalidError, match="brackets"):
+        app.function(lambda: 1)
+    with pytest.raises(InvalidError, match="brackets"):
+        app.local_entrypoint(lambda: 1)
+
+
+@pytest.mark.parametrize("method", ["remote", "spawn", "spawn_map", "for_each"])
+def test_a_remote_call_outside_a_run_says_how_to_do_it(method):
+    with pytest.raises(AppNotRunningError, match=r"with app\.run\(\)"):
+        getattr(factorial, method)([1])
+
+
+def test_an_app_needs_a_name():
+    with pytest.raises(InvalidError, match="an app has a name"):
+        offload.App(5)
+
+
+def test_a_function_travels_with_its_definition_and_without_its_connection():
+    copy = pickle.loads(cloudpickle.dumps(factorial))  # noqa: S301  # made the line before
+
+    assert copy(5) == 120
+    assert copy.name == "factorial"
+    assert not copy.app.is_running
+
+
+def test_with_options_leaves_the_function_as_it_is():
+    larger = factorial.with_options(memory=64, name="larger")
+
+    assert (factorial.options.memory, larger.options.memory) == (1024, 64)
+    assert larger.name == "larger"
+    with pytest.raises(InvalidError, match="did you mean 'memory'"):
+        factorial.with_options(memry=3)
+
+
+def test_an_entrypoint_is_called_here():
+    @app.local_entrypoint()
+    def main(x: int):
+        return x + 1
+
+    assert main(1) == 2
+    assert app.entrypoints["main"] is main
+
+
+def test_what_is_no_id_of_a_call_is_refused():
+    with pytest.raises(InvalidError, match="begin with fc-"):
+        offload.FunctionCall.from_id("in-5")
