@@ -36,7 +36,9 @@ class InputEvent(enum.StrEnum):
     FAILED = "failed"  # for good
     FAILED_TO_RETRY = "failed_to_retry"  # its function's policy grants another attempt
     TIMED_OUT = "timed_out"
-    GIVEN_BACK = "given_back"  # its worker or container could not finish it, through no fault of its own
+    GIVEN_BACK = (
+        "given_back"  # its worker or container could not finish it, through no fault of its own
+    )
     CANCELLED = "cancelled"
     LOST = "lost"
 

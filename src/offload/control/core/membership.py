@@ -1,0 +1,154 @@
+"""Workers that come, go and vanish."""
+
+from __future__ import annotations
+
+from offload.control.core.events import (
+    HeldInput,
+    WorkerDisconnected,
+    WorkerDraining,
+    WorkerJoined,
+    WorkerLeft,
+)
+from offload.control.core.inputs import InputState
+from offload.control.core.instructions import StopContainer
+from offload.control.core.ledger import give_back_all, lose
+from offload.control.core.model import ContainerReport, ContainerState
+from offload.control.core.records import WorkerRecord, WorkerState
+from offload.control.core.reports import take_container_report
+from offload.control.core.state import State
+
+_ENDED_MEANWHILE = "its outcome is recorded already"
+
+
+def take(
+    state: State, event: WorkerJoined | WorkerDisconnected | WorkerDraining | WorkerLeft
+) -> None:
+    """Take in that a worker came or went; what is said of an unknown one is void."""
+    if isinstance(event, WorkerJoined):
+        join(state, event)
+        return
+    worker = state.workers.get(event.worker_id)
+    if worker is None:
+        return
+    match event:
+        case WorkerDisconnected():
+            disconnect(state, worker)
+        case WorkerDraining():
+            drain(state, worker)
+        case WorkerLeft():
+            leave(state, worker)
+
+
+def join(state: State, event: WorkerJoined) -> None:
+    """Welcome a worker, and take what it says it holds for the truth."""
+    info = event.worker
+    worker = state.workers.get(info.worker_id)
+    if worker is None:
+        worker = state.add_worker(info)
+    else:
+        worker.free_cpu += info.capacity.cpu_milli - worker.info.capacity.cpu_milli
+        worker.free_memory += info.capacity.memory_mib - worker.info.capacity.memory_mib
+        worker.info = info
+        state.set_worker_state(worker, WorkerState.ONLINE)
+    for slot in worker.slots.values():
+        slot.window = 0
+        state.touch(slot)
+    _match_containers(state, worker, event.containers)
+    _match_inputs(state, worker, event.held)
+
+
+def disconnect(state: State, worker: WorkerRecord) -> None:
+    """Give the worker time to come back."""
+    if worker.state is WorkerState.OFFLINE:
+        return
+    state.set_worker_state(worker, WorkerState.OFFLINE)
+    worker.lost_at = state.now + state.policy.worker_lost_seconds
+    state.wake(worker.lost_at, worker)
+
+
+def drain(state: State, worker: WorkerRecord) -> None:
+    """Give the worker nothing new."""
+    if worker.state is WorkerState.ONLINE:
+        state.set_worker_state(worker, WorkerState.DRAINING)
+
+
+def leave(state: State, worker: WorkerRecord) -> None:
+    """Forget a worker that said goodbye; what it held is given back."""
+    for slot in worker.slots.values():
+        give_back_all(state, slot.held.values())
+    _forget(state, worker)
+
+
+def lose_if_due(state: State, worker: WorkerRecord) -> None:
+    """Forget a worker that did not come back in time; what it held is given back, or lost once too often."""
+    worker_id = worker.info.worker_id
+    if (
+        worker.state is not WorkerState.OFFLINE
+        or worker.lost_at > state.now
+        or state.workers.get(worker_id) is not worker
+    ):
+        return
+    for slot in worker.slots.values():
+        for record in reversed(list(slot.held.values())):
+            lost = record.losses + 1
+            lose(state, record, f"lost with {lost} workers, the last of them {worker.info.name}")
+    _forget(state, worker)
+
+
+def _forget(state: State, worker: WorkerRecord) -> None:
+    worker_id = worker.info.worker_id
+    for function_id, slot in worker.slots.items():
+        for container in list(slot.containers.values()):
+            state.remove_container(container)
+        state.touched.pop((function_id, worker_id), None)
+        state.touch_pool(slot.pool)
+        slot.pool.roomy.pop(worker_id, None)
+        del slot.pool.slots[worker_id]
+        slot.pool.recount()
+    del state.workers[worker_id]
+    state.replan = True
+
+
+def _match_containers(
+    state: State, worker: WorkerRecord, reports: tuple[ContainerReport, ...]
+) -> None:
+    told = {report.container_id for report in reports}
+    for slot in worker.slots.values():
+        for missing in sorted(slot.containers.keys() - told):
+            state.remove_container(slot.containers[missing])
+    for report in reports:
+        container = state.containers.get(report.container_id)
+        pool = state.pools.get(report.function_id)
+        is_up = report.state in {ContainerState.STARTING, ContainerState.READY}
+        if container is None and pool is not None and is_up:
+            adopted = state.add_container(
+                report.container_id, state.slot(pool, worker), ContainerState.STARTING
+            )
+            state.wake(state.now + 2 * pool.function.startup_timeout_seconds, adopted)
+        elif container is not None and not container.is_live and is_up:
+            # The order to stop it may have been lost with the session.
+            state.out.order(
+                StopContainer(
+                    worker.info.worker_id, report.container_id, state.policy.stop_grace_seconds
+                )
+            )
+        take_container_report(state, worker, report)
+
+
+def _match_inputs(state: State, worker: WorkerRecord, held: tuple[HeldInput, ...]) -> None:
+    attempts = {one.input_id: one.attempt for one in held}
+    for slot in worker.slots.values():
+        gone = [r for r in slot.held.values() if attempts.get(r.input_id) != r.attempts]
+        give_back_all(state, gone)
+    for one in held:
+        record = state.inputs.get(one.input_id)
+        if record is not None and record.slot is not None and record.slot.worker is worker:
+            continue
+        is_waiting = record is not None and record.state is InputState.READY
+        if record is None or not is_waiting or one.attempt < record.attempts:
+            state.out.cancel(worker.info.worker_id, one.input_id, _ENDED_MEANWHILE)
+            continue
+        record.pool.queue.leave(record)
+        slot = state.slot(record.pool, worker)
+        state.attach(record, slot, one.attempt)
+        state.touch(slot)

@@ -1,0 +1,119 @@
+"""How many containers each pool has: more at once when it is short, fewer once they were idle for long enough."""
+
+from __future__ import annotations
+
+from offload.control.core.autoscale import wanted_containers
+from offload.control.core.instructions import ForgetFunction
+from offload.control.core.model import ContainerState
+from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerState
+from offload.control.core.state import State
+
+
+def wanted(pool: Pool) -> int:
+    """Return how many containers the pool should have on online workers."""
+    function = pool.function
+    return wanted_containers(
+        pool.queue.size + pool.held - pool.away,
+        0 if pool.is_stopped else function.min_containers,
+        function.max_containers,
+    )
+
+
+def surplus(pool: Pool) -> int:
+    """Return how many containers the pool has beyond what it wants right now."""
+    return pool.live - wanted(pool)
+
+
+def shortage(state: State, pool: Pool) -> int:
+    """Return how many containers to start now; after a failed start one at a time, and not before its delay is over."""
+    short = wanted(pool) - pool.live
+    if short <= 0 or not pool.start_failures:
+        return short
+    if state.now < pool.retry_start_at or count_containers(pool, ContainerState.STARTING):
+        return 0
+    return 1
+
+
+def count_containers(pool: Pool, container_state: ContainerState) -> int:
+    """Count the pool's containers in that state on online workers."""
+    return sum(
+        container.state is container_state
+        for slot in pool.slots.values()
+        if slot.worker.is_online
+        for container in slot.containers.values()
+    )
+
+
+def resize(state: State, pool: Pool) -> None:
+    """Note whether the pool is short of containers; stop those it has not needed for its scaledown window."""
+    function_id = pool.function.function_id
+    want = wanted(pool)
+    peak = pool.peak.see(min(want, pool.live), state.now)
+    if want > pool.live:
+        if pool.start_failures and pool.retry_start_at > state.now:
+            state.wake(pool.retry_start_at, pool)
+            state.starving.pop(function_id, None)
+        elif function_id not in state.starving:
+            pool.waits_since = state.now
+            state.starving[function_id] = pool
+            state.replan = True
+        return
+    state.starving.pop(function_id, None)
+    if pool.live > peak:
+        _stop_quiet(state, pool, pool.live - peak)
+    if pool.live > want:
+        falls_at = pool.peak.falls_at()
+        if falls_at is not None and falls_at > state.now:
+            state.wake(falls_at, pool)
+        state.replan = state.replan or bool(state.starving)
+
+
+def retire(state: State, slot: Slot) -> None:
+    """Stop what a worker that takes nothing new has idle."""
+    if slot.worker.state is WorkerState.DRAINING and not slot.held:
+        _stop_all(state, slot)
+
+
+def close_if_over(state: State, pool: Pool) -> None:
+    """End the pool of a stopped app once nothing of it is left to run."""
+    if not pool.is_stopped or state.is_recovering or pool.queue.size or pool.held:
+        return
+    for slot in pool.slots.values():
+        _stop_all(state, slot)
+    if any(slot.containers for slot in pool.slots.values()):
+        return
+    function_id = pool.function.function_id
+    for worker_id, slot in pool.slots.items():
+        del slot.worker.slots[function_id]
+        state.touched.pop((function_id, worker_id), None)
+        state.out.order(ForgetFunction(worker_id, function_id))
+    pool.slots.clear()
+    state.starving.pop(function_id, None)
+    state.dirty.pop(function_id, None)
+    del state.pools[function_id]
+
+
+def _stop_quiet(state: State, pool: Pool, count: int) -> None:
+    quiet = [
+        container
+        for slot in pool.slots.values()
+        if slot.worker.is_online
+        for container in slot.containers.values()
+        if container.is_live and container.running == 0
+    ]
+    quiet.sort(key=lambda container: (len(container.slot.held), -container.started_at))
+    for container in quiet[:count]:
+        stop(state, container)
+
+
+def stop(state: State, container: ContainerRecord) -> None:
+    """Have a container end; where it may have an input in hand, that gets all the time it may take."""
+    is_idle = not container.slot.held
+    timeout_seconds = container.slot.pool.function.timeout_seconds
+    state.stop_container(container, state.policy.stop_grace_seconds if is_idle else timeout_seconds)
+
+
+def _stop_all(state: State, slot: Slot) -> None:
+    for container in list(slot.containers.values()):
+        if container.is_live:
+            stop(state, container)

@@ -1,0 +1,57 @@
+"""What the dispatcher shows of itself, for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offload.control.core.inputs import InputState
+from offload.control.core.model import Capacity, Function, WorkerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A function's containers and backlog, for people."""
+
+    function: Function
+    starting: int
+    ready: int
+    pending: int
+    running: int  # assigned or running
+    waiting_reason: str  # empty when nothing waits
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker, for people. `state` is "online", "draining" or "offline"."""
+
+    worker: WorkerInfo
+    state: str
+    used: Capacity
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """A container, for people."""
+
+    container_id: str
+    worker_id: str
+    function: Function
+    state: str
+    started_at: float
+    inputs_in_hand: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """An unfinished input, for people. `reason` says why it waits; empty while it runs."""
+
+    input_id: str
+    call_id: str
+    index: int
+    state: InputState
+    attempts: int
+    worker_id: str
+    container_id: str
+    since: float
+    reason: str
