@@ -13,6 +13,9 @@ from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
 if TYPE_CHECKING:
     from offload.runner.outbox import Outbox
 
+# A function's code is named by the pickler it needs, its inputs by the plain one; both are read alike.
+_ENCODINGS = (serialize.ENCODING, "cloudpickle")
+
 
 def _open_spool() -> IO[bytes]:
     # Not in /tmp: that is bounded, and its bound is the user's.
@@ -63,7 +66,7 @@ class BulkInbox:
 
     def take(self, body: Body) -> Incoming:
         """Return the value of a body, whose pieces must all have come."""
-        if body.encoding != serialize.ENCODING:
+        if body.encoding not in _ENCODINGS:
             raise GuestProtocolError(f"unknown encoding {body.encoding!r}")
         if body.bulk == 0:
             return Incoming(body.inline, None)
