@@ -26,20 +26,17 @@ FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
 -- name: open_calls
--- Calls that are not finished, oldest first, with their outcome counts as JSON.
-SELECT c.call_key, c.call_id, f.function_id, c.kind, c.created_at, c.attached, c.durable, c.closed, c.total,
-    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
+-- Calls that are not finished, oldest first, with their outcome counts and the indices of their inputs without outcome.
+SELECT c.call_id, f.function_id, c.kind, c.created_at, c.attached, c.durable, c.closed, c.total,
+    (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts,
+    (
+        SELECT json_group_array(i.input_key & 4294967295) FROM inputs AS i
+        WHERE i.input_key BETWEEN c.call_key << 32 AND (c.call_key << 32) + 4294967295
+            AND NOT EXISTS (SELECT 1 FROM outcomes AS o WHERE o.input_key = i.input_key)
+    ) AS unfinished
 FROM calls AS c INDEXED BY open_calls JOIN functions AS f USING (function_key)
 WHERE c.state = ''
 ORDER BY c.call_key;
-
--- name: unfinished_inputs
--- Inputs of open calls that have no outcome, by call and index.
-SELECT i.input_key
-FROM calls AS c
-CROSS JOIN inputs AS i ON i.input_key BETWEEN c.call_key << 32 AND (c.call_key << 32) + 4294967295
-WHERE c.state = '' AND NOT EXISTS (SELECT 1 FROM outcomes AS o WHERE o.input_key = i.input_key)
-ORDER BY i.input_key;
 
 -- name: last_log_seq
 -- The number of the newest line, 0 for none.

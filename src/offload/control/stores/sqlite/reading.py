@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from offload.control.ports.store import ItemRow, Snapshot, StoreError
@@ -15,7 +14,6 @@ from offload.control.stores.sqlite.keys import (
     find_call_keys,
     input_key,
     known_input_id,
-    split_input_key,
 )
 from offload.control.stores.sqlite.statements import statements
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
     from offload.control.ports.store import LogRow, OutcomeRow, StoredApp, StoredCall
 
@@ -41,12 +38,12 @@ class Reader:
     def snapshot(self) -> Snapshot:
         """See `Store`."""
         with self._connection() as connection:
-            connection.execute("BEGIN")  # one moment for all five statements
+            connection.execute("BEGIN")  # one moment for all statements
             try:
                 return Snapshot(
                     apps=tuple(map(rows.app, _all(connection, "running_apps"))),
                     functions=tuple(map(rows.function, _all(connection, "running_functions"))),
-                    calls=tuple(_open_calls(connection)),
+                    calls=tuple(map(rows.restored_call, _all(connection, "open_calls"))),
                     last_log_seq=_all(connection, "last_log_seq")[0][0],
                 )
             finally:
@@ -176,11 +173,3 @@ def _all(connection: sqlite3.Connection, name: str, **parameters: object) -> lis
 def _calls(connection: sqlite3.Connection, keys: str, **parameters: object) -> list[StoredCall]:
     ((call_keys,),) = _all(connection, keys, **parameters)
     return [rows.stored_call(row) for row in _all(connection, "calls", call_keys=call_keys)]
-
-
-def _open_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
-    keys = (row[0] for row in connection.execute(statements("read.sql")["unfinished_inputs"]))
-    by_call = groupby(map(split_input_key, keys), key=lambda place: place[0])
-    indices = {call_key: [index for _, index in places] for call_key, places in by_call}
-    for row in _all(connection, "open_calls"):
-        yield rows.restored_call(row, indices.get(row["call_key"], ()))

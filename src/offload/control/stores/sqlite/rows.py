@@ -14,7 +14,6 @@ from offload.control.stores.sqlite.keys import split_input_key
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
 
 
 def app(row: sqlite3.Row) -> StoredApp:
@@ -69,10 +68,11 @@ def stored_call(row: sqlite3.Row) -> StoredCall:
     )
 
 
-def restored_call(row: sqlite3.Row, indices: Iterable[int]) -> CallRestored:
+def restored_call(row: sqlite3.Row) -> CallRestored:
     """Return the open call of a row with its unfinished inputs."""
     call_id = row["call_id"]
     counts: dict[str, int] = json.loads(row["counts"])
+    indices: list[int] = sorted(json.loads(row["unfinished"]))
     return CallRestored(
         call=Call(
             call_id=call_id,
