@@ -12,6 +12,7 @@ from offload.errors import from_wire
 from offload.sdk.client import bodies, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.config import read_config
+from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
@@ -78,7 +79,7 @@ class Client:
         definition = apps_pb2.FunctionDefinition(
             app_id=app_id,
             name=function.name,
-            code=await bodies.send(self._connection, function.code, "cloudpickle"),
+            code=await bodies.send(self._connection, function.code, ENCODING),
             is_generator=function.is_generator,
             local_image=translate.local_image(function.environment),
             python_version=function.python_version,
@@ -103,9 +104,9 @@ class Client:
     async def run(self, call_id: str, function_id: str, args: bytes) -> Ended:
         """Run one input and return how it ended."""
         if len(args) <= INLINE_PAYLOAD_BYTES:
-            payload = common_pb2.Payload(encoding="pickle", inline=args)
+            payload = common_pb2.Payload(encoding=ENCODING, inline=args)
         else:
-            payload = await bodies.send(self._connection, args, "pickle")
+            payload = await bodies.send(self._connection, args, ENCODING)
         request = calls_pb2.RunRequest(call_id=call_id, function_id=function_id, args=payload)
         reply = await self._unary("Calls/Run", request, calls_pb2.RunReply)
         return await self._ended(0, 0, reply.outcome)
@@ -208,9 +209,9 @@ class Client:
         messages = []
         for index, data in inputs:
             if len(data) <= INLINE_PAYLOAD_BYTES:
-                payload = common_pb2.Payload(encoding="pickle", inline=data)
+                payload = common_pb2.Payload(encoding=ENCODING, inline=data)
             else:
-                payload = await bodies.send(self._connection, data, "pickle")
+                payload = await bodies.send(self._connection, data, ENCODING)
             messages.append(calls_pb2.Input(index=index, args=payload))
         return messages
 
