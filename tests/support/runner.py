@@ -40,7 +40,7 @@ class RunnerProcess:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(timeout_seconds)
         boot = _BOOT.format(root=GUEST_ROOT, fd=theirs.fileno())
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", boot],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Body, Fault
 
+_ASYNC_CODE = (
+    0x80 | 0x200
+)  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
+
 
 class Executor:
     """Calls the function for a job and puts what comes of it into the outbox."""
@@ -40,6 +44,9 @@ class Executor:
         self._function = function
         self._function_name = name
         self._is_generator = is_generator
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        if flags & _ASYNC_CODE and self._loop is None:
+            self._open_loop()
 
     def run(self, job: Job) -> Result:
         """Run a job to its end, whatever end that is; large values go ahead of the result that names them."""
@@ -79,7 +86,7 @@ class Executor:
         loop = self._loop
         if loop is None:
             return
-        import asyncio  # noqa: PLC0415 - see `_await`
+        import asyncio  # noqa: PLC0415 - see `_open_loop`
 
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
@@ -133,19 +140,28 @@ class Executor:
             self._outbox.add(item, 64 + len(body.inline))
 
     def _await(self, job: Job, coroutine: Coroutine[object, object, object]) -> object:
-        import asyncio  # noqa: PLC0415 - slow to import, and most functions are not async
-
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-        task = loop.create_task(coroutine)
+        try:
+            loop = self._loop or self._open_loop()
+            task = loop.create_task(coroutine)
+        except BaseException:
+            coroutine.close()
+            raise
 
         def cancel_task() -> None:
             loop.call_soon_threadsafe(task.cancel)
 
         job.cancel_task = cancel_task
-        return loop.run_until_complete(task)
+        try:
+            return loop.run_until_complete(task)
+        finally:
+            job.cancel_task = None
+
+    def _open_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio  # noqa: PLC0415 - slow to import, and most functions are not async
+
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        return self._loop
 
     def _leave_if_child(self, error: BaseException | None) -> None:
         """End a process that user code forked and let return from the function: it is not the container."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MAX_MESSAGE_CHARS = 64 * 1024
 _MAX_SHOWN_FRAMES = 200
 _MAX_TEXT_CHARS = 1000
-_OWN_CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120 - pathlib is slow to import
+_OWN_CODE = (os.path.dirname(__file__) + os.sep, serialize.__file__)  # noqa: PTH120 - pathlib is slow to import
 
 
 def describe(error: BaseException, outbox: Outbox) -> Fault:
@@ -47,13 +47,15 @@ def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:
     import linecache  # noqa: PLC0415 - needed only where something fails
 
     linecache.checkcache()
-    frames = []
+    frames: list[TracebackType] = []
     at = traceback
     while at is not None:
-        frames.append(at)
+        file_name = at.tb_frame.f_code.co_filename
+        # Ours anywhere, and in front what stands between us and an async function.
+        is_plumbing = not frames and f"{os.sep}asyncio{os.sep}" in file_name
+        if not (is_plumbing or file_name.startswith(_OWN_CODE)):
+            frames.append(at)
         at = at.tb_next
-    while frames and _is_ours(frames[0].tb_frame.f_code.co_filename):
-        del frames[0]
     left_out = len(frames) - _MAX_SHOWN_FRAMES
     lines = []
     for index, frame in enumerate(frames):
@@ -67,8 +69,3 @@ def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:
         note = TraceLine("...", 0, "...", f"({left_out} frames left out)")
         lines.insert(_MAX_SHOWN_FRAMES // 2, note)
     return tuple(lines)
-
-
-def _is_ours(file_name: str) -> bool:
-    # Ours, and what stands between us and an async function.
-    return file_name.startswith(_OWN_CODE) or f"{os.sep}asyncio{os.sep}" in file_name

@@ -1,11 +1,18 @@
 """What a runner does with inputs: every kind of function, every size of value, every way to end."""
 
+# The functions here run in another process and bring their imports along.
+# ruff: noqa: PLC0415, T201, PTH110
+
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import Self
+
 import pytest
+from tests.support.runner import RunnerEndError, RunnerProcess
 
 from offload.wire import guest
-from tests.support.runner import RunnerEndError, RunnerProcess
 
 
 def test_a_runner_says_hello_with_its_protocol_and_python() -> None:
@@ -198,7 +205,7 @@ def test_unstarted_inputs_are_given_back_and_the_running_one_is_finished() -> No
         while not os.path.exists(path):
             pass
 
-    with RunnerProcess() as runner, _gate() as gate:
+    with RunnerProcess() as runner, Gate() as gate:
         runner.load(wait_for_file)
         tasks = tuple(runner.task(f"in-{i}", gate.path) for i in range(3))
         runner.send(guest.Run(tasks))
@@ -219,7 +226,7 @@ def test_stop_finishes_the_input_in_hand_returns_the_others_and_exits_with_zero(
         while not os.path.exists(path):
             pass
 
-    with RunnerProcess() as runner, _gate() as gate:
+    with RunnerProcess() as runner, Gate() as gate:
         runner.load(wait_for_file)
         runner.send(guest.Run((runner.task("in-1", gate.path), runner.task("in-2", gate.path))))
         runner.wait_for(guest.Begun)
@@ -387,19 +394,16 @@ def test_multiprocessing_works_inside_a_function() -> None:
         assert runner.value(runner.call()) == [1, 2, 3]
 
 
-class _gate:
+class Gate:
     """A file that appears when it is opened."""
 
-    def __enter__(self) -> _gate:
-        import tempfile
-
+    def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory()
         self.path = f"{self._folder.name}/open"
         return self
 
     def open(self) -> None:
-        with open(self.path, "w"):
-            pass
+        Path(self.path).touch()
 
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()

@@ -1,8 +1,13 @@
 """What functions print, line by line, to whom it belongs."""
 
+# The functions here run in another process and bring their imports along.
+# ruff: noqa: PLC0415, T201
+
 from __future__ import annotations
 
 from tests.support.runner import RunnerProcess
+
+from offload.wire import guest
 
 
 def printed(function: object, *args: object) -> list[tuple[str, str, str]]:
@@ -161,8 +166,6 @@ def test_a_line_is_seen_while_its_input_still_runs() -> None:
 
         print("working")
         threading.Event().wait()
-
-    from offload.wire import guest
 
     with RunnerProcess() as runner:
         runner.load(talk)
