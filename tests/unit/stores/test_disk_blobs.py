@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from offload.control.blobs.disk import DiskBlobReader, DiskBlobs
-from offload.control.ports.blobs import BlobCorruptError
+from offload.control.ports.blobs import BlobCorruptError, BlobError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,18 @@ def test_a_finished_or_dropped_blob_leaves_no_temporary_file(tmp_path: Path) -> 
     dropped.abort()
 
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_an_abort_in_the_middle_of_a_write_leaves_the_file_to_the_write(tmp_path: Path) -> None:
+    writer = DiskBlobs(tmp_path).writer()
+
+    with writer._working():
+        writer.abort()
+        writer._file.write(b"still the same file")
+
+    assert list((tmp_path / "incoming").iterdir()) == []
+    with pytest.raises(BlobError, match="finished"):
+        writer.commit("")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,12 +64,14 @@ class DiskBlobs:
 
 
 class DiskBlobWriter:
-    """See `BlobWriter`."""
+    """See `BlobWriter`. `abort` may come from another thread in the middle of a write, and never waits for it."""
 
     def __init__(self, directory: Path, incoming: Path) -> None:
         self._directory = directory
         self._hash = hashlib.sha256()
         self._size_bytes = 0
+        self._busy = threading.Lock()
+        self._is_over = False
         with _explained(directory):
             descriptor, name = tempfile.mkstemp(dir=incoming)
         self._path = Path(name)
@@ -76,42 +79,56 @@ class DiskBlobWriter:
 
     def write(self, data: bytes) -> None:
         """See `BlobWriter`."""
-        self._check_open()
-        with _explained(self._directory):
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        self._hash.update(data)
-        self._size_bytes += len(data)
+        with self._working():
+            with _explained(self._directory):
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            self._hash.update(data)
+            self._size_bytes += len(data)
 
     def commit(self, expected_sha256: str) -> tuple[str, int]:
         """See `BlobWriter`."""
-        self._check_open()
-        sha256 = self._hash.hexdigest()
-        try:
+        with self._working():
+            self._is_over = True
+            sha256 = self._hash.hexdigest()
             if expected_sha256 and sha256 != expected_sha256:
                 raise mismatch(expected_sha256, sha256)
             with _explained(self._directory):
                 self._publish(_place(self._directory, sha256))
-        finally:
-            self.abort()
-        return sha256, self._size_bytes
+            return sha256, self._size_bytes
 
     def abort(self) -> None:
         """See `BlobWriter`."""
+        self._is_over = True
+        # Closing under a write could let it go to whatever file gets the same descriptor next: then the write closes.
+        if self._busy.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._busy.release()
+
+    def __del__(self) -> None:
+        """Drop what a forgotten writer wrote."""
+        if hasattr(self, "_file"):
+            self.abort()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._busy:
+            if self._is_over:
+                raise BlobError("The blob is finished already: begin another one.")
+            try:
+                yield
+            finally:
+                if self._is_over:
+                    self._drop()
+
+    def _drop(self) -> None:
         if not self._file.closed:
             self._file.close()
             with suppress(OSError):  # published already, or removed at the next start
                 self._path.unlink()
-
-    def __del__(self) -> None:
-        """Drop what a forgotten writer wrote."""
-        with suppress(AttributeError):  # the constructor failed
-            self.abort()
-
-    def _check_open(self) -> None:
-        if self._file.closed:
-            raise BlobError("The blob is finished already: begin another one.")
 
     def _publish(self, place: Path) -> None:
         if not place.exists():

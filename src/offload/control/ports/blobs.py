@@ -35,7 +35,7 @@ class BlobWriter(Protocol):
         """
 
     def abort(self) -> None:
-        """Drop what was written. Idempotent, harmless after `commit`."""
+        """Drop what was written, without waiting. Idempotent, harmless after `commit`, from any thread."""
 
 
 class BlobReader(Protocol):
