@@ -33,7 +33,7 @@ def test_a_run_comes_back_with_its_outcome(tmp_path: Path) -> None:
             return await caller.run("fc-1", "five")
 
     with running(tmp_path) as server:
-        reply = asyncio.run(scenario(server))
+        reply = server.play(scenario)
 
     assert reply.outcome.state == common_pb2.INPUT_STATE_SUCCEEDED
     assert reply.outcome.value == payload("five")
@@ -54,7 +54,7 @@ def test_a_repeated_run_is_joined_and_not_run_again(tmp_path: Path) -> None:
             return [*both, await caller.run("fc-1", "x")]
 
     with running(tmp_path) as server:
-        replies = asyncio.run(scenario(server))
+        replies = server.play(scenario)
 
     assert ran == ["in-1-0"]
     assert {reply.outcome.value.inline for reply in replies} == {b"x"}
@@ -72,7 +72,7 @@ def test_a_map_streams_each_outcome_once_and_goes_on_where_the_caller_stopped(
             return [o.index for o in every], [o.seq for o in rest]
 
     with running(tmp_path) as server:
-        indices, rest = asyncio.run(scenario(server))
+        indices, rest = server.play(scenario)
 
     assert sorted(indices) == list(range(1000))
     assert rest == list(range(991, 1001))
@@ -92,10 +92,10 @@ def test_an_accepted_map_survives_a_killed_server(tmp_path: Path) -> None:
             return [outcome async for batch in stream for outcome in batch.outcomes]
 
     server = start(tmp_path)
-    asyncio.run(before(server))
+    server.play(before)
     server.kill()
     with running(tmp_path) as server:
-        outcomes = asyncio.run(after(server))
+        outcomes = server.play(after)
 
     assert sorted(outcome.index for outcome in outcomes) == list(range(300))
     assert all(outcome.outcome.value.inline == str(outcome.index).encode() for outcome in outcomes)
@@ -131,10 +131,10 @@ def test_what_a_worker_still_holds_after_a_restart_is_not_run_again(tmp_path: Pa
         return found
 
     server = start(tmp_path)
-    old = asyncio.run(before(server))
+    old = server.play(before)
     server.kill()
     with running(tmp_path) as server:
-        outcomes = asyncio.run(after(server, old))
+        outcomes = server.play(after, old)
 
     assert [outcome.outcome.value for outcome in outcomes] == [payload("kept")]
 
@@ -151,7 +151,7 @@ def test_a_worker_is_told_when_its_results_are_on_disk(tmp_path: Path) -> None:
             return worker.recorded_seq, worker.seq
 
     with running(tmp_path) as server:
-        recorded, sent = asyncio.run(scenario(server))
+        recorded, sent = server.play(scenario)
 
     assert recorded == sent
 
@@ -184,7 +184,7 @@ def test_a_generators_items_come_in_order_and_end_with_the_outcome(tmp_path: Pat
             return values, batches[-1].outcome.item_count
 
     with running(tmp_path) as server:
-        values, count = asyncio.run(scenario(server))
+        values, count = server.play(scenario)
 
     assert values == [1, 2, 3]
     assert count == 3
@@ -217,7 +217,7 @@ def test_output_reaches_the_attached_caller_before_the_result(tmp_path: Path) ->
             return line.text, line.call_id, line.function_name
 
     with running(tmp_path) as server:
-        line = asyncio.run(scenario(server))
+        line = server.play(scenario)
 
     assert line == ("hello", "fc-1", "square")
 
@@ -243,7 +243,7 @@ def test_stopping_an_app_cancels_its_attached_calls_and_ends_the_stream(tmp_path
             return (await result).outcome, refused.value.message
 
     with running(tmp_path) as server:
-        outcome, message = asyncio.run(scenario(server))
+        outcome, message = server.play(scenario)
 
     assert outcome.state == common_pb2.INPUT_STATE_CANCELLED
     assert outcome.failure.kind == common_pb2.FAILURE_KIND_CANCELLED
@@ -275,7 +275,7 @@ def test_an_unknown_id_is_named(
         return refusal.value
 
     with running(tmp_path) as server:
-        error = asyncio.run(scenario(server))
+        error = server.play(scenario)
 
     assert error.status is Status.NOT_FOUND
     assert words in error.message
@@ -307,7 +307,7 @@ def test_a_blob_comes_back_and_a_wrong_digest_is_refused(tmp_path: Path) -> None
         return b"".join([chunk.data async for chunk in stream])
 
     with running(tmp_path) as server:
-        assert asyncio.run(scenario(server)) == content
+        assert server.play(scenario) == content
 
 
 def test_status_shows_what_waits_and_why(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_status_shows_what_waits_and_why(tmp_path: Path) -> None:
         )
 
     with running(tmp_path) as server:
-        status = asyncio.run(scenario(server))
+        status = server.play(scenario)
 
     assert status.pending_total == 2
     assert [pending.function_name for pending in status.pending] == ["square", "square"]
@@ -347,7 +347,7 @@ def test_calls_are_listed_and_described(tmp_path: Path) -> None:
             return described, [call.call_id for call in listed.calls]
 
     with running(tmp_path) as server:
-        described, listed = asyncio.run(scenario(server))
+        described, listed = server.play(scenario)
 
     assert described.state == "succeeded"
     assert described.counts == {"succeeded": 3}
@@ -368,7 +368,7 @@ def test_a_shut_down_takes_the_workers_along(tmp_path: Path) -> None:
             return any(message.shut_down for message in worker.received)
 
     server = start(tmp_path)
-    was_told = asyncio.run(scenario(server))
+    was_told = server.play(scenario)
     code, _ = server.end()
 
     assert was_told

@@ -9,15 +9,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from offload.wire.gen import apps_pb2, calls_pb2, common_pb2, workers_pb2
 from offload.wire.link import Link, Stream, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+T = TypeVar("T")
 
 _START = """
 import sys
@@ -41,9 +43,25 @@ class Server:
     http_port: int
     grpc_port: int
     token: str
+    links: list[Link] = field(default_factory=list)
 
     async def connect(self) -> Link:
-        return await connect(f"ws://127.0.0.1:{self.http_port}/link", self.token)
+        link = await connect(f"ws://127.0.0.1:{self.http_port}/link", self.token)
+        self.links.append(link)
+        return link
+
+    def play(self, scenario: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """Run a scenario with this server, and close what it connected."""
+
+        async def run() -> T:
+            try:
+                return await scenario(self, *arguments)
+            finally:
+                for link in self.links:
+                    await link.close()
+                self.links.clear()
+
+        return asyncio.run(run())
 
     def kill(self) -> None:
         self.process.kill()
@@ -60,11 +78,11 @@ class Server:
 def spawn(data_dir: Path, **options: object) -> subprocess.Popen[str]:
     """Start a server process without waiting for it."""
     arguments = [f"{name}={value}" for name, value in {"data_dir": data_dir, **options}.items()]
-    return subprocess.Popen(  # noqa: S603 - this interpreter, our own script
+    return subprocess.Popen(
         [sys.executable, "-c", _START, *arguments],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONWARNINGS": "default"},  # noqa: TID251 - a child process of the test
+        env={**os.environ, "PYTHONWARNINGS": "default"},
     )
 
 
@@ -233,8 +251,8 @@ def definition(name: str = "square", **fields: object) -> apps_pb2.FunctionDefin
         max_containers=1,
         scaledown_window_seconds=60,
     )
-    for field, value in fields.items():
-        setattr(made, field, value)
+    for key, value in fields.items():
+        setattr(made, key, value)
     return made
 
 
@@ -262,8 +280,8 @@ class Caller:
             closed=True,
             attached=True,
         )
-        for field, value in fields.items():
-            setattr(request, field, value)
+        for key, value in fields.items():
+            setattr(request, key, value)
         await self.link.unary("offload.v1.Calls/Submit", request, calls_pb2.SubmitReply)
 
     async def outcomes(self, call_id: str, after: int = 0) -> list[calls_pb2.IndexedOutcome]:

@@ -129,7 +129,7 @@ async def _serve(
             version=PACKAGE_VERSION,
         )
         stack.callback(_publish(state_dir / "server.json", endpoints))
-        stack.callback(_end_on_signals(services.cluster))
+        _end_on_signals(services.cluster)
         if config.idle_exit_seconds:
             services.cluster.end_when_idle(config.idle_exit_seconds)
         log_event(_log, logging.INFO, "server_ready", **asdict(endpoints))
@@ -201,17 +201,11 @@ def _publish(file: Path, endpoints: Endpoints) -> Callable[[], None]:
     return lambda: file.unlink(missing_ok=True)
 
 
-def _end_on_signals(cluster: Cluster) -> Callable[[], None]:
+def _end_on_signals(cluster: Cluster) -> None:
+    # For as long as the loop lives: a second signal must not cut the last flush short.
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, cluster.shut_down, False, number.name)
-
-    def restore() -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-    return restore
 
 
 def _announce(endpoints: Endpoints) -> None:
