@@ -71,7 +71,7 @@ class DiskBlobWriter:
         self._hash = hashlib.sha256()
         self._size_bytes = 0
         self._busy = threading.Lock()
-        self._is_over = False
+        self._is_over = threading.Event()
         with _explained(directory):
             descriptor, name = tempfile.mkstemp(dir=incoming)
         self._path = Path(name)
@@ -90,7 +90,7 @@ class DiskBlobWriter:
     def commit(self, expected_sha256: str) -> tuple[str, int]:
         """See `BlobWriter`."""
         with self._working():
-            self._is_over = True
+            self._is_over.set()
             sha256 = self._hash.hexdigest()
             if expected_sha256 and sha256 != expected_sha256:
                 raise mismatch(expected_sha256, sha256)
@@ -100,7 +100,7 @@ class DiskBlobWriter:
 
     def abort(self) -> None:
         """See `BlobWriter`."""
-        self._is_over = True
+        self._is_over.set()
         # Closing under a write could let it go to whatever file gets the same descriptor next: then the write closes.
         if self._busy.acquire(blocking=False):
             try:
@@ -116,12 +116,12 @@ class DiskBlobWriter:
     @contextmanager
     def _working(self) -> Iterator[None]:
         with self._busy:
-            if self._is_over:
+            if self._is_over.is_set():
                 raise BlobError("The blob is finished already: begin another one.")
             try:
                 yield
             finally:
-                if self._is_over:
+                if self._is_over.is_set():
                     self._drop()
 
     def _drop(self) -> None:
