@@ -196,6 +196,8 @@ def _start(config: ClientConfig) -> tuple[LocalStack, ServerAddress]:
             process.kill()
             process.wait()
         raise
+    for process in (worker, server):
+        process.returncode = 0  # they outlive this program on purpose; Popen would warn of that
     return stack, address
 
 
