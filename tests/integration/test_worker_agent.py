@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.worker_runner import ScriptedRunner, result
+from tests.support.worker_server import ScriptedServer
 
 from offload.wire import guest
 from offload.wire.gen import common_pb2, workers_pb2
@@ -21,8 +22,10 @@ from offload.worker.core.values import WorkerFacts
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import Exit
 from offload.worker.runtimes.fake import FakeRuntime, Script
-from tests.support.worker_runner import ScriptedRunner, result
-from tests.support.worker_server import ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
 
 READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED

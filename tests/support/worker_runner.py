@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import threading
+from typing import TYPE_CHECKING
 
 from offload.wire import guest
+
+if TYPE_CHECKING:
+    import threading
 
 
 class ScriptedRunner:

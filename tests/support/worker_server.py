@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-
-from google.protobuf.message import Message
+from typing import TYPE_CHECKING
 
 from offload.wire.gen import blobs_pb2, workers_pb2
 from offload.wire.status import LinkClosedError, WireError
 from offload.worker.core.values import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
 
 __all__ = ["FailureKind", "ScriptedServer"]
 
@@ -18,7 +21,7 @@ __all__ = ["FailureKind", "ScriptedServer"]
 class _Stream:
     """One stream of a scripted link."""
 
-    def __init__(self, server: "ScriptedServer", method: str) -> None:
+    def __init__(self, server: ScriptedServer, method: str) -> None:
         self._server = server
         self._method = method
         self._sent: list[Message] = []
@@ -44,7 +47,7 @@ class _Stream:
     def cancel(self) -> None:
         pass
 
-    def __aiter__(self) -> "_Stream":
+    def __aiter__(self) -> _Stream:
         return self
 
     async def __anext__(self) -> Message:
@@ -57,7 +60,7 @@ class _Stream:
 class _Link:
     is_closed = False
 
-    def __init__(self, server: "ScriptedServer") -> None:
+    def __init__(self, server: ScriptedServer) -> None:
         self._server = server
 
     def stream(self, method: str, reply: type[Message]) -> _Stream:

@@ -61,6 +61,11 @@ class Hand:
         return next(iter(self.tasks.values()), None)
 
     @property
+    def is_full(self) -> bool:
+        """Whether it has as many bytes in hand as make sense."""
+        return self._bytes >= HAND_BYTES
+
+    @property
     def can_take(self) -> bool:
         """Whether the container may be given anything at all."""
         if self.is_stopping or self.is_taking_back or self.interrupts:
@@ -70,7 +75,7 @@ class Hand:
 
     def room(self, depth: int, now: float) -> int:
         """How many further inputs it may be given."""
-        if not self.can_take or self._bytes >= HAND_BYTES:
+        if not self.can_take or self.is_full:
             return 0
         if self.tasks and self.is_slow(now):
             return 0
@@ -223,7 +228,7 @@ class FunctionQueue:
     def _fill(self, hand: Hand, count: int, now: float) -> list[Task]:
         given: list[Task] = []
         waiting = self._waiting
-        while waiting and len(given) < count and hand.can_take:
+        while waiting and len(given) < count and hand.can_take and not hand.is_full:
             if waiting[0].alone:
                 if hand.tasks:
                     # Nothing overtakes it: so the hands run empty, and one is free for it.
