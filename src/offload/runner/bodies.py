@@ -79,6 +79,8 @@ class BulkInbox:
 class Outgoing:
     """A pickle in the making: a file to write to that stays in memory until it is large."""
 
+    __slots__ = ("_chunks", "_file", "_size")
+
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
@@ -121,10 +123,13 @@ class Outgoing:
         return Body(serialize.ENCODING, b"", number)
 
 
+_SMALL = (bool, int, float, type(None))
+
+
 def dump_value(value: object, what: str) -> Outgoing:
     """Pickle what user code returned or yielded; `what` names it in the error."""
     outgoing = Outgoing()
-    if value is None or type(value) in (bool, float):
+    if type(value) in _SMALL:
         outgoing.write(pickle.dumps(value, 5))
         return outgoing
     file = cast("IO[bytes]", outgoing)  # all that a pickler needs of a file is `write`

@@ -66,7 +66,8 @@ class Interrupts:
     def arm(self, job: Job) -> None:
         """Let the job be interrupted from here on; interrupt it at once where it is cancelled already."""
         self._armed = job
-        self._fire()
+        if job.cancel is not None:
+            self._fire()
 
     def disarm(self) -> None:
         """Let nothing be interrupted."""
