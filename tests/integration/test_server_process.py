@@ -69,7 +69,7 @@ def test_an_occupied_port_is_one_line_that_says_what_to_do(tmp_path: Path, name:
 
 
 def test_another_address_without_tls_is_refused(tmp_path: Path) -> None:
-    code, lines = _failure(tmp_path, host="0.0.0.0")
+    code, lines = _failure(tmp_path, host="0.0.0.0")  # noqa: S104 - it is refused
 
     assert code == 2
     assert len(lines) == 1

@@ -82,7 +82,7 @@ def spawn(data_dir: Path, **options: object) -> subprocess.Popen[str]:
         [sys.executable, "-c", _START, *arguments],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
+        env={**os.environ, "PYTHONWARNINGS": "default"},  # noqa: TID251 - for the child
     )
 
 

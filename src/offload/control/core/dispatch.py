@@ -27,7 +27,7 @@ from offload.control.core.inputs import InputState
 from offload.control.core.instructions import Instruction
 from offload.control.core.model import Capacity, ContainerState, Function
 from offload.control.core.policy import Policy
-from offload.control.core.records import ContainerRecord, InputRecord, Pool, WorkerRecord
+from offload.control.core.records import ContainerRecord, InputRecord, Pool, Slot, WorkerRecord
 from offload.control.core.state import State
 from offload.control.core.views import ContainerView, InputView, PoolView, WorkerView
 
@@ -191,6 +191,8 @@ class Dispatcher:
                     membership.lose_if_due(state, waiter)
                 case ContainerRecord():
                     reports.give_up_starting(state, waiter)
+                case Slot():
+                    membership.take_back_stranded(state, waiter)
                 case None:
                     state.replan = True
         if state.is_recovering and state.now >= state.recover_until:

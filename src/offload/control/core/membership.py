@@ -13,7 +13,7 @@ from offload.control.core.inputs import InputState
 from offload.control.core.instructions import StopContainer
 from offload.control.core.ledger import give_back_all, lose
 from offload.control.core.model import ContainerReport, ContainerState
-from offload.control.core.records import WorkerRecord, WorkerState
+from offload.control.core.records import Slot, WorkerRecord, WorkerState
 from offload.control.core.reports import take_container_report
 from offload.control.core.state import State
 
@@ -95,6 +95,18 @@ def lose_if_due(state: State, worker: WorkerRecord) -> None:
     _forget(state, worker)
 
 
+def take_back_stranded(state: State, slot: Slot) -> None:
+    """Give back inputs that reached a worker just after the function's last container there had ended."""
+    worker = slot.worker
+    worker_id = worker.info.worker_id
+    is_known = slot.pool.slots.get(worker_id) is slot
+    if slot.containers or not is_known or worker.state is WorkerState.OFFLINE:
+        return
+    for record in slot.held.values():
+        state.out.cancel(worker_id, record.input_id, "no container of its function is left here")
+    give_back_all(state, slot.held.values())
+
+
 def _forget(state: State, worker: WorkerRecord) -> None:
     worker_id = worker.info.worker_id
     for function_id, slot in worker.slots.items():
@@ -120,7 +132,8 @@ def _match_containers(
         container = state.containers.get(report.container_id)
         pool = state.pools.get(report.function_id)
         is_up = report.state in {ContainerState.STARTING, ContainerState.READY}
-        if container is None and pool is not None and is_up:
+        takes_room = is_up or report.state is ContainerState.STOPPING
+        if container is None and pool is not None and takes_room:
             adopted = state.add_container(
                 report.container_id, state.slot(pool, worker), ContainerState.STARTING
             )
@@ -152,3 +165,5 @@ def _match_inputs(state: State, worker: WorkerRecord, held: tuple[HeldInput, ...
         slot = state.slot(record.pool, worker)
         state.attach(record, slot, one.attempt)
         state.touch(slot)
+    for slot in worker.slots.values():
+        state.watch(slot)

@@ -113,7 +113,7 @@ class Plan:
         for worker in feasible:
             if self._fits(worker, function, []):
                 return self._book(worker, function)
-        may_take_busy = pool.live == 0
+        may_take_busy = pool.live == 0 and pool.queue.size > 0
         for worker in feasible:
             given = self._givers(worker, pool, may_take_busy)
             if given:
@@ -171,8 +171,7 @@ class Plan:
         giver = container.slot.pool
         if surplus(giver) > taken and container.running == 0:
             return True
-        keeps = giver.live - taken
-        if not may_take_busy or keeps <= giver.function.min_containers:
+        if not may_take_busy:
             return False
         had_its_turn = container.started_at + self._state.policy.turn_seconds <= self._state.now
-        return keeps > 1 or had_its_turn
+        return giver.live - taken > 1 or had_its_turn

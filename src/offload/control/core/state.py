@@ -26,7 +26,7 @@ from offload.control.core.records import (
     WorkerState,
 )
 
-Waiter = Pool | WorkerRecord | ContainerRecord | None
+Waiter = Pool | WorkerRecord | ContainerRecord | Slot | None
 
 
 class Outbox:
@@ -249,6 +249,12 @@ class State:
             slot.worker.coming_memory -= function.memory_mib
             self.touch(slot)
         self.replan = True
+        self.watch(slot)
+
+    def watch(self, slot: Slot) -> None:
+        """See later whether inputs are still with a worker that has no container for them any more."""
+        if slot.held and not slot.containers:
+            self.wake(self.now + self.policy.stop_grace_seconds, slot)
 
     def _count_live(self, slot: Slot, change: int) -> None:
         slot.live += change

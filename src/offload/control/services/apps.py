@@ -193,7 +193,9 @@ class _Progress:
         self._app_id = app_id
         self._nudge = nudge
         self._seen_revision = -1
-        self._shown: list[PoolView] | None = None  # the first answer says that the caller is attached
+        self._shown: list[PoolView] | None = (
+            None  # the first answer says that the caller is attached
+        )
         self._is_due = False
         self._timer: asyncio.Handle = asyncio.get_running_loop().call_soon(self._tick)
 

@@ -17,8 +17,10 @@ from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.store import Record, Store, StoreError
 from offload.control.telemetry import log_event
 
-# Nobody waits for a write-behind record: letting a few gather spares the loop the writer thread's company.
-WRITE_BEHIND_SECONDS = 0.01
+# How long a record may wait for company. Nobody waits for a write-behind record: gathering spares the loop the writer
+# thread's competition. Somebody is shown what is to be shown when it is on disk, so that waits only for its own batch.
+WRITE_BEHIND_SECONDS = 0.025
+SHOWN_SECONDS = 0.002
 RETRY_SECONDS = 0.5
 MAX_BACKLOG_RECORDS = 20_000
 
@@ -44,7 +46,7 @@ class Journal:
         self._actions: list[Action] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._timer: asyncio.Handle | None = None
-        self._timer_is_soon = False
+        self._timer_at = 0.0
         self._committing = 0
         self._room: asyncio.Future[None] | None = None
         self.failure = ""
@@ -59,11 +61,12 @@ class Journal:
         if self.failure:
             raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, self.failure)
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Write behind: soon, after everything given before."""
+    def write(
+        self, records: Sequence[Record], within_seconds: float = WRITE_BEHIND_SECONDS
+    ) -> None:
+        """Write behind: begin to write within this time, after everything given before."""
         self._records.extend(records)
-        if self._timer is None:
-            self._schedule(soon=False)
+        self._schedule(within_seconds)
 
     def after_commit(self, action: Action) -> None:
         """Run `action` on the loop once everything given so far is on disk; at once if it is."""
@@ -71,8 +74,7 @@ class Journal:
             action()
             return
         self._actions.append(action)
-        if self._timer is None:
-            self._schedule(soon=False)
+        self._schedule(WRITE_BEHIND_SECONDS)
 
     async def durable(self, records: Sequence[Record]) -> None:
         """Write ahead: return once these and everything before is on disk.
@@ -85,7 +87,7 @@ class Journal:
             return
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
-        self._schedule(soon=True)
+        self._schedule(0.0)
         await waiter
 
     async def flush(self) -> None:
@@ -112,16 +114,16 @@ class Journal:
         self._thread.shutdown(wait=True)
         return self.backlog
 
-    def _schedule(self, *, soon: bool) -> None:
-        if self._committing or (self._timer is not None and (self._timer_is_soon or not soon)):
-            return
+    def _schedule(self, within_seconds: float) -> None:
+        if self._committing:
+            return  # its end begins the next one
+        at = self._loop.time() + within_seconds
         if self._timer is not None:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
-        self._timer_is_soon = soon
-        if soon:
-            self._timer = self._loop.call_soon(self._begin)
-        else:
-            self._timer = self._loop.call_later(WRITE_BEHIND_SECONDS, self._begin)
+        self._timer_at = at
+        self._timer = self._loop.call_later(within_seconds, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
@@ -169,7 +171,7 @@ class Journal:
             self._room.set_result(None)
             self._room = None
         if self._records or self._actions or self._waiters:
-            self._schedule(soon=bool(self._waiters))
+            self._schedule(0.0 if self._waiters else SHOWN_SECONDS)
 
     def _refuse(self, error: BaseException, waiters: list[asyncio.Future[None]]) -> None:
         if isinstance(error, StoreError):
@@ -183,7 +185,7 @@ class Journal:
             if not waiter.done():
                 waiter.set_exception(DomainError(ErrorCode.RESOURCE_EXHAUSTED, message))
         self._waiters.clear()
-        self._timer_is_soon = False
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(self._retry_seconds, self._begin)
+            self._timer = None
+        self._schedule(self._retry_seconds)

@@ -36,6 +36,7 @@ from offload.control.ports.store import (
 )
 from offload.control.services.feeds import Topic
 from offload.control.services.indices import IndexSet
+from offload.control.services.journal import SHOWN_SECONDS, WRITE_BEHIND_SECONDS
 from offload.control.services.payloads import Payloads
 from offload.control.services.recent import RecentIds
 from offload.control.telemetry import Telemetry, log_event
@@ -125,7 +126,7 @@ class Kernel:
         kept = tuple(row for row, attempt in rows if self._attempts.get(row.input_id) == attempt)
         if not kept:
             return
-        self.journal.write((SaveItems(kept),))
+        self.journal.write((SaveItems(kept),), SHOWN_SECONDS)
         self.journal.after_commit(partial(self._publish_items, kept))
 
     def adopt_attempt(self, input_id: str, attempt: int) -> None:
@@ -203,15 +204,20 @@ class Kernel:
             )
             for o in order.outcomes
         )  # fmt: skip
-        self.journal.write((SaveOutcomes(rows),))
+        is_shown = False
         inputs = self._telemetry.inputs
         for row in rows:
             inputs[row.state] += 1
             self.payloads.discard(row.input_id)
             self._attempts.pop(row.input_id, None)
             live = self.calls.get(row.call_id)
-            if live is not None and live.waiters and not live.call.durable:
+            if live is None or live.call.durable:
+                is_shown = True
+            elif live.waiters:
                 _answer(live, row)
+        self.journal.write(
+            (SaveOutcomes(rows),), SHOWN_SECONDS if is_shown else WRITE_BEHIND_SECONDS
+        )
         self.journal.after_commit(partial(self._publish_outcomes, rows))
 
     def _publish_outcomes(self, rows: tuple[OutcomeRow, ...]) -> None:
