@@ -11,11 +11,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.records import app_with_call, inputs, outcome, outcomes
+from tests.support.records import app_with_call, call, inputs, outcome, outcomes
 
 from offload.control.blobs.disk import DiskBlobs
 from offload.control.ports.blobs import BlobError
-from offload.control.ports.store import StoreError
+from offload.control.ports.store import SaveCall, StoreError
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ while True:
 def small_disk(directory: Path, size: str, options: str = "rw") -> Iterator[Path]:
     directory.mkdir()
     mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", str(directory)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:  # noqa: S603 - all ours
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody mount a tmpfs")
     try:
         yield directory
     finally:
-        subprocess.run(["/bin/umount", str(directory)], check=True)  # noqa: S603 - all ours
+        subprocess.run(["/bin/umount", "--lazy", str(directory)], check=True)
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def test_whatever_was_acknowledged_is_there_after_kill_9(
     chance = random.Random(7)  # noqa: S311 - the same kills every time
 
     for _ in range(5):
-        child = subprocess.Popen(  # noqa: S603 - all ours
+        child = subprocess.Popen(
             [sys.executable, "-c", COMMITTING, str(path), str(acknowledged)],
             cwd=pytestconfig.rootpath,
             stdout=subprocess.PIPE,
@@ -159,6 +159,25 @@ def test_a_full_disk_fails_a_commit_whole_and_room_heals_it(tmp_path: Path) -> N
         store.commit([inputs(range(done, done + 500)), outcomes(outcome(0, 1))])
 
         assert len(store.snapshot().calls[0].inputs) == done + 499
+        store.close()
+
+
+@needs_root
+def test_a_call_refused_by_a_full_disk_keeps_apart_from_the_next_one(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        store = SqliteStore(disk / "offload.db")
+        store.commit(app_with_call())
+        fill(disk / "ballast")
+        refused = [SaveCall(call("fc-REFUSED")), inputs(range(2000), "fc-REFUSED")]
+        with pytest.raises(StoreError, match="free some space"):
+            store.commit(refused)
+
+        (disk / "ballast").unlink()
+        store.commit([SaveCall(call("fc-NEXT")), inputs([0], "fc-NEXT")])
+        store.commit(refused)
+
+        sizes = {found.call.call_id: len(found.inputs) for found in store.snapshot().calls}
+        assert sizes == {"fc-A": 0, "fc-NEXT": 1, "fc-REFUSED": 2000}
         store.close()
 
 
