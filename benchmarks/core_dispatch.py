@@ -13,9 +13,9 @@ from offload.control.core.events import (
     CallSubmitted,
     FunctionRegistered,
     Result,
+    Window,
     WorkerJoined,
     WorkerReported,
-    Window,
 )
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import Assign, Instruction, StartContainer

@@ -1,0 +1,259 @@
+"""A scripted worker on a virtual clock: starts containers, runs inputs for random times, and fails in many ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from offload.control.core.events import (
+    HeldInput,
+    Result,
+    Returned,
+    Started,
+    Window,
+    WorkerJoined,
+    WorkerReported,
+)
+from offload.control.core.inputs import InputState
+from offload.control.core.instructions import (
+    Assign,
+    CancelInputs,
+    ForgetFunction,
+    Instruction,
+    StartContainer,
+    StopContainer,
+)
+from offload.control.core.model import (
+    Capacity,
+    ContainerReport,
+    ContainerState,
+    FailureKind,
+    WorkerInfo,
+)
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+
+class World(Protocol):
+    """What a worker needs of the simulation."""
+
+    rng: random.Random
+    is_calm: bool
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do it later."""
+
+    def tell_server(self, worker: SimulatedWorker, report: WorkerReported) -> None:
+        """Send a report over the worker's session, if it has one."""
+
+
+@dataclass
+class Box:
+    """A container."""
+
+    function_id: str
+    state: ContainerState
+    busy: str = ""  # the input it runs
+
+
+@dataclass
+class Hand:
+    """An input in the worker's hands."""
+
+    attempt: int
+    function_id: str
+    alone: bool
+    container_id: str = ""
+
+
+class SimulatedWorker:
+    """Keeps its containers and inputs over a broken session, and unacknowledged results until they are sent again."""
+
+    def __init__(self, world: World, worker_id: str, cpu_milli: int) -> None:
+        self.info = WorkerInfo(worker_id, worker_id, "0", "h1", Capacity(cpu_milli, 4096))
+        self.session = 0
+        self.is_dead = False
+        self.boxes: dict[str, Box] = {}
+        self.hands: dict[str, Hand] = {}
+        self._world = world
+        self._unacknowledged: list[Result] = []
+        self._depth = world.rng.randint(1, 4)
+
+    def joined(self, remembers: bool) -> tuple[WorkerJoined, WorkerReported]:
+        """Return its hello, and what it sends right after: all windows, and results that may have been lost."""
+        if not remembers:
+            self.hands.clear()
+            self._unacknowledged.clear()
+            for box in self.boxes.values():
+                box.busy = ""
+        held = [HeldInput(i, hand.attempt, hand.function_id) for i, hand in self.hands.items()]
+        containers = [
+            ContainerReport(i, box.function_id, box.state) for i, box in self.boxes.items()
+        ]
+        functions = dict.fromkeys(box.function_id for box in self.boxes.values())
+        report = WorkerReported(
+            self.info.worker_id,
+            windows=tuple(self._window(function_id) for function_id in functions),
+            results=tuple(self._unacknowledged),
+        )
+        return WorkerJoined(self.info, tuple(held), tuple(containers)), report
+
+    def obey(self, instruction: Instruction) -> None:
+        """Do what the server wants."""
+        match instruction:
+            case StartContainer():
+                self._start(instruction)
+            case StopContainer():
+                self._stop(instruction.container_id)
+            case Assign():
+                for task in instruction.tasks:
+                    hand = Hand(task.attempt, instruction.function_id, task.alone)
+                    self.hands[task.input_id] = hand
+                self._feed(instruction.function_id)
+            case CancelInputs():
+                for input_id in instruction.input_ids:
+                    self._drop(input_id)
+            case ForgetFunction():
+                pass
+
+    def _start(self, order: StartContainer) -> None:
+        if order.container_id in self.boxes:
+            return
+        self.boxes[order.container_id] = Box(order.function_id, ContainerState.STARTING)
+        self._world.after(
+            self._world.rng.uniform(0.01, 2.0), lambda: self._finish_start(order.container_id)
+        )
+
+    def _finish_start(self, container_id: str) -> None:
+        box = self.boxes.get(container_id)
+        if box is None or self.is_dead:
+            return
+        fails = not self._world.is_calm and self._world.rng.random() < 0.1
+        if fails:
+            self._end_box(container_id, ContainerState.FAILED)
+            return
+        box.state = ContainerState.READY
+        ready = ContainerReport(container_id, box.function_id, ContainerState.READY)
+        self._send(box.function_id, containers=(ready,))
+        self._feed(box.function_id)
+
+    def _stop(self, container_id: str) -> None:
+        box = self.boxes.get(container_id)
+        if box is None:
+            return
+        if box.busy:
+            box.state = ContainerState.STOPPING
+            return
+        self._end_box(container_id, ContainerState.STOPPED)
+
+    def _end_box(
+        self, container_id: str, state: ContainerState, returned: tuple[Returned, ...] = ()
+    ) -> None:
+        box = self.boxes.pop(container_id)
+        function_id = box.function_id
+        if not self._ready(function_id):
+            waiting = [
+                i
+                for i, h in self.hands.items()
+                if h.function_id == function_id and not h.container_id
+            ]
+            returned += tuple(
+                Returned(i, self.hands.pop(i).attempt, "no container is left") for i in waiting
+            )
+        report = ContainerReport(container_id, function_id, state, reason="scripted")
+        self._send(function_id, containers=(report,), returned=returned)
+
+    def _ready(self, function_id: str) -> list[str]:
+        return [
+            i
+            for i, box in self.boxes.items()
+            if box.function_id == function_id and box.state is ContainerState.READY
+        ]
+
+    def _window(self, function_id: str) -> Window:
+        return Window(function_id, self._depth * len(self._ready(function_id)))
+
+    def _send(
+        self,
+        function_id: str,
+        containers: tuple[ContainerReport, ...] = (),
+        started: tuple[Started, ...] = (),
+        results: tuple[Result, ...] = (),
+        returned: tuple[Returned, ...] = (),
+    ) -> None:
+        self._unacknowledged = [*self._unacknowledged, *results][-50:]
+        report = WorkerReported(
+            self.info.worker_id,
+            (self._window(function_id),),
+            containers,
+            started,
+            results,
+            returned,
+        )
+        self._world.tell_server(self, report)
+
+    def _feed(self, function_id: str) -> None:
+        for container_id in self._ready(function_id):
+            box = self.boxes[container_id]
+            if box.busy:
+                continue
+            waiting = (
+                i
+                for i, h in self.hands.items()
+                if h.function_id == function_id and not h.container_id
+            )
+            input_id = next(waiting, None)
+            if input_id is None:
+                return
+            self._run(input_id, container_id)
+
+    def _run(self, input_id: str, container_id: str) -> None:
+        rng = self._world.rng
+        hand = self.hands[input_id]
+        hand.container_id = container_id
+        self.boxes[container_id].busy = input_id
+        attempt = hand.attempt
+        if rng.random() < 0.5:
+            begun = Started(input_id, attempt, container_id)
+            self._send(hand.function_id, started=(begun,))
+        seconds = rng.choice((0.001, 0.1, 1.0, 5.0)) * rng.random()
+        self._world.after(seconds, lambda: self._finish(input_id, attempt, container_id))
+
+    def _finish(self, input_id: str, attempt: int, container_id: str) -> None:
+        hand = self.hands.get(input_id)
+        box = self.boxes.get(container_id)
+        is_mine = hand is not None and hand.attempt == attempt and hand.container_id == container_id
+        if self.is_dead or box is None or box.busy != input_id or hand is None or not is_mine:
+            return
+        rng = self._world.rng
+        del self.hands[input_id]
+        box.busy = ""
+        luck = 1.0 if self._world.is_calm else rng.random()
+        if luck < 0.05:
+            self._end_box(
+                container_id,
+                ContainerState.DIED,
+                (Returned(input_id, attempt, "it died", retry_alone=not hand.alone),),
+            )
+            return
+        if luck < 0.15:
+            result = Result(input_id, attempt, InputState.FAILED, FailureKind.EXCEPTION, "boom")
+        elif luck < 0.2:
+            result = Result(input_id, attempt, InputState.TIMED_OUT, FailureKind.TIMEOUT)
+        else:
+            result = Result(input_id, attempt, InputState.SUCCEEDED, body=b"ok")
+        self._send(hand.function_id, results=(result,))
+        self._go_on(container_id, hand.function_id)
+
+    def _drop(self, input_id: str) -> None:
+        hand = self.hands.pop(input_id, None)
+        if hand is not None and hand.container_id in self.boxes:
+            self.boxes[hand.container_id].busy = ""
+            self._go_on(hand.container_id, hand.function_id)
+
+    def _go_on(self, container_id: str, function_id: str) -> None:
+        if self.boxes[container_id].state is ContainerState.STOPPING:
+            self._end_box(container_id, ContainerState.STOPPED)
+        self._feed(function_id)
