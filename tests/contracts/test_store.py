@@ -192,6 +192,28 @@ def test_the_first_word_on_an_object_counts(store: Store) -> None:
     assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 40.0)
 
 
+def test_what_is_known_stays_as_it_was_first_saved(store: Store) -> None:
+    store.commit([*app_with_call(), inputs([0]), SaveItems((item(1),)), SaveLogs((line(1),))])
+
+    store.commit(
+        [
+            SaveApp("ap-1", "renamed", 9.0),
+            SaveFunction(replace(function(), name="renamed")),
+            SaveCall(replace(call(), created_at=99.0)),
+            SaveInputs("fc-A", (InputRow("in-A-0", 0, b"changed"),)),
+            SaveItems((replace(item(1), payload=b"changed"),)),
+            SaveLogs((replace(line(1), text="changed"),)),
+        ]
+    )
+
+    assert store.apps(9) == [StoredApp("ap-1", "demo", 1.0, 0.0)]
+    assert store.function("fu-1") == function()
+    assert store.snapshot().calls[0].call == call()
+    assert store.payloads(["in-A-0"]) == {"in-A-0": b"payload 0"}
+    assert store.items("in-A-0", 0, 9) == [item(1)]
+    assert store.logs("fc-A", "", 0, 9) == [line(1)]
+
+
 def test_an_input_ends_once_within_a_commit_and_over_commits(store: Store) -> None:
     store.commit([*app_with_call(), inputs(range(2))])
 
