@@ -228,13 +228,14 @@ class FunctionQueue:
     def _fill(self, hand: Hand, count: int, now: float) -> list[Task]:
         given: list[Task] = []
         waiting = self._waiting
-        while waiting and len(given) < count and hand.can_take and not hand.is_full:
-            if waiting[0].alone:
-                if hand.tasks:
-                    # Nothing overtakes it: so the hands run empty, and one is free for it.
-                    break
-                count = 1
-            task = waiting.popleft()
-            hand.give(task, now)
+        while waiting and len(given) < count and not hand.is_full:
+            task = waiting[0]
+            if task.alone:
+                if not hand.tasks:
+                    hand.give(waiting.popleft(), now)
+                    given.append(task)
+                # Nothing overtakes it: so the hands run empty, and one is free for it.
+                break
+            hand.give(waiting.popleft(), now)
             given.append(task)
         return given

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 def read_orders(message: workers_pb2.ServerMessage) -> Orders:
     """Return what a server's message wants."""
+    assignments = tuple(
+        (assignment.function_id, [_task(task) for task in assignment.inputs])
+        for assignment in message.assignments
+    )
+    if len(message.ListFields()) == 1 and assignments:
+        # Nearly every message is this one.
+        return Orders(assignments=assignments)
     return Orders(
         functions=tuple(_function(function) for function in message.functions),
         start=tuple((order.container_id, order.function_id) for order in message.start),
         stop=tuple((order.container_id, order.grace_seconds) for order in message.stop),
-        assignments=tuple(
-            (assignment.function_id, [_task(task) for task in assignment.inputs])
-            for assignment in message.assignments
-        ),
+        assignments=assignments,
         cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
         forget=tuple(message.forget_functions),
         shut_down=message.shut_down,
@@ -35,9 +39,10 @@ def _task(task: workers_pb2.InputTask) -> Task:
 
 
 def _content(payload: common_pb2.Payload) -> Content:
-    if payload.HasField("blob"):
+    inline = payload.inline
+    if not inline and payload.HasField("blob"):
         return Content(payload.encoding, b"", payload.blob.sha256, payload.blob.size_bytes)
-    return Content(payload.encoding, payload.inline)
+    return Content(payload.encoding, inline)
 
 
 def _function(definition: apps_pb2.FunctionDefinition) -> Function:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _RECEIVE_BYTES = 256 * 1024
 
+# One for all channels, as all live in one thread: a fresh one of this size for every read costs a map and an unmap.
+_buffer = memoryview(bytearray(_RECEIVE_BYTES))
+
 # How much one container may have read at a time, so that a flood from one does not starve the others.
 _READS_PER_TURN = 4
 
@@ -94,21 +97,22 @@ class Channel:
     def _read_once(self) -> bool:
         """Handle what one read gives; return whether there may be more."""
         try:
-            data = self._socket.recv(_RECEIVE_BYTES)
+            size_bytes = self._socket.recv_into(_buffer)
         except BlockingIOError:
             return False
         except OSError:
-            data = b""
-        if not data:
+            size_bytes = 0
+        if not size_bytes:
             self._stop_reading()
             return False
+        data = bytes(_buffer[:size_bytes])
         try:
             for message in self._decoder.feed(data):
                 self._on_message(message)
         except guest.GuestProtocolError as error:
             self._stop_reading()
             self._on_broken(str(error))
-        return len(data) == _RECEIVE_BYTES
+        return size_bytes == _RECEIVE_BYTES
 
     def _stop_reading(self) -> None:
         if not self._is_over:
