@@ -46,7 +46,7 @@ class KnobStore(MemoryStore):
         self.commits.append(list(records))
 
 
-def outside(store: MemoryStore, clock: SettableClock, lease_seconds: float = 30.0) -> Outside:
+def outside(store: MemoryStore, clock: SettableClock) -> Outside:
     """Everything in memory."""
     return Outside(
         store,
@@ -56,5 +56,4 @@ def outside(store: MemoryStore, clock: SettableClock, lease_seconds: float = 30.
         "t",
         str(Path("/nowhere")),
         Policy(recovery_seconds=0.0),
-        lease_seconds,
     )

@@ -1,0 +1,279 @@
+"""The services together, in memory: no sockets, a scripted worker session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.control_fakes import KnobStore, SettableClock, outside
+
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import Result, Window, WorkerJoined, WorkerReported
+from offload.control.core.inputs import InputState
+from offload.control.core.model import (
+    CallKind,
+    Capacity,
+    ContainerReport,
+    ContainerState,
+    Function,
+    RetryPolicy,
+    WorkerInfo,
+)
+from offload.control.services.assembly import Services, start
+from offload.control.services.calls import NewCall
+from offload.control.services.payloads import Payloads
+from offload.control.services.views import LogRow
+from offload.control.services.workers import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+FULL = "The disk is full: make room."
+
+
+def _function(app_id: str, **fields: object) -> Function:
+    given: dict[str, object] = {
+        "function_id": "fu-1",
+        "app_id": app_id,
+        "app_name": "",
+        "name": "square",
+        "cpu_milli": 100,
+        "memory_mib": 64,
+        "timeout_seconds": 60.0,
+        "startup_timeout_seconds": 60.0,
+        "retries": RetryPolicy(),
+        "min_containers": 0,
+        "max_containers": 1,
+        "scaledown_window_seconds": 60.0,
+        "runtime": "",
+        "host_id": "",
+        "is_generator": False,
+        "body": b"definition",
+    }
+    return Function(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def _map(call_id: str = "fc-1") -> NewCall:
+    return NewCall(call_id, "fu-1", CallKind.MAP, attached=True, durable=True, closed=True)
+
+
+def _play(
+    scenario: Callable[[Services, KnobStore], Awaitable[None]],
+) -> None:
+    async def run() -> None:
+        store = KnobStore()
+        services = await start(outside(store, SettableClock()))
+        try:
+            await services.apps.create("app", "ap-1")
+            await services.apps.register("ap-1", [_function("ap-1")])
+            await scenario(services, store)
+        finally:
+            store.refusal = ""
+            store.gate.set()
+            await services.close()
+
+    asyncio.run(run())
+
+
+class Worker:
+    """A worker without a link: joins, has one container, succeeds with whatever it is given."""
+
+    def __init__(self, services: Services) -> None:
+        self.workers = services.workers
+        self.session = services.workers.join(
+            WorkerJoined(WorkerInfo("wk-1", "w", "0", "", Capacity(4000, 4000), {}, ("fake",)))
+        )
+        self.seq = 0
+
+    async def report(self, **fields: object) -> None:
+        self.seq += 1
+        await self.workers.report(
+            self.session,
+            Report(self.seq, WorkerReported("wk-1", **fields)),  # type: ignore[arg-type]
+        )
+
+    async def work(self) -> None:
+        while (batch := await self.session.next_batch()) is not None:
+            for order in batch.start:
+                ready = ContainerReport(order.container_id, order.function_id, ContainerState.READY)
+                await self.report(containers=(ready,), windows=(Window(order.function_id, 100),))
+            for assigned in batch.assigned:
+                await self.report(
+                    results=tuple(
+                        Result(task.input_id, task.attempt, InputState.SUCCEEDED, body=payload)
+                        for task, payload in assigned.tasks
+                    )
+                )
+
+
+def test_a_run_is_answered_before_it_is_on_disk() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        working = asyncio.ensure_future(Worker(services).work())
+        store.gate.clear()
+
+        row = await services.calls.run("fc-1", "fu-1", b"five")
+
+        assert row.body == b"five"
+        assert store.outcome("in-1-0") is None
+        store.gate.set()
+        await services.kernel.journal.flush()
+        assert store.outcome("in-1-0") is not None
+        working.cancel()
+
+    _play(scenario)
+
+
+def test_an_outcome_of_a_durable_call_is_shown_only_once_it_is_on_disk() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        working = asyncio.ensure_future(Worker(services).work())
+        await services.calls.submit(_map(), [(0, b"zero"), (1, b"one")])
+        follower = await services.calls.follow_outcomes("fc-1", 0)
+
+        seen = []
+        async for rows in follower.batches():
+            stored = {row.seq for row in store.outcomes("fc-1", 0, 10)}
+            assert {row.seq for row in rows} <= stored
+            seen += [row.body for row in rows]
+
+        assert sorted(seen) == [b"one", b"zero"]
+        working.cancel()
+
+    _play(scenario)
+
+
+def test_a_full_disk_refuses_new_work_with_the_stores_words_and_loses_nothing() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        await services.calls.submit(_map("fc-1"), [(0, b"accepted")])
+        store.refusal = FULL
+
+        with pytest.raises(DomainError) as refusal:
+            await services.calls.submit(_map("fc-2"), [(0, b"refused")])
+        with pytest.raises(DomainError) as second:
+            await services.calls.run("fc-3", "fu-1", b"refused")
+
+        assert refusal.value.code is second.value.code is ErrorCode.RESOURCE_EXHAUSTED
+        assert refusal.value.message == second.value.message == FULL
+        assert services.cluster.why_not_ready() == FULL
+        store.refusal = ""
+        assert await services.kernel.journal.close() == 0
+        assert services.cluster.why_not_ready() == ""
+        accepted, refused = store.call("fc-1"), store.call("fc-2")
+        assert accepted is not None
+        assert accepted.state == ""
+        assert refused is not None
+        assert refused.state == "cancelled"
+
+    _play(scenario)
+
+
+def test_an_app_nobody_attaches_to_is_stopped_after_its_lease() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        waiter = asyncio.ensure_future(services.calls.run("fc-1", "fu-1", b"x"))
+        await asyncio.sleep(0)
+        app = await services.apps.require_running("ap-1")
+        assert app.lease is not None
+
+        services.apps._expire(app)
+        row = await waiter
+
+        assert row.state is InputState.CANCELLED
+        assert "went away" in row.reason
+        assert not services.apps.is_running("ap-1")
+
+    _play(scenario)
+
+
+def test_an_attached_app_has_no_lease_to_outlive() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        app = await services.apps.require_running("ap-1")
+        attached = services.apps.attach("ap-1", 0)
+        await anext(attached)
+
+        assert app.lease is None
+        services.apps._expire(app)
+        assert services.apps.is_running("ap-1")
+
+        await attached.aclose()  # type: ignore[attr-defined]
+        assert app.lease is not None
+
+    _play(scenario)
+
+
+def test_a_repeated_batch_of_inputs_changes_nothing() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        call = NewCall("fc-1", "fu-1", CallKind.MAP, attached=True, durable=True, closed=False)
+        await services.calls.submit(call, [(0, b"a")])
+
+        await services.calls.add_inputs("fc-1", [(0, b"a"), (1, b"b")], close=False)
+        await services.calls.add_inputs("fc-1", [(1, b"b")], close=True)
+        await services.calls.add_inputs("fc-1", [], close=True)
+
+        stored = store.call("fc-1")
+        assert stored is not None
+        assert (stored.total, stored.closed) == (2, True)
+        with pytest.raises(DomainError, match="closed"):
+            await services.calls.add_inputs("fc-1", [(7, b"late")], close=False)
+
+    _play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cpu_milli": 0}, "cpu must be above 0"),
+        ({"memory_mib": 0}, "memory must be above 0"),
+        ({"timeout_seconds": float("nan")}, "timeout must be above 0"),
+        ({"name": " "}, "needs a name"),
+        ({"min_containers": 5}, "min_containers"),
+    ],
+)
+def test_a_definition_that_cannot_be_meant_is_refused(
+    fields: dict[str, object], words: str
+) -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        with pytest.raises(DomainError, match=words) as refusal:
+            await services.apps.register("ap-1", [_function("ap-1", **fields)])
+        assert refusal.value.code is ErrorCode.INVALID
+
+    _play(scenario)
+
+
+def test_lines_are_shown_in_order_stored_or_not() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        def line(text: str) -> LogRow:
+            return LogRow(0, 1.0, "ap-1", "", "", "co-1", "square", "stdout", text)
+
+        services.logs.take([line("stored")])
+        await services.kernel.journal.flush()
+        store.gate.clear()
+        services.logs.take([line("on its way")])
+
+        follower = services.logs.follow("", "ap-1", 0)
+        rows = await follower.next()
+
+        assert rows is not None
+        assert [(row.seq, row.text) for row in rows] == [(1, "stored"), (2, "on its way")]
+        services.logs.take([line("live")])
+        more = await follower.next()
+        assert more is not None
+        assert [(row.seq, row.text) for row in more] == [(3, "live")]
+        follower.close()
+
+    _play(scenario)
+
+
+def test_payloads_beyond_the_bound_are_read_back_when_they_are_handed_out() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        services.kernel.payloads = Payloads(services.reading, memory_bytes=10)
+        await services.calls.submit(_map(), [(n, b"payload %d" % n) for n in range(5)])
+        assert services.kernel.payloads.get("in-1-3") is None
+        working = asyncio.ensure_future(Worker(services).work())
+
+        follower = await services.calls.follow_outcomes("fc-1", 0)
+        bodies = [row.body async for rows in follower.batches() for row in rows]
+
+        assert sorted(bodies) == [b"payload %d" % n for n in range(5)]
+        working.cancel()
+
+    _play(scenario)
