@@ -1,0 +1,193 @@
+"""What a container of the bubblewrap runtime can and cannot do, seen from inside it, for root and for an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_SECONDS = 90
+_USER = "offload-probe"
+_ROOT = Path(__file__).resolve().parents[2]
+
+Findings = dict[str, object]
+
+
+def _run(argv: list[str], cwd: str) -> Findings:
+    packages = [
+        str(_ROOT),
+        *(path for path in sys.path if path.endswith("site-packages")),
+        str(_ROOT / "src"),
+    ]
+    done = subprocess.run(
+        argv,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": ":".join(packages)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: Findings = json.loads(done.stdout)
+    if "unavailable" in found:
+        pytest.skip(str(found["unavailable"]))
+    return found
+
+
+def _interpreter_for_everyone() -> str | None:
+    """Find one that an ordinary user may start: this one may live below a closed home."""
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        real = Path(candidate).resolve()
+        if real.exists() and all(parent.stat().st_mode & 0o001 for parent in real.parents):
+            probe = subprocess.run(
+                [candidate, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False
+            )
+            if probe.returncode == 0:
+                return candidate
+    return None
+
+
+@pytest.fixture(scope="module", params=["this user", "an ordinary user"])
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Run the payload once per kind of user; every test reads what it found."""
+    payload = str(_ROOT / "tests" / "support" / "runtime_payload.py")
+    if request.param == "this user":
+        data_dir = str(tmp_path_factory.mktemp("data"))
+        return _run([sys.executable, payload, data_dir], "/")
+    if os.getuid() != 0:
+        pytest.skip("only root can start something as another user; this user was tested already")
+    python = _interpreter_for_everyone()
+    if python is None or shutil.which("useradd") is None:
+        pytest.skip("needs useradd and a Python >= 3.11 that every user may start")
+    subprocess.run(["useradd", "--create-home", _USER], check=True, capture_output=True)
+    try:
+        account = pwd.getpwnam(_USER)
+        data_dir = f"{account.pw_dir}/data"
+        argv = [
+            "setpriv",
+            f"--reuid={account.pw_uid}",
+            f"--regid={account.pw_gid}",
+            "--clear-groups",
+        ]
+        subprocess.run([*argv, "mkdir", data_dir], check=True)
+        return _run([*argv, python, payload, data_dir], "/")
+    finally:
+        subprocess.run(["userdel", "--remove", _USER], check=False, capture_output=True)
+
+
+def test_user_code_is_an_unprivileged_user_for_good(found: Findings) -> None:
+    status = found["status"]
+    assert isinstance(status, dict)
+
+    assert found["ids"] == [1000, 1000]
+    assert {
+        status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    } == {""}
+    assert status["NoNewPrivs"] == "1"
+
+
+@pytest.mark.parametrize("place", ["root", "etc", "dev", "run", "guest"])
+def test_the_host_is_read_only(found: Findings, place: str) -> None:
+    assert "Read-only file system" in str(found[f"write_{place}"])
+
+
+@pytest.mark.parametrize("place", ["core_pattern", "sysctl", "sysrq", "cgroup"])
+def test_the_kernel_cannot_be_configured(found: Findings, place: str) -> None:
+    assert str(found[f"write_{place}"]).startswith(
+        ("PermissionError", "OSError", "FileNotFoundError")
+    )
+
+
+@pytest.mark.parametrize("file", ["kcore", "kallsyms"])
+def test_the_kernels_memory_cannot_be_read(found: Findings, file: str) -> None:
+    answer = found[f"read_{file}"]
+
+    assert answer == 0 or "Error" in str(answer)
+
+
+def test_homes_and_other_peoples_files_are_not_there(found: Findings) -> None:
+    assert found["homes"] == ["offload"]
+    assert set(found["root_home"]) <= {".pyenv", ".local"}  # type: ignore[call-overload]
+    assert (found["tmp"], found["var_tmp"], found["shm"]) == ([], [], [])
+    assert found["run"] == ["offload"]
+
+
+def test_the_platforms_data_is_not_there(found: Findings) -> None:
+    assert found["data_dir"] == [] or "FileNotFoundError" in str(found["data_dir"])
+
+
+def test_the_first_process_tells_no_environment(found: Findings) -> None:
+    assert found["first_environ"] == ""
+
+
+def test_processes_of_the_host_are_not_visible(found: Findings) -> None:
+    assert found["host_processes"] == ["1", "2"]
+
+
+def test_another_containers_processes_and_files_are_not_visible(found: Findings) -> None:
+    assert found["other_processes"] == ["1", "2"]
+    assert found["other_tmp"] == []
+
+
+def test_no_namespace_and_no_mount_can_be_made_inside(found: Findings) -> None:
+    assert found["nested_namespace"] != 0
+    assert found["mount"] != 0
+
+
+def test_a_blocked_network_is_only_loopback_while_the_default_is_the_hosts(found: Findings) -> None:
+    host = sorted(
+        line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]
+    )
+
+    assert found["blocked_interfaces"] == ["lo"]
+    assert found["blocked_routes"] == 0
+    assert found["interfaces"] == host
+
+
+def test_home_is_private_writable_and_the_working_directory_is_what_was_asked(
+    found: Findings,
+) -> None:
+    assert found["home"] == ["/home/offload", "/", "offload"]
+    assert found["home_writable"] == 2
+
+
+def test_the_guest_finds_its_own_packages_without_an_installation(found: Findings) -> None:
+    assert found["imports"] == "offloadcloudpickle"
+
+
+def test_scratch_is_bounded_in_bytes_and_in_inodes(found: Findings) -> None:
+    assert "No space left" in str(found["scratch_bytes"])
+    assert "No space left" in str(found["scratch_inodes"])
+
+
+def test_a_fork_bomb_stops_at_the_pid_limit(found: Findings) -> None:
+    assert "Resource temporarily unavailable" in str(found["forks"])
+
+
+def test_too_much_memory_ends_in_an_out_of_memory_that_is_told(found: Findings) -> None:
+    capabilities, ended = found["capabilities"], found["memory"]
+    assert isinstance(capabilities, dict)
+
+    if capabilities["limits_memory"] == "cgroup":
+        assert isinstance(ended, dict)
+        assert (ended["signal"], ended["out_of_memory"]) == (9, True)
+        assert ended["peak_memory_mib"] <= 128
+    else:
+        assert str(ended).startswith("MemoryError")
+
+
+def test_core_dumps_are_off_and_descriptors_limited(found: Findings) -> None:
+    assert found["core_limit"] == [0, 0]
+    assert found["open_files"] == [4096, 4096]
+
+
+def test_killing_a_container_kills_what_it_left_in_the_background(found: Findings) -> None:
+    assert found["children"] == 2
+    assert found["survivors"] == 0
