@@ -501,3 +501,72 @@ def test_a_worker_that_is_refused_ends_with_the_servers_reason(tmp_path: Path) -
 
     with pytest.raises(RefusedError, match="wrong token"):
         asyncio.run(main())
+
+
+@scenario
+async def test_inputs_behind_a_slow_one_go_to_a_container_that_is_idle(bench: Bench) -> None:
+    await bench.start("co-1")
+    await bench.warm_up()
+    bench.assign("in-slow", "in-2")
+    await bench.runner.next(guest.Run)
+
+    await bench.start("co-2")
+    await bench.runner.next(guest.GiveBack)
+    bench.runner.say(guest.GivenBack(("in-2",)), container=0)
+    run = await bench.runner.next(guest.Run)
+    bench.runner.say(guest.Results((result("in-2"),)), container=1)
+    await bench.server.until(lambda: "in-2" in bench.server.results)
+
+    assert [task.input_id for task in run.tasks] == ["in-2"]
+    assert not bench.server.returned
+
+
+@scenario
+async def test_inputs_for_a_function_without_a_container_go_back_at_once(bench: Bench) -> None:
+    bench.define()
+
+    bench.assign("in-1")
+    await bench.server.until(lambda: bench.server.returned)
+
+    assert bench.server.returned["in-1"].reason == "its worker has no container for it any more"
+
+
+@scenario
+async def test_a_waiting_input_is_cancelled_without_its_container_hearing_of_it(
+    bench: Bench,
+) -> None:
+    await bench.start()
+    bench.assign("in-1", "in-2")
+    await bench.runner.next(guest.Run)
+
+    bench.server.say(cancels=[{"input_id": "in-2", "reason": "no longer wanted"}])
+    await bench.server.until(lambda: "in-2" in bench.server.results)
+
+    assert bench.server.results["in-2"].outcome.state == common_pb2.INPUT_STATE_CANCELLED
+    assert bench.runner.heard.empty()
+
+
+@scenario
+async def test_a_repeated_assignment_is_run_once(bench: Bench) -> None:
+    await bench.start()
+    await bench.warm_up()
+
+    bench.assign("in-1")
+    bench.assign("in-1")
+    bench.assign("in-2")
+    runs = [await bench.runner.next(guest.Run) for _ in range(2)]
+
+    assert [task.input_id for run in runs for task in run.tasks] == ["in-1", "in-2"]
+
+
+@scenario
+async def test_a_container_that_cannot_be_started_fails_with_the_runtimes_reason(
+    bench: Bench,
+) -> None:
+    bench.runtime.script.start_error = "no space for another container"
+    bench.define()
+
+    bench.server.say(start=[{"container_id": "co-1", "function_id": "fu-1"}])
+    await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
+
+    assert bench.server.reports("co-1")[-1].failure.reason == "no space for another container"
