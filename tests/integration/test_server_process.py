@@ -68,6 +68,13 @@ def test_an_occupied_port_is_one_line_that_says_what_to_do(tmp_path: Path, name:
     ]
 
 
+def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
+    code, lines = _failure(tmp_path, host="203.0.113.1", insecure_no_tls="yes")
+
+    assert code == 3
+    assert lines == ["This machine has no address 203.0.113.1: choose another with --host."]
+
+
 def test_another_address_without_tls_is_refused(tmp_path: Path) -> None:
     code, lines = _failure(tmp_path, host="0.0.0.0")  # noqa: S104 - it is refused
 

@@ -151,6 +151,8 @@ async def _listen(
 ) -> tuple[int, int]:
     """Open both ports; return the HTTP and the gRPC port."""
     handlers = make_handlers(services)
+    _require_port(config.host, config.http_port, "http")
+    _require_port(config.host, config.grpc_port, "grpc")
     try:
         link = await link_frontend.listen(
             services, handlers, (config.host, config.http_port), token, tls
@@ -168,6 +170,16 @@ async def _listen(
         raise _PortError(_port_problem(config.host, config.grpc_port, "grpc", error)) from error
     stack.push_async_callback(grpc_server.close)
     return link.port, grpc_server.port
+
+
+def _require_port(host: str, port: int, name: str) -> None:
+    # Neither server library keeps the reason why it could not listen, and gRPC's C core writes lines of its own.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family):
+            pass
+    except OSError as error:
+        raise _PortError(_port_problem(host, port, name, error)) from error
 
 
 def _port_problem(host: str, port: int, name: str, error: OSError) -> str:

@@ -64,6 +64,11 @@ class Apps:
         """How many Attach streams are open."""
         return sum(app.attached for app in self._running.values())
 
+    @property
+    def running_total(self) -> int:
+        """How many apps have a caller, or one that may still come back within its lease."""
+        return len(self._running)
+
     async def create(self, name: str, app_id: str) -> str:
         """Open an app and return its id. A repeat under the same id is harmless."""
         if not name.strip():

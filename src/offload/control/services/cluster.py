@@ -82,9 +82,9 @@ class Cluster:
                     await self._workers.shut_down_all()
 
     def end_when_idle(self, seconds: float) -> None:
-        """Shut down, workers too, once no app was attached and no call open for this long."""
+        """Shut down, workers too, once no app was running and no call open for this long."""
         loop = asyncio.get_running_loop()
-        if self._apps.attached_total or self._kernel.calls:
+        if self._apps.running_total or self._kernel.calls:
             self._idle_since = loop.time()
         elif loop.time() - self._idle_since >= seconds:
             self.shut_down(workers=True, reason=f"idle for {seconds:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -103,7 +104,8 @@ class Logs:
 
     def _attribute(self, row: LogRow) -> LogRow:
         if row.input_id and not row.call_id:
-            row = replace(row, call_id=split_input_id(row.input_id)[0])
+            with contextlib.suppress(ValueError):
+                row = replace(row, call_id=split_input_id(row.input_id)[0])
         live = self._kernel.calls.get(row.call_id)
         if live is None or row.app_id:
             return row

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hmac
-import socket
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -65,7 +64,6 @@ class GrpcServer:
 
 async def listen(handlers: Mapping[str, Handler], options: GrpcOptions) -> GrpcServer:
     """Serve the handlers. Raises OSError where the port cannot be had."""
-    _probe(options)
     server = grpc.aio.server(
         interceptors=(_TokenCheck(options.token),),
         options=(
@@ -92,13 +90,6 @@ async def listen(handlers: Mapping[str, Handler], options: GrpcOptions) -> GrpcS
     port = _bind(server, options)
     await server.start()
     return GrpcServer(server, port, servicer)
-
-
-def _probe(options: GrpcOptions) -> None:
-    # gRPC's own attempt ends in lines of its C core on stderr and without the reason.
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.create_server((options.host, options.port), family=family):
-        pass
 
 
 def _bind(server: grpc.aio.Server, options: GrpcOptions) -> int:
