@@ -167,7 +167,10 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
 
-        fds = await ask(container, "[os.readlink('/proc/self/fd/' + fd) for os in [__import__('os')] for fd in os.listdir('/proc/self/fd') if os.path.lexists('/proc/self/fd/' + fd)]")
+        fds = await ask(
+            container,
+            "[os.readlink('/proc/self/fd/' + fd) for os in [__import__('os')] for fd in os.listdir('/proc/self/fd') if os.path.lexists('/proc/self/fd/' + fd)]",
+        )
 
         await container.close()
         return fds

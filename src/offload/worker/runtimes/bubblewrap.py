@@ -58,6 +58,8 @@ class BubblewrapRuntime:
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._containers: dict[str, BubblewrapContainer] = {}
+        # What does not exist yet cannot be hidden, and would be seen once it does.
+        Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._facts = read_host_facts(options.data_dir)
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
