@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Listener as SessionListener
 from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import Supervisor, SupervisorOptions
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ class Agent:
         in_hand = self._desk.inputs_in_hand(report.container_id)
         self._session.report(report._replace(inputs_in_hand=in_hand) if in_hand else report)
 
-    def on_ready(self, function_id: str, life: Life) -> None:
+    def on_ready(self, life: Life) -> None:
         """Give the container work."""
-        self._desk.add_container(function_id, life)
+        self._desk.add_container(life.function, life)
 
     def on_message(self, container_id: str, message: guest.Message) -> None:
         """Pass what a container said on to the desk."""

@@ -50,6 +50,7 @@ class Desk:
         self.uploads = Uploads(self._uplink.upload, self._hold)
         self._conversations: dict[str, Conversation] = {}
         self._announced: dict[str, int] = {}
+        self._unwanted: set[str] = set()  # functions to forget with their last container
         self._is_leaving = False
 
     @property
@@ -77,14 +78,18 @@ class Desk:
 
     def add_function(self, function: Function) -> None:
         """Know a function. Repeats are harmless."""
+        self._unwanted.discard(function.function_id)
         if function.function_id not in self._functions:
             self._functions[function.function_id] = function
             self._queues[function.function_id] = FunctionQueue(function.timeout_seconds)
 
     def forget_function(self, function_id: str) -> None:
-        """Nothing more comes for the function."""
+        """Forget the function, once its last container is gone."""
         queue = self._queues.get(function_id)
-        if queue is not None and not queue.hands:
+        if queue is not None and queue.hands:
+            self._unwanted.add(function_id)
+        elif queue is not None:
+            self._unwanted.discard(function_id)
             self._return(queue.drain(), "its function was dropped")
             del self._queues[function_id], self._functions[function_id]
             self._announced.pop(function_id, None)
@@ -126,13 +131,15 @@ class Desk:
 
     # --- what happens to containers ---
 
-    def add_container(self, function_id: str, container: Guest) -> None:
+    def add_container(self, function: Function, container: Guest) -> None:
         """Give a ready container work."""
+        self.add_function(function)
+        function_id = function.function_id
         queue = self._queues[function_id]
         hand = Hand(container.container_id)
         queue.hands[container.container_id] = hand
         self._conversations[container.container_id] = Conversation(
-            container, hand, self._functions[function_id], queue.times, self
+            container, hand, function, queue.times, self
         )
         self._place(queue)
         self.announce(function_id)
@@ -158,6 +165,8 @@ class Desk:
         else:
             self._return(queue.drain(), "its worker has no container for it any more")
         self.announce(talk.function.function_id)
+        if talk.function.function_id in self._unwanted:
+            self.forget_function(talk.function.function_id)
 
     def on_message(self, container_id: str, message: guest.Message) -> None:
         """Take what a container said. Raises `guest.GuestProtocolError` for what it may not say."""

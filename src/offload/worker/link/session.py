@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from offload.wire.link import Link, Stream
     from offload.worker.core.values import Line, Orders, Report, WorkerFacts
+
+_log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 2.0
@@ -149,6 +152,8 @@ class Session:
             except WireError as error:
                 if error.status in _REFUSALS:
                     raise RefusedError(error.message) from error
+                if self._has_joined or backoff_seconds == FIRST_BACKOFF_SECONDS:
+                    _log.warning("server_lost, trying again: %s", error.message)
             finally:
                 self._has_link.clear()
             now = self._listener.monotonic()

@@ -32,7 +32,7 @@ class Listener(Protocol):
     def on_report(self, report: Report) -> None:
         """Take note of where a container is in its life."""
 
-    def on_ready(self, function_id: str, life: Life) -> None:
+    def on_ready(self, life: Life) -> None:
         """Give the container work."""
 
     def on_message(self, container_id: str, message: guest.Message) -> None:
@@ -237,7 +237,7 @@ class Life:
     async def _serve(self) -> tuple[ContainerState, Failure | None]:
         assert self._container is not None, "it was started"  # noqa: S101  # a bug here
         self._report(ContainerState.READY)
-        self._listener.on_ready(self.function.function_id, self)
+        self._listener.on_ready(self)
         ending = self._ending(await self._container.wait())
         is_innocent = self._is_stopping and (self._is_out_of_grace or ending.code == 0)
         self._listener.on_gone(self.container_id, ending, is_innocent=is_innocent)
