@@ -1,7 +1,11 @@
-"""The reader: a thread that takes the worker's frames and keeps the container's clock.
+"""Taking the worker's frames, and keeping the container's clock.
 
-While something is in hand that must be told within a few milliseconds (results, items, lines, or that an input has
-begun), it wakes up every `_TICK_MS`; else it sleeps until a frame or the main thread wakes it, and costs nothing.
+A frame that another thread receives costs the main thread two context switches, more than the rest of a small call.
+So the main thread reads the socket itself while it has nothing else to do. A second thread, the watch, looks every
+`_TICK_MS` at what must be told within a few milliseconds (results, items, lines, or that an input has begun). When
+it finds user code running, it takes over reading, so that a cancel is heard; when it finds nothing running any more,
+it hands reading back. Who reads holds `_reading`. After `_CALM_TICKS` without work the watch sleeps
+until it is woken, and costs nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from offload.runner.outbox import Outbox
 
 _TICK_MS = 2
+_CALM_TICKS = 25
 _RECEIVE_BYTES = 64 * 1024  # more would make every small receive map and unmap memory
 
 
@@ -35,11 +40,15 @@ class Loading(NamedTuple):
     code: Incoming
 
 
+class _ReadYourself(NamedTuple):
+    """The watch has stopped reading."""
+
+
 Work = Union[Job, Loading, guest.Stop]
 
 
 class Link:
-    """What the main thread takes its work from. The reader puts it there, and takes back what was not begun."""
+    """What the main thread takes its work from. Who reads puts it there, and takes back what was not begun."""
 
     def __init__(self, connection: socket, outbox: Outbox, interrupts: Interrupts) -> None:
         self._connection = connection
@@ -49,19 +58,39 @@ class Link:
         self._decoder = guest.Decoder()
         self._in_hand: dict[str, Job] = {}
         self._running: Job | None = None
-        self._queue: SimpleQueue[Work] = SimpleQueue()
+        # Monotonic; also while user code runs outside any job: modules being imported, handlers at the end.
+        self._busy_since: float | None = None
+        self._queue: SimpleQueue[Work | _ReadYourself] = SimpleQueue()
+        self._reading = threading.Lock()
+        self._watch_reads = False
+        self._calm_ticks = 0
 
     def start(self) -> None:
-        """Begin to read."""
-        threading.Thread(target=self._run, name="offload-reader", daemon=True).start()
+        """Begin to watch."""
+        threading.Thread(target=self._run, name="offload-watch", daemon=True).start()
 
     def next(self) -> Work:
         """Return the next piece of work; send what is done before waiting for it."""
-        try:
-            return self._queue.get_nowait()
-        except Empty:
-            self._outbox.flush()
-            return self._queue.get()
+        self._busy_since = None
+        while True:
+            if self._queue.empty():
+                self._outbox.flush()
+                if self._reading.acquire(blocking=False):
+                    try:
+                        self._read_until_work()
+                    except guest.GuestProtocolError as error:
+                        _end_malformed(error)
+                    finally:
+                        self._reading.release()
+            work = self._queue.get()
+            if not isinstance(work, _ReadYourself):
+                return work
+
+    def _read_until_work(self) -> None:
+        while self._queue.empty():
+            self._receive()
+            if not self._outbox.is_empty:
+                self._outbox.flush()
 
     def begin(self, job: Job) -> bool:
         """Note that the job's user code is about to run; False where it has been cancelled meanwhile."""
@@ -69,13 +98,18 @@ class Link:
             self.finish(job)
             job.args.drop()
             return False
-        job.begun_at = time.monotonic()
         self._running = job
-        self._outbox.wake_reader()
+        self.occupy()
         return True
+
+    def occupy(self) -> None:
+        """Note that the main thread is about to run user code: another must hear the worker."""
+        self._busy_since = time.monotonic()
+        self._outbox.wake_reader()
 
     def finish(self, job: Job) -> None:
         """Note that the job has ended."""
+        self._busy_since = None
         self._running = None
         if self._in_hand.get(job.input_id) is job:
             del self._in_hand[job.input_id]
@@ -89,23 +123,26 @@ class Link:
 
     def _run(self) -> None:
         try:
-            self._read()
+            self._watch()
         except guest.GuestProtocolError as error:
-            _complain(f"malformed frame from the worker: {error}")
-        except BaseException as error:  # noqa: BLE001 - without a reader the container is deaf; it must end
-            _complain(f"the reader failed: {type(error).__name__}: {error}")
-        exit_now(EXIT_PROTOCOL)
+            _end_malformed(error)
+        except BaseException as error:  # noqa: BLE001 - without a watch the container is deaf; it must end
+            _complain(f"the watch failed: {type(error).__name__}: {error}")
+            exit_now(EXIT_PROTOCOL)
 
-    def _read(self) -> None:
-        poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
-        poll.register(self._outbox.wake_fd, select.POLLIN)
+    def _watch(self) -> None:
+        woken, all_sources = select.poll(), select.poll()
+        woken.register(self._outbox.wake_fd, select.POLLIN)
+        all_sources.register(self._outbox.wake_fd, select.POLLIN)
+        all_sources.register(self._connection.fileno(), select.POLLIN)
         while True:
-            ready = poll.poll(self._timeout_ms())
+            source = all_sources if self._watch_reads else woken
+            ready = source.poll(self._timeout_ms())
             self._outbox.reader_sleeps = False
             if not ready:
                 self._tick()
             for descriptor, _ in ready:
+                self._calm_ticks = 0
                 if descriptor == self._outbox.wake_fd:
                     os.read(descriptor, 4096)
                 else:
@@ -119,13 +156,28 @@ class Link:
         return _TICK_MS if self._must_tick() else None
 
     def _must_tick(self) -> bool:
+        if self._interrupts.is_owed or not self._outbox.is_empty:
+            return True
+        if self._busy_since is None:
+            return self._watch_reads or self._calm_ticks < _CALM_TICKS
         job = self._running
-        return (job is not None and not job.begun_told) or not self._outbox.is_empty
+        return not self._watch_reads or (job is not None and not job.begun_told)
 
     def _tick(self) -> None:
-        job = self._running
-        if job is not None and time.monotonic() - job.begun_at > _TICK_MS / 1000:
-            self.tell_begun()
+        busy_since = self._busy_since
+        if busy_since is None:
+            self._calm_ticks += 1
+            if self._watch_reads:
+                self._watch_reads = False
+                self._reading.release()
+                self._queue.put(_ReadYourself())  # the main thread may be waiting for us
+        else:
+            self._calm_ticks = 0
+            if time.monotonic() - busy_since > _TICK_MS / 1000:
+                self.tell_begun()
+            if not self._watch_reads:
+                self._watch_reads = self._reading.acquire(blocking=False)
+        self._interrupts.remind()
         self._outbox.flush(wait=False)
 
     def _receive(self) -> None:
@@ -163,7 +215,7 @@ class Link:
 
     def _give_back(self) -> None:
         returned = []
-        kept: list[Work] = []
+        kept: list[Work | _ReadYourself] = []
         while True:
             try:
                 work = self._queue.get_nowait()
@@ -180,6 +232,11 @@ class Link:
             self._queue.put(work)
         self._outbox.post(guest.GivenBack(tuple(returned)))
         self._outbox.flush(wait=False)
+
+
+def _end_malformed(error: guest.GuestProtocolError) -> None:
+    _complain(f"malformed frame from the worker: {error}")
+    exit_now(EXIT_PROTOCOL)
 
 
 def _complain(text: str) -> None:

@@ -34,7 +34,7 @@ def main(fd: int) -> NoReturn:
     from offload.runner.stdio import StandardStreams  # noqa: PLC0415
 
     faulthandler.enable(2)
-    interrupts = Interrupts()
+    interrupts = Interrupts(outbox.wake_reader)
     streams = StandardStreams(outbox, interrupts)
     link = Link(connection, outbox, interrupts)
     executor = Executor(outbox, interrupts, streams)
@@ -59,9 +59,11 @@ def _serve(link: Link, outbox: Outbox, executor: Executor, streams: StandardStre
                 size = 128 if result.value is None else 128 + len(result.value.inline)
                 outbox.add(result, size, wake=False)
         elif isinstance(work, Loading):
+            link.occupy()
             outbox.add(Loaded(_load(work, outbox, executor, streams)), 64)
             outbox.flush()
         else:
+            link.occupy()
             executor.close()
             return
 

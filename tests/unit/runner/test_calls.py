@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -219,6 +220,24 @@ def test_unstarted_inputs_are_given_back_and_the_running_one_is_finished() -> No
         assert runner.result().input_id == "in-0"
 
 
+def test_the_worker_is_heard_between_many_short_inputs() -> None:
+    def spin_a_millisecond():
+        import time
+
+        end = time.monotonic() + 0.001
+        while time.monotonic() < end:
+            pass
+
+    with RunnerProcess() as runner:
+        runner.load(spin_a_millisecond)
+        runner.send(guest.Run(tuple(runner.task(f"in-{i}") for i in range(1000))))
+        runner.results(1)
+
+        runner.send(guest.GiveBack())
+
+        assert runner.wait_for(guest.GivenBack).input_ids
+
+
 def test_stop_finishes_the_input_in_hand_returns_the_others_and_exits_with_zero() -> None:
     def wait_for_file(path):
         import os
@@ -317,6 +336,36 @@ def test_a_runner_without_a_worker_ends_at_once(busy: bool) -> None:
         code, _ = runner.wait_end()
 
     assert code == 69
+
+
+def test_a_runner_whose_worker_goes_away_while_it_loads_ends_at_once() -> None:
+    class Slow:
+        def __reduce__(self):
+            return eval, ("print('loading') or __import__('threading').Event().wait()",)
+
+    with RunnerProcess() as runner:
+        runner.send(guest.Load("slow", False, runner.body(Slow()), tuple(sys.path), (), "/"))
+        runner.wait_for(guest.Outputs)
+
+        runner.socket.close()
+        code, _ = runner.wait_end()
+
+    assert code == 69
+
+
+def test_an_input_after_a_long_one_is_heard_again_and_again() -> None:
+    def wait(seconds):
+        import threading
+
+        threading.Event().wait(seconds)
+        return seconds
+
+    with RunnerProcess() as runner:
+        runner.load(wait)
+
+        values = [runner.value(runner.call(s)) for s in (0.02, 0, 0, 0.005, 0, 0.02, 0)]
+
+        assert values == [0.02, 0, 0, 0.005, 0, 0.02, 0]
 
 
 def test_exiting_from_user_code_sends_what_is_done_and_says_so() -> None:

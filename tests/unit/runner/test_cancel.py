@@ -85,6 +85,30 @@ def test_catching_exception_does_not_swallow_a_cancellation() -> None:
         assert result.fault.frames[-1].function == "stubborn"
 
 
+def test_a_destructor_that_swallows_the_interrupt_only_delays_it() -> None:
+    def work():
+        import time
+
+        class Slow:
+            def __del__(self):
+                print("destructor runs")
+                time.sleep(60)
+
+        Slow()
+        time.sleep(60)
+
+    with RunnerProcess() as runner:
+        runner.load(work)
+        runner.run("in-1")
+        runner.wait_for(guest.Outputs)
+
+        runner.send(guest.Cancel(("in-1",), timed_out=False, reason=""))
+        result = runner.result()
+
+        assert result.interrupted
+        assert result.run_seconds < 30
+
+
 def test_a_generator_is_interrupted_between_and_inside_its_items() -> None:
     def endless():
         i = 0
