@@ -93,6 +93,12 @@ async def serve(config: ServerConfig, on_ready: Callable[[Endpoints], None]) -> 
         return _fail(EXIT_PORT, str(error))
     except (StoreError, BlobError) as error:
         return _fail(EXIT_STORE, error.message)
+    except OSError as error:
+        return _fail(
+            EXIT_STORE,
+            f"The data directory {config.state_dir} cannot be written ({error.strerror}): "
+            "make room, or choose another with --data-dir.",
+        )
 
 
 async def _serve(
