@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
 from offload.worker.ports import ContainerStartError, Exit, Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
@@ -14,7 +15,6 @@ from offload.worker.runtimes.fake import FakeRuntime, Script
 from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.runtimes.process import ProcessRuntime
 from offload.worker.runtimes.readiness import readable
-from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.options import RuntimeOptions
-from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
 
 def a_runtime(tmp_path: Path) -> BubblewrapRuntime:
@@ -45,6 +45,18 @@ def ground_mounts() -> int:
     return count
 
 
+def uids_of_containers() -> set[str]:
+    uids = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            environment = (status.parent / "environ").read_text()
+            if re.search(r"OFFLOAD_CONTAINER_ID=ct-probe-[01]\0", environment):
+                uids.add(status.read_text().split("Uid:")[1].split()[0])
+        except OSError:
+            continue
+    return uids
+
+
 def test_a_closed_container_leaves_no_cgroup_and_no_mount(tmp_path: Path) -> None:
     async def scenario() -> tuple[set[str], set[str], int, int]:
         runtime = a_runtime(tmp_path)
@@ -71,17 +83,12 @@ def test_containers_of_root_have_uids_of_their_own(tmp_path: Path) -> None:
 
     async def scenario() -> set[str]:
         runtime = a_runtime(tmp_path)
-        containers = [await runtime.start(a_spec(f"ct-{number}")) for number in range(2)]
-        uids = set()
+        containers = [await runtime.start(a_spec(f"ct-probe-{number}")) for number in range(2)]
         for container in containers:
             await ask(container, "1")
-        for status in Path("/proc").glob("[0-9]*/status"):
-            try:
-                environment = (status.parent / "environ").read_text()
-                if re.search(r"OFFLOAD_CONTAINER_ID=ct-[01]\0", environment):
-                    uids.add(status.read_text().split("Uid:")[1].split()[0])
-            except OSError:
-                continue
+
+        uids = uids_of_containers()
+
         await runtime.close()
         return uids
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from offload.worker.ports import Container, ContainerSpec, Exit, LocalImage
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
+    import socket
     import threading
 
 SOURCE = """

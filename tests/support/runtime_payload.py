@@ -12,10 +12,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
+
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.options import RuntimeOptions
-from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
 OS = "__import__('os')"
 STATUS = "dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())"
@@ -65,7 +66,6 @@ LOOKS = {
 async def look(data_dir: str) -> dict[str, object]:
     """Run every look and every end; return the findings by name."""
     runtime = BubblewrapRuntime(RuntimeOptions(data_dir=data_dir, guest_argv=GUEST_ARGV))
-    Path(data_dir, "token").write_text("secret")
     found: dict[str, object] = {"capabilities": asdict(runtime.capabilities)}
     looks = LOOKS | {"data_dir": f"{OS}.listdir({data_dir!r})"}
     for name, expression in looks.items():
@@ -119,6 +119,7 @@ def is_sleep(pid: str) -> bool:
 
 if __name__ == "__main__":
     try:
+        Path(sys.argv[1], "token").write_text("secret")
         print(json.dumps(asyncio.run(look(sys.argv[1]))))  # noqa: T201
     except RuntimeUnavailableError as unavailable:
         print(json.dumps({"unavailable": str(unavailable)}))  # noqa: T201
