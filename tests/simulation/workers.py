@@ -18,7 +18,6 @@ from offload.control.core.inputs import InputState
 from offload.control.core.instructions import (
     Assign,
     CancelInputs,
-    ForgetFunction,
     Instruction,
     StartContainer,
     StopContainer,
@@ -115,7 +114,7 @@ class SimulatedWorker:
             case CancelInputs():
                 for input_id in instruction.input_ids:
                     self._drop(input_id)
-            case ForgetFunction():
+            case _:
                 pass
 
     def _start(self, order: StartContainer) -> None:
