@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-COMMAND = (sys.executable, "-m", "offload")
+COMMAND = (str(Path(sys.executable).with_name("offload")),)
 
 
 @dataclass
@@ -31,6 +31,13 @@ class User:
         return Path(self.extra.get("OFFLOAD_DATA_DIR", self.home / "data" / "offload"))
 
     @property
+    def folder(self) -> Path:
+        """Where the user's programs are: apart from the platform's state, which no container may see."""
+        folder = self.home / "work"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
     def environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}  # noqa: TID251  # a user's shell has these
         places = {
@@ -41,7 +48,7 @@ class User:
         return {**kept, **places, **self.extra}
 
     def write(self, name: str, text: str) -> str:
-        path = self.home / name
+        path = self.folder / name
         path.write_text(text)
         return str(path)
 
@@ -51,7 +58,19 @@ class User:
         return subprocess.run(
             [*prefix, *COMMAND, *words],
             env=self.environment,
-            cwd=self.home,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def run_python(self, file: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, file],
+            env=self.environment,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -63,7 +82,7 @@ class User:
         return subprocess.Popen(
             [*COMMAND, *words],
             env=self.environment,
-            cwd=self.home,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -135,7 +154,7 @@ def run_on_terminal(user: User, *words: str, seconds: float = 60) -> tuple[int, 
     process = subprocess.Popen(
         [*COMMAND, *words],
         env={**user.environment, "TERM": "xterm-256color", "COLUMNS": "120"},
-        cwd=user.home,
+        cwd=user.folder,
         stdin=follower,
         stdout=follower,
         stderr=follower,
