@@ -19,8 +19,9 @@ def local_stack(directory: str | os.PathLike[str]) -> Iterator[str]:
     Yields the server's address. Both processes are gone when the block ends.
     """
     from offload.sdk.blocking import run
-    from offload.sdk.client import Client, use_client
+    from offload.sdk.client import Client
     from offload.sdk.config import read_config
+    from offload.sdk.session import use_client
     from offload.sdk.stack import ensure_local_stack, stop_local_stack
 
     data_dir = Path(directory).absolute()

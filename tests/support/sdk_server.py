@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from offload.sdk.blocking import run
-from offload.sdk.client import Client, ServerAddress, use_client
+from offload.sdk.client import Client, ServerAddress
+from offload.sdk.session import use_client
 from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, common_pb2
 from offload.wire.link import LinkServer, ServeOptions, serve
 from offload.wire.status import Status, WireError

@@ -89,7 +89,7 @@ class App:
             raise InvalidError("write @app.local_entrypoint(), with brackets")
 
         def decorate(function: Callable[P, R]) -> LocalEntrypoint[P, R]:
-            entrypoint = LocalEntrypoint(self, function, name or function.__name__)
+            entrypoint = LocalEntrypoint(function, name or function.__name__)
             self.entrypoints[entrypoint.name] = entrypoint
             return entrypoint
 

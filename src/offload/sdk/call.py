@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from offload.errors import InvalidError
 from offload.sdk import serialize
 from offload.sdk.blocking import Blocking, StreamWork, Work, blocking, blocking_stream
-from offload.sdk.client import current_client
 from offload.sdk.failures import to_exception
+from offload.sdk.session import current_client
 from offload.sdk.values import Ended
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from offload.sdk.app import App
-
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)  # noqa: PLC0105  # what it returns
 
@@ -16,8 +14,7 @@ R = TypeVar("R", covariant=True)  # noqa: PLC0105  # what it returns
 class LocalEntrypoint(Generic[P, R]):
     """Calling it calls the function, here. `offload run` makes command line flags of its parameters."""
 
-    def __init__(self, app: App, function: Callable[P, R], name: str) -> None:
-        self.app = app
+    def __init__(self, function: Callable[P, R], name: str) -> None:
         self.function = function
         self.name = name
         self.__doc__ = function.__doc__

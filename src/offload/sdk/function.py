@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import StreamWork, Work, blocking, blocking_stream
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
     from typing import Unpack
 
-    from offload.sdk.app import App
     from offload.sdk.call import FunctionCall
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import FunctionOptions, OptionArguments
@@ -27,10 +26,22 @@ L = TypeVar("L", covariant=True)  # noqa: PLC0105  # what a local call gives
 R = TypeVar("R", covariant=True)  # noqa: PLC0105  # what a remote call gives, or each item of a generator
 
 
+class FunctionOwner(Protocol):
+    """What a function asks of its app."""
+
+    name: str
+
+    def current_run(self, wanted: str) -> AppRun:
+        """Return the innermost open run. Raises `AppNotRunningError` where there is none."""
+        ...
+
+
 class Function(Generic[P, L, R]):
     """A function that can be called here (`f(x)`, `f.local(x)`) and in containers (`f.remote(x)` and the others)."""
 
-    def __init__(self, app: App, function: Callable[P, L], options: FunctionOptions) -> None:
+    def __init__(
+        self, app: FunctionOwner, function: Callable[P, L], options: FunctionOptions
+    ) -> None:
         _check(function, options.name)
         self.app = app
         self.options = options
@@ -47,7 +58,7 @@ class Function(Generic[P, L, R]):
 
     def __setstate__(self, state: dict[str, object]) -> None:
         function = cast("Callable[P, L]", state["function"])
-        self.app = cast("App", state["app"])
+        self.app = cast("FunctionOwner", state["app"])
         self.options = cast("FunctionOptions", state["options"])
         self.raw_function = function
         # While a recursive function is being unpickled it has no name yet.

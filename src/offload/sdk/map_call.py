@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
 from offload.sdk import serialize
-from offload.sdk.client import Submission, current_client
+from offload.sdk.client import Submission
 from offload.sdk.ids import new_id
 from offload.sdk.mapping import BATCH_INPUTS, Batcher, Window
+from offload.sdk.session import current_client
 from offload.wire.limits import BATCH_BYTES
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
-from offload.sdk.client import Registration, Submission, current_client
+from offload.sdk.client import Registration, Submission
 from offload.sdk.ids import new_id
 from offload.sdk.map_call import MapCall
+from offload.sdk.session import current_client
 from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
 from offload.sdk.values import Ended
 

@@ -10,8 +10,7 @@ from tests.support.sdk_server import fake_server
 
 import offload
 from offload import errors
-from offload.sdk import blocking
-from offload.sdk.client import client, current_client
+from offload.sdk import blocking, session
 from offload.sdk.ids import new_id
 from offload.wire.gen import common_pb2
 
@@ -272,17 +271,17 @@ def test_show_output_false_prints_nothing(server, capsys):
 def test_a_forked_child_makes_a_connection_of_its_own(server):
     with app.run():
         square.remote(1)
-        before = current_client()
+        before = session.current_client()
         child = os.fork()
         if child == 0:
             try:
-                fresh = client._current is None and blocking._background is None
+                fresh = session._current is None and blocking._background is None
                 os._exit(0 if fresh else 1)
             finally:
                 os._exit(2)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
-        assert current_client() is before
+        assert session.current_client() is before
 
 
 def test_call_ids_sort_by_age():

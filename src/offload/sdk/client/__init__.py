@@ -1,13 +1,6 @@
 """Requests to the server in plain values. The only part of the SDK that knows the schema."""
 
-from offload.sdk.client.client import (
-    Client,
-    Registration,
-    Submission,
-    current_client,
-    new_client,
-    use_client,
-)
+from offload.sdk.client.client import Client, Registration, Submission
 from offload.sdk.client.connection import ServerAddress
 
 __all__ = [
@@ -15,7 +8,4 @@ __all__ = [
     "Registration",
     "ServerAddress",
     "Submission",
-    "current_client",
-    "new_client",
-    "use_client",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +10,6 @@ from google.protobuf.message import Message
 from offload.errors import from_wire
 from offload.sdk.client import bodies, translate
 from offload.sdk.client.connection import Connection, ServerAddress
-from offload.sdk.config import read_config
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
@@ -229,35 +227,3 @@ class Client:
         if message.HasField("exception"):
             exception = await bodies.fetch(self._connection, message.exception)
         return translate.failure(message, exception)
-
-
-_current: Client | None = None
-
-
-def current_client() -> Client:
-    """Return this process's client; it connects, and starts a local stack where none is configured, on first use."""
-    global _current  # noqa: PLW0603  # one connection per process
-    if _current is None:
-        _current = new_client()
-    return _current
-
-
-def new_client() -> Client:
-    """Return a client for the server that is configured now."""
-    from offload.sdk.stack import find_server
-
-    return Client(find_server, read_config().give_up_after_seconds)
-
-
-def use_client(client: Client | None) -> Client | None:
-    """Make another client this process's; return the one before. None: decide anew on the next use."""
-    global _current  # one connection per process
-    before, _current = _current, client
-    return before
-
-
-def _forget_client() -> None:
-    use_client(None)  # the parent's connection is not the forked child's
-
-
-os.register_at_fork(after_in_child=_forget_client)

@@ -1,0 +1,38 @@
+"""The one client of a process, made for the configured server when it is first needed."""
+
+from __future__ import annotations
+
+import os
+
+from offload.sdk.client import Client
+from offload.sdk.config import read_config
+from offload.sdk.stack import find_server
+
+_current: Client | None = None
+
+
+def current_client() -> Client:
+    """Return this process's client; it connects, and starts a local stack where none is configured, on first use."""
+    global _current  # noqa: PLW0603  # one connection per process
+    if _current is None:
+        _current = new_client()
+    return _current
+
+
+def new_client() -> Client:
+    """Return a client for the server that is configured now."""
+    return Client(find_server, read_config().give_up_after_seconds)
+
+
+def use_client(client: Client | None) -> Client | None:
+    """Make another client this process's; return the one before. None: decide anew on the next use."""
+    global _current  # one connection per process
+    before, _current = _current, client
+    return before
+
+
+def _forget_client() -> None:
+    use_client(None)  # the parent's connection is not the forked child's
+
+
+os.register_at_fork(after_in_child=_forget_client)
