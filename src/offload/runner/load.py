@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -27,7 +28,9 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     os.environ.update(order.env)  # noqa: TID251 - this is where the user's environment comes to be
     if "TZ" in dict(order.env):
         time.tzset()
-    os.chdir(order.working_dir)
+    # The caller may stand in a folder that no container sees; the runtime has then chosen where this one stands.
+    with contextlib.suppress(OSError):
+        os.chdir(order.working_dir)
     import site  # noqa: PLC0415 - not before the worker's word: it runs code of the environment
 
     site.main()
