@@ -55,7 +55,13 @@ class Display:
     """Shows the lines that functions print, and under them how far each function's inputs are."""
 
     def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._pools: list[PoolProgress] = []
+        self._done: dict[str, int] = {}
+        self._rates: dict[str, Rate] = {}
+        self._polling: Future[None] | None = None
         self._console = Console(stderr=True)
+        # Made last, because it renders once when it is made.
         # With stdout in a pipe only the display goes to the terminal; otherwise prints must go above it.
         self._live = Live(
             get_renderable=self._render,
@@ -64,11 +70,6 @@ class Display:
             transient=True,
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._began = time.monotonic()
-        self._pools: list[PoolProgress] = []
-        self._done: dict[str, int] = {}
-        self._rates: dict[str, Rate] = {}
-        self._polling: Future[None] | None = None
 
     def start(self, app_id: str) -> None:
         """Begin to show the app's progress."""
