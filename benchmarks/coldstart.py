@@ -29,12 +29,18 @@ def first_result() -> float:
 def docker_run() -> list[str] | None:
     """Return the command that runs this interpreter in a Docker container, or None without an engine."""
     docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+    if (
+        docker is None
+        or subprocess.run([docker, "info"], capture_output=True, check=False).returncode
+    ):
         return None
     # No image can be taken for granted: an empty one that sees the host's interpreter is the same program.
     with subprocess.Popen(["tar", "-c", "-T", "/dev/null"], stdout=subprocess.PIPE) as empty:
         subprocess.run(
-            [docker, "import", "-", DOCKER_IMAGE], stdin=empty.stdout, capture_output=True, check=True
+            [docker, "import", "-", DOCKER_IMAGE],
+            stdin=empty.stdout,
+            capture_output=True,
+            check=True,
         )
     shown = {sys.base_prefix, "/usr", "/lib", "/lib64", "/etc"}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted(shown) if Path(path).exists()]
@@ -57,7 +63,9 @@ def main() -> None:
             if command is not None:
                 run = timed(lambda: subprocess.run(command, capture_output=True, check=True))
                 docker.append(run * 1e3)
-    rows = {"offload": {"p50 ms": f"{quantile(ours, 0.5):.1f}", "p90 ms": f"{quantile(ours, 0.9):.1f}"}}
+    rows = {
+        "offload": {"p50 ms": f"{quantile(ours, 0.5):.1f}", "p90 ms": f"{quantile(ours, 0.9):.1f}"}
+    }
     if docker:
         rows["docker run"] = {
             "p50 ms": f"{quantile(docker, 0.5):.1f}",

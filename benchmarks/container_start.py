@@ -56,8 +56,8 @@ def main() -> None:
         stages = asyncio.run(run())
     result = {name: round(statistics.median(values), 1) for name, values in stages.items()}
     for name, value in result.items():
-        print(f"{name:>15} {value:8.1f}  (p50 of {_ROUNDS})")  # noqa: T201
-    print(json.dumps(result))  # noqa: T201
+        print(f"{name:>15} {value:8.1f}  (p50 of {_ROUNDS})")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,10 @@ def rounds(contestants: dict[str, Callable[[], Figures]], count: int) -> dict[st
             shown = "  ".join(f"{key} {value:,.3f}" for key, value in figures.items())
             print(f"round {number}/{count}  {name:<12} {shown}", file=sys.stderr, flush=True)
     return {
-        name: {key: statistics.median(figures[key] for figures in all_figures) for key in all_figures[0]}
+        name: {
+            key: statistics.median(figures[key] for figures in all_figures)
+            for key in all_figures[0]
+        }
         for name, all_figures in seen.items()
     }
 

@@ -74,13 +74,24 @@ def main(calls: int, inputs: int) -> None:
         try:
             wait_for_port(port)
             worker = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "celery_tasks", "worker", "--loglevel", "ERROR"],
+                [
+                    sys.executable,
+                    "-m",
+                    "celery",
+                    "-A",
+                    "celery_tasks",
+                    "worker",
+                    "--loglevel",
+                    "ERROR",
+                ],
                 env={**environment, "C_FORCE_ROOT": "1"},
                 cwd=scratch,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            subprocess.run([sys.executable, __file__, str(calls), str(inputs)], env=environment, check=True)
+            subprocess.run(
+                [sys.executable, __file__, str(calls), str(inputs)], env=environment, check=True
+            )
         finally:
             for process in (worker, redis):
                 if process is not None:

@@ -28,4 +28,5 @@ class RequestContext:
 
 
 Request = Message | AsyncIterator[Message]
-Handler = Callable[..., Awaitable[Message] | AsyncIterator[Message]]
+# Which message a handler takes depends on its method's name, which no type can say.
+Handler = Callable[..., Awaitable[Message] | AsyncIterator[Message]]  # type: ignore[explicit-any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping  # noqa: TC003  # a default of a frozen dataclass
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -61,7 +61,7 @@ class RuntimeUnavailableError(Exception):
 
 
 class ContainerStartError(Exception):
-    """This container could not be started; the message is one line for the function's caller."""
+    """A container could not be started; the message is one line for the function's caller."""
 
 
 class Container(Protocol):
