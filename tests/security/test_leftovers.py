@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
+import signal
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,92 @@ def test_the_end_of_the_ground_is_told_and_ends_every_container(tmp_path: Path) 
         return ended.signal, ended.out_of_memory
 
     assert asyncio.run(scenario()) == (9, False)
+
+
+def processes_with(word: str) -> dict[int, int]:
+    """Return the living processes, each with its parent, whose command line holds the word."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if word.encode() in (entry / "cmdline").read_bytes():
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if fields[0] != "Z":
+                    found[int(entry.name)] = int(fields[1])
+        except OSError:
+            continue
+    return found
+
+
+def a_marked_runtime(tmp_path: Path, mark: str) -> BubblewrapRuntime:
+    """Return a runtime whose processes can be told from all others."""
+    argv = (*GUEST_ARGV[:-1], f"# {mark}\n{GUEST_ARGV[-1]}")
+    try:
+        return BubblewrapRuntime(RuntimeOptions(str(tmp_path), guest_argv=argv))
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
+
+
+def wait_until_none_is_left(mark: str) -> dict[int, int]:
+    """Wait for the end of all processes with the mark; return those that have not ended in time."""
+    for pid in processes_with(mark):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        select.select([descriptor], [], [], 5.0)
+        os.close(descriptor)
+    return processes_with(mark)
+
+
+def test_a_container_that_is_closed_while_it_starts_leaves_no_process(tmp_path: Path) -> None:
+    async def scenario() -> dict[int, int]:
+        runtime = a_marked_runtime(tmp_path, "closed-early-6c1f")
+        for number in range(8):
+            container = await runtime.start(a_spec(f"ct-early-{number}"))
+            for _ in range(number):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                await container.close()
+
+        left = processes_with("closed-early-6c1f")
+
+        await runtime.close()
+        return left
+
+    assert asyncio.run(scenario()) == {}
+
+
+def test_a_ground_that_is_killed_takes_every_process_along(tmp_path: Path) -> None:
+    async def scenario() -> dict[int, int]:
+        runtime = a_marked_runtime(tmp_path, "ground-killed-1b7e")
+        containers = [await runtime.start(a_spec(f"ct-ground-{number}")) for number in range(3)]
+        await ask(containers[0], "1")
+
+        runtime._ground._process.kill()
+        async with asyncio.timeout(10):
+            for container in containers:
+                await container.wait()
+        left = wait_until_none_is_left("ground-killed-1b7e")
+
+        for container in containers:
+            await container.close()
+        await runtime.close()
+        return left
+
+    assert asyncio.run(scenario()) == {}
+
+
+def test_a_bubblewrap_that_is_killed_ends_its_container(tmp_path: Path) -> None:
+    async def scenario() -> tuple[int | None, dict[int, int]]:
+        runtime = a_marked_runtime(tmp_path, "monitor-killed-9d20")
+        container = await runtime.start(a_spec("ct-monitor"))
+        signal.pidfd_send_signal(container._monitor_fd, signal.SIGKILL)
+
+        async with asyncio.timeout(10):
+            ended = await container.wait()
+            await container.close()
+
+        await runtime.close()
+        return ended.signal, wait_until_none_is_left("monitor-killed-9d20")
+
+    assert asyncio.run(scenario()) == (9, {})

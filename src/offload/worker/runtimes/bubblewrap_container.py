@@ -65,6 +65,7 @@ class BubblewrapContainer:
         self._monitor_fd = spawned.pidfd
         self._init_fd: int | None = None
         self._is_over = False
+        self._is_killed = False
         self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
         self._closing: asyncio.Task[None] | None = None
 
@@ -76,13 +77,13 @@ class BubblewrapContainer:
         """See `Container`."""
         if self._is_over:
             return
+        self._is_killed = True
         if self._held.cgroup is not None:
             self._held.cgroup.kill()
-        # With the first process of a pid namespace the kernel kills all others. Before it is known bubblewrap itself
-        # is killed, and takes its child along (--die-with-parent).
-        target = self._monitor_fd if self._init_fd is None else self._init_fd
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(target, signal.SIGKILL)
+        # With the first process of a pid namespace the kernel kills all others. Before it is known nothing is killed:
+        # it is bound to bubblewrap's life only late in its own set-up, so killing bubblewrap would leave it behind for
+        # ever. It is named a few milliseconds from now, and killed then.
+        self._kill_init()
 
     async def close(self) -> None:
         """See `Container`."""
@@ -100,8 +101,12 @@ class BubblewrapContainer:
         await self._held.release()
 
     async def _watch(self) -> Exit:
-        status = await self._read_status()
+        reading = asyncio.create_task(self._read_status())
         await readable(self._monitor_fd)
+        # Where somebody else killed bubblewrap, see `kill`, its child may be alive and would be for ever.
+        self._is_killed = True
+        self._kill_init()
+        status = await reading
         if self._init_fd is not None:
             # Ready only when the kernel has ended every other process of the namespace.
             await readable(self._init_fd)
@@ -137,3 +142,10 @@ class BubblewrapContainer:
             if "child-pid" in status and self._init_fd is None:
                 with suppress(ProcessLookupError):
                     self._init_fd = os.pidfd_open(status["child-pid"])
+                if self._is_killed:
+                    self._kill_init()
+
+    def _kill_init(self) -> None:
+        if self._init_fd is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)

@@ -2,7 +2,8 @@
 
 Why a process of its own and not the worker: a user namespace can only be taken by a process with a single thread, a
 fork of a small process is cheap, and when the worker dies in whatever way, this process reads the end of its socket,
-ends, and with it end its mounts and (by their parent-death signal) its containers.
+kills its sandboxes, ends, and with it end its mounts. Should it be killed itself, its sandboxes end by their
+parent-death signal.
 
 In that namespace a tmpfs covers /dev/shm (which no container sees, each has one of its own) and holds:
 - `source/N`: one bind per host directory that containers are shown. A container of root's worker runs under an
@@ -32,6 +33,8 @@ _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -117,7 +120,7 @@ def _drop_scratch(name: str) -> None:
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
 
-def _become(argv: list[str], uid: int, fds: list[int]) -> None:
+def _become(argv: list[str], uid: int, fds: list[int], parent: int) -> None:
     """Turn this forked process into the sandbox, with `fds` as 0, 1, 2, … and nothing else."""
     os.setsid()
     # Two steps, because a source may sit on the number another one shall get.
@@ -134,6 +137,10 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+    # Only now: a change of the uid takes it away. bubblewrap sets it too, but late in its own set-up.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(127)
     # Its own environment can be read inside, as /proc/1/environ.
     os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
@@ -141,12 +148,13 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
 def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
     # A child that ends at once must not be reaped before its pidfd is open.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    parent = os.getpid()
     try:
         pid = os.fork()
         if pid == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-                _become(argv, uid, fds)
+                _become(argv, uid, fds, parent)
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
                 os.write(2, f"{argv[0]}: {error}".encode())
             os._exit(127)
@@ -186,6 +194,26 @@ def _reap(*_: object) -> None:
         pass
 
 
+def _children() -> list[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123 - see _write
+        return [int(word) for word in file.read().split()]
+
+
+def _end_all() -> None:
+    """Kill every sandbox, and what a sandbox that died in the middle of its set-up left to this process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        while True:
+            for pid in _children():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            os.waitpid(-1, 0)
+    except OSError:
+        return  # none is left; or a kernel that does not list them, where the parent-death signal has to do
+
+
 def main(socket_fd: int) -> None:
     """Serve the worker on `socket_fd` until it is gone."""
     sock = socket.socket(fileno=socket_fd)
@@ -194,11 +222,14 @@ def main(socket_fd: int) -> None:
     except OSError as error:
         sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
         return
+    # What outlives its bubblewrap becomes a child of this process and not of the machine's first.
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGCHLD, _reap)
     sock.send(b"{}")
     while True:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 20, 16)
         if not data:
+            _end_all()
             return
         replied: list[int] = []
         try:
