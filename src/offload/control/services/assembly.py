@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from offload.control.ports.store import Snapshot, Store
     from offload.control.telemetry import Telemetry
 
-# How long after a start a caller may repeat a request that ended before it.
-REPEAT_SECONDS = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -74,7 +71,6 @@ class Services:
 async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
-    had_calls = bool(await asyncio.to_thread(outside.store.calls, "", False, 1))
     now = outside.clock.now()
     dispatcher = Dispatcher(outside.policy, outside.incarnation, now)
     reading = Reading(outside.store)
@@ -90,7 +86,7 @@ async def start(outside: Outside) -> Services:
     outside.telemetry.read_load = cluster.load
     return Services(
         apps=apps,
-        calls=Calls(kernel, reading, apps, now + REPEAT_SECONDS if had_calls else 0.0),
+        calls=Calls(kernel, reading, apps),
         inspection=Inspection(kernel, reading),
         logs=logs,
         workers=workers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -13,7 +13,7 @@ from offload.control.core.events import CallCancelled, CallSubmitted, InputsAdde
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import RecordOutcomes
-from offload.control.core.model import Call, CallKind, Function, NewInput
+from offload.control.core.model import Call, CallKind, NewInput
 from offload.control.ports.store import CloseCall, InputRow, Record, SaveCall, SaveInputs
 from offload.control.services.feeds import Follower, Topic
 
@@ -36,29 +36,29 @@ class NewCall:
     attached: bool
     durable: bool
     closed: bool
+    is_repeat: bool = False  # the caller has sent it before and got no answer
 
 
 class Calls:
     """Takes calls in and shows what becomes of them."""
 
-    def __init__(
-        self, kernel: Kernel, reading: Reading, apps: Apps, repeats_until: float = 0.0
-    ) -> None:
+    def __init__(self, kernel: Kernel, reading: Reading, apps: Apps) -> None:
         self._kernel = kernel
         self._reading = reading
         self._apps = apps
-        # Until this time a request may be the repeat of one that ended before a restart.
-        self._repeats_until = repeats_until
 
-    async def run(self, call_id: str, function_id: str, payload: bytes) -> OutcomeRow:
+    async def run(
+        self, call_id: str, function_id: str, payload: bytes, *, is_repeat: bool = False
+    ) -> OutcomeRow:
         """Run one input and return its outcome; a known call is joined, not run again."""
         live = self._kernel.calls.get(call_id)
         if live is None:
-            known = await self._find_repeated(call_id)
+            new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True, is_repeat)
+            known = await self._find_repeated(new)
             if known is not None:
                 return await self._only_outcome(known)
-            new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True)
-            await self._require_callable(function_id, call_id)
+            if not self._is_callable(function_id):
+                await self._require_stored_callable(new)
             live = self._kernel.calls.get(call_id) or self._open(new, ((0, payload),))
         if live.call.kind is not CallKind.SINGLE:
             raise DomainError(
@@ -72,11 +72,12 @@ class Calls:
         """Open a call with its first inputs; return its id once they are on disk."""
         if not new.call_id:
             call_id = f"fc-{secrets.token_hex(13)}"
-            new = NewCall(call_id, new.function_id, new.kind, new.attached, new.durable, new.closed)
+            new = replace(new, call_id=call_id)
         if new.call_id not in self._kernel.calls:
-            if await self._find_repeated(new.call_id) is not None:
+            if await self._find_repeated(new) is not None:
                 return new.call_id
-            await self._require_callable(new.function_id, new.call_id)
+            if not self._is_callable(new.function_id):
+                await self._require_stored_callable(new)
         live = self._kernel.calls.get(new.call_id)
         if live is not None:
             await self._add(live, inputs, new.closed)
@@ -198,19 +199,20 @@ class Calls:
         if call_id in self._kernel.calls:
             self._kernel.apply(CallCancelled(call_id, f"it could not be recorded: {reason}"))
 
-    async def _require_callable(self, function_id: str, call_id: str) -> Function:
+    def _is_callable(self, function_id: str) -> bool:
         self._kernel.journal.require_working()
         function = self._kernel.dispatcher.function(function_id)
-        if function is not None and self._apps.is_running(function.app_id):
-            return function
-        stored = await self._reading.get(self._reading.store.function, function_id)
+        return function is not None and self._apps.is_running(function.app_id)
+
+    async def _require_stored_callable(self, new: NewCall) -> None:
+        stored = await self._reading.get(self._reading.store.function, new.function_id)
         if stored is None:
             raise DomainError(
                 ErrorCode.NOT_FOUND,
-                f"There is no function {function_id!r} for call {call_id}: register it first.",
+                f"There is no function {new.function_id!r} for call {new.call_id}: "
+                "register it first.",
             )
         await self._apps.require_running(stored.app_id)
-        return stored
 
     async def _topic(self, call_id: str) -> Topic[OutcomeRow] | None:
         live = self._kernel.calls.get(call_id)
@@ -219,10 +221,11 @@ class Calls:
         await self._require_stored(call_id)
         return None
 
-    async def _find_repeated(self, call_id: str) -> StoredCall | None:
-        if call_id not in self._kernel.recent and self._kernel.clock.now() > self._repeats_until:
-            return None
-        return await self._find_ended(call_id)
+    async def _find_repeated(self, new: NewCall) -> StoredCall | None:
+        # A look into the store costs a warm call a third of its time, so only a possible repeat gets one.
+        if new.is_repeat or new.call_id in self._kernel.recent:
+            return await self._find_ended(new.call_id)
+        return None
 
     async def _find_ended(self, call_id: str) -> StoredCall | None:
         return await self._reading.get(self._reading.store.call, call_id)

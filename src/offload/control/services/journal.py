@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import inf
 from time import perf_counter
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -46,7 +47,7 @@ class Journal:
         self._actions: list[Action] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._timer: asyncio.Handle | None = None
-        self._timer_at = 0.0
+        self._due = inf  # when the next commit is to begin, in loop time
         self._committing = 0
         self._room: asyncio.Future[None] | None = None
         self.failure = ""
@@ -115,20 +116,20 @@ class Journal:
         return self.backlog
 
     def _schedule(self, within_seconds: float) -> None:
-        if self._committing:
-            return  # its end begins the next one
-        at = self._loop.time() + within_seconds
+        due = self._loop.time() + within_seconds
+        if due < self._due:
+            self._due = due
+            if not self._committing:
+                self._arm()
+
+    def _arm(self) -> None:
         if self._timer is not None:
-            if self._timer_at <= at:
-                return
             self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._loop.call_later(within_seconds, self._begin)
+        self._timer = self._loop.call_at(self._due, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
-        if self._committing:
-            return
+        self._due = inf
         records, self._records = self._records, []
         actions, self._actions = self._actions, []
         waiters, self._waiters = self._waiters, []
@@ -162,6 +163,7 @@ class Journal:
             actions += self._actions
             waiters += self._waiters
             self._actions, self._waiters = [], []
+            self._due = inf
         for action in actions:
             action()
         for waiter in waiters:
@@ -170,8 +172,8 @@ class Journal:
         if self._room is not None and self.backlog <= MAX_BACKLOG_RECORDS:
             self._room.set_result(None)
             self._room = None
-        if self._records or self._actions or self._waiters:
-            self._schedule(0.0 if self._waiters else SHOWN_SECONDS)
+        if self._due < inf:
+            self._arm()
 
     def _refuse(self, error: BaseException, waiters: list[asyncio.Future[None]]) -> None:
         if isinstance(error, StoreError):
@@ -185,7 +187,5 @@ class Journal:
             if not waiter.done():
                 waiter.set_exception(DomainError(ErrorCode.RESOURCE_EXHAUSTED, message))
         self._waiters.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._schedule(self._retry_seconds)
+        self._due = self._loop.time() + self._retry_seconds
+        self._arm()

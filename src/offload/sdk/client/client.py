@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import LocalEnvironment, Output
+    from offload.wire.link import Link
 
 M = TypeVar("M", bound=Message)
 
@@ -106,7 +107,7 @@ class Client:
         else:
             payload = await bodies.send(self._connection, args, ENCODING)
         request = calls_pb2.RunRequest(call_id=call_id, function_id=function_id, args=payload)
-        reply = await self._unary("Calls/Run", request, calls_pb2.RunReply)
+        reply = await self._repeatable("Calls/Run", request, calls_pb2.RunReply)
         return await self._ended(0, 0, reply.outcome)
 
     async def submit(self, submission: Submission) -> None:
@@ -119,7 +120,7 @@ class Client:
             closed=submission.closed,
             attached=submission.attached,
         )
-        await self._unary("Calls/Submit", request, calls_pb2.SubmitReply)
+        await self._repeatable("Calls/Submit", request, calls_pb2.SubmitReply)
 
     async def add_inputs(
         self, call_id: str, inputs: Sequence[tuple[int, bytes]], *, close: bool
@@ -181,6 +182,18 @@ class Client:
         return await self._connection.repeat(
             lambda link: link.unary("offload.v1." + method, request, reply)
         )
+
+    async def _repeatable(
+        self, method: str, request: calls_pb2.RunRequest | calls_pb2.SubmitRequest, reply: type[M]
+    ) -> M:
+        async def attempt(link: Link) -> M:
+            try:
+                return await link.unary("offload.v1." + method, request, reply)
+            except LinkClosedError:
+                request.is_repeat = True
+                raise
+
+        return await self._connection.repeat(attempt)
 
     async def _replies(
         self, method: str, request: Message, reply: type[M]

@@ -119,7 +119,7 @@ class AttachRequest(_message.Message):
     def __init__(self, app_id: _Optional[str] = ..., after_log_seq: _Optional[int] = ...) -> None: ...
 
 class PoolProgress(_message.Message):
-    __slots__ = ("function_id", "function_name", "containers_starting", "containers_ready", "inputs_pending", "inputs_running", "waiting_reason")
+    __slots__ = ("function_id", "function_name", "containers_starting", "containers_ready", "inputs_pending", "inputs_running", "waiting_reason", "inputs_finished")
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
     CONTAINERS_STARTING_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class PoolProgress(_message.Message):
     INPUTS_PENDING_FIELD_NUMBER: _ClassVar[int]
     INPUTS_RUNNING_FIELD_NUMBER: _ClassVar[int]
     WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FINISHED_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     function_name: str
     containers_starting: int
@@ -134,7 +135,8 @@ class PoolProgress(_message.Message):
     inputs_pending: int
     inputs_running: int
     waiting_reason: str
-    def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ...) -> None: ...
+    inputs_finished: int
+    def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ..., inputs_finished: _Optional[int] = ...) -> None: ...
 
 class AppEvents(_message.Message):
     __slots__ = ("logs", "pools")

@@ -28,14 +28,16 @@ class Input(_message.Message):
     def __init__(self, index: _Optional[int] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("call_id", "function_id", "args")
+    __slots__ = ("call_id", "function_id", "args", "is_repeat")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     ARGS_FIELD_NUMBER: _ClassVar[int]
+    IS_REPEAT_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     function_id: str
     args: _common_pb2.Payload
-    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ...) -> None: ...
+    is_repeat: bool
+    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_repeat: _Optional[bool] = ...) -> None: ...
 
 class RunReply(_message.Message):
     __slots__ = ("outcome", "input_id")
@@ -46,20 +48,22 @@ class RunReply(_message.Message):
     def __init__(self, outcome: _Optional[_Union[_common_pb2.Outcome, _Mapping]] = ..., input_id: _Optional[str] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("call_id", "function_id", "kind", "inputs", "closed", "attached")
+    __slots__ = ("call_id", "function_id", "kind", "inputs", "closed", "attached", "is_repeat")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     ATTACHED_FIELD_NUMBER: _ClassVar[int]
+    IS_REPEAT_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     function_id: str
     kind: CallKind
     inputs: _containers.RepeatedCompositeFieldContainer[Input]
     closed: bool
     attached: bool
-    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., closed: _Optional[bool] = ..., attached: _Optional[bool] = ...) -> None: ...
+    is_repeat: bool
+    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., closed: _Optional[bool] = ..., attached: _Optional[bool] = ..., is_repeat: _Optional[bool] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
     __slots__ = ("call_id",)

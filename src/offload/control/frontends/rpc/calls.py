@@ -41,7 +41,10 @@ class CallsHandlers:
     ) -> calls_pb2.RunReply:
         """See `Calls.Run`."""
         row = await self._calls.run(
-            request.call_id, request.function_id, request.args.SerializeToString()
+            request.call_id,
+            request.function_id,
+            request.args.SerializeToString(),
+            is_repeat=request.is_repeat,
         )
         return calls_pb2.RunReply(outcome=outcome_message(row), input_id=row.input_id)
 
@@ -55,7 +58,13 @@ class CallsHandlers:
                 "A call needs a kind: CALL_KIND_SINGLE, CALL_KIND_MAP or CALL_KIND_GENERATOR."
             )
         new = NewCall(
-            request.call_id, request.function_id, kind, request.attached, True, request.closed
+            request.call_id,
+            request.function_id,
+            kind,
+            request.attached,
+            True,
+            request.closed,
+            request.is_repeat,
         )
         return calls_pb2.SubmitReply(call_id=await self._calls.submit(new, _inputs(request.inputs)))
 
