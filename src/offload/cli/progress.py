@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
 import time
 from collections import deque
@@ -14,23 +12,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from offload.sdk.blocking import background_loop
 from offload.sdk.output import attribution
-from offload.sdk.stack import find_server
-from offload.wire.gen import calls_pb2
-from offload.wire.link import connect
-from offload.wire.status import WireError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from offload.sdk.values import LogLine, PoolProgress
 
 # What ends sooner needs no display.
 QUIET_SECONDS = 0.4
-_POLL_SECONDS = 0.5
 _RATE_SECONDS = 5.0
-_FINAL = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 
 
 @dataclass(slots=True)
@@ -54,34 +43,31 @@ class Rate:
 class Display:
     """Shows the lines that functions print, and under them how far each function's inputs are."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, console: Console | None = None, quiet_seconds: float = QUIET_SECONDS
+    ) -> None:
+        self._quiet_seconds = quiet_seconds
         self._began = time.monotonic()
         self._pools: list[PoolProgress] = []
-        self._done: dict[str, int] = {}
         self._rates: dict[str, Rate] = {}
-        self._polling: Future[None] | None = None
-        self._console = Console(stderr=True)
+        self._console = console or Console(stderr=True)
         # Made last, because it renders once when it is made.
         # With stdout in a pipe only the display goes to the terminal; otherwise prints must go above it.
         self._live = Live(
-            get_renderable=self._render,
+            get_renderable=self.render,
             console=self._console,
             refresh_per_second=8,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),
         )
 
-    def start(self, app_id: str) -> None:
+    def start(self) -> None:
         """Begin to show the app's progress."""
         self._began = time.monotonic()
         self._live.start()
-        self._polling = asyncio.run_coroutine_threadsafe(self._poll(app_id), background_loop())
 
     def stop(self) -> None:
         """Take the display away. Idempotent."""
-        if self._polling is not None:
-            self._polling.cancel()
-            self._polling = None
         self._live.stop()
 
     def line(self, line: LogLine) -> None:
@@ -93,48 +79,24 @@ class Display:
         """See `Output`."""
         self._pools = pools
 
-    async def _poll(self, app_id: str) -> None:
-        # How many have ended is a question of its own: the progress events tell only what is left.
-        with contextlib.suppress(WireError):
-            await asyncio.sleep(QUIET_SECONDS)
-            address = await asyncio.get_running_loop().run_in_executor(None, find_server)
-            link = await connect(address.url, address.token, tls=address.tls)
-            try:
-                while True:
-                    request = calls_pb2.ListCallsRequest(app_id=app_id, limit=100)
-                    reply = await link.unary(
-                        "offload.v1.Calls/ListCalls", request, calls_pb2.ListCallsReply
-                    )
-                    self._count(reply)
-                    await asyncio.sleep(_POLL_SECONDS)
-            finally:
-                await link.close()
-
-    def _count(self, reply: calls_pb2.ListCallsReply) -> None:
-        done: dict[str, int] = {}
-        for call in reply.calls:
-            ended = sum(call.counts[state] for state in _FINAL if state in call.counts)
-            done[call.function_id] = done.get(call.function_id, 0) + ended
-        now = time.monotonic()
-        for function_id, count in done.items():
-            self._rates.setdefault(function_id, Rate()).add(count, now)
-        self._done = done
-
-    def _render(self) -> Group:
+    def render(self) -> Group:
+        """Return what stands at the bottom of the terminal now."""
         busy = [pool for pool in self._pools if pool.inputs_pending or pool.inputs_running]
-        if time.monotonic() - self._began < QUIET_SECONDS:
+        if time.monotonic() - self._began < self._quiet_seconds:
             busy = []
         return Group(*(self._describe(pool) for pool in busy))
 
     def _describe(self, pool: PoolProgress) -> Text:
-        rate = self._rates.get(pool.function_id)
+        # Sampled here and not where news comes in: where nothing ends any more there is no news, and the rate falls.
+        rate = self._rates.setdefault(pool.function_id, Rate())
+        rate.add(pool.inputs_finished, time.monotonic())
         text = Text.assemble(
             (pool.function_name, "bold"), "  ",
-            (f"{self._done.get(pool.function_id, 0):,} done", "green"), ", ",
+            (f"{pool.inputs_finished:,} done", "green"), ", ",
             (f"{pool.inputs_running:,} running", "cyan"), ", ",
             f"{pool.inputs_pending:,} pending, {_containers(pool)}",
         )  # fmt: skip
-        if rate is not None and rate.per_second() > 0:
+        if rate.per_second() > 0:
             text.append(f", {rate.per_second():,.0f}/s")
         if pool.waiting_reason:
             text.append(f"\n  waiting: {pool.waiting_reason}", style="yellow")

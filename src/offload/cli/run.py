@@ -142,8 +142,8 @@ class _Run:
 
         display = Display()
         try:
-            with self.target.app.run(output=display) as app:
-                display.start(app.app_id)
+            with self.target.app.run(output=display):
+                display.start()
                 yield
         finally:
             display.stop()

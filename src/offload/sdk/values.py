@@ -79,6 +79,7 @@ class PoolProgress(NamedTuple):
     containers_ready: int
     inputs_pending: int
     inputs_running: int
+    inputs_finished: int
     waiting_reason: str
 
 

@@ -43,6 +43,21 @@ def test_containers_start_with_load_up_to_what_fits() -> None:
     assert script.core.workers()[0].used.cpu_milli == 2000
 
 
+def test_a_pool_counts_what_has_ended_with_whatever_outcome() -> None:
+    script = Script()
+    script.register()
+    script.join(cpus=2)
+    script.submit(count=3)
+    script.start_all()
+
+    first, second = script.assigned()
+    script.succeed(first)
+    script.fail(second)
+
+    (pool,) = script.core.pools()
+    assert (pool.finished, pool.pending + pool.running) == (2, 1)
+
+
 def test_containers_spread_to_the_worker_with_most_free_cpu() -> None:
     script = Script()
     script.register()

@@ -230,6 +230,7 @@ class Dispatcher:
             scaling.count_containers(pool, ContainerState.READY),
             pool.queue.size,
             pool.held,
+            pool.finished,
             explain.why_pool_waits(self._state, pool),
         )
 

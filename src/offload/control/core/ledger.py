@@ -72,6 +72,7 @@ def restore(state: State, event: CallRestored) -> None:
     call = state.calls[event.call.call_id] = CallRecord(event.call, event.closed)
     call.seq = event.outcome_count
     call.counts = dict(event.counts)
+    pool.finished += event.outcome_count
     known = max(event.total, event.outcome_count + len(event.inputs))
     if all(given.index < known for given in event.inputs):
         call.skip_to(known)
@@ -171,6 +172,7 @@ def end(
     call = record.call
     del call.open[record.index]
     call.seq += 1
+    record.pool.finished += 1
     final = record.state
     call.counts[final] = call.counts.get(final, 0) + 1
     call_id = call.call.call_id

@@ -247,8 +247,8 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "away", "function", "held", "is_stopped", "live", "peak", "queue", "retry_start_at", "roomy", "slots",
-        "start_body", "start_failed_at", "start_failures", "start_reason", "timer_at", "waits_since",
+        "away", "finished", "function", "held", "is_stopped", "live", "peak", "queue", "retry_start_at", "roomy",
+        "slots", "start_body", "start_failed_at", "start_failures", "start_reason", "timer_at", "waits_since",
     )  # fmt: skip
 
     def __init__(self, function: Function) -> None:
@@ -257,6 +257,7 @@ class Pool:
         self.slots: dict[str, Slot] = {}
         self.roomy: dict[str, Slot] = {}  # slots with room, by worker
         self.held = 0
+        self.finished = 0  # inputs of its function that have their outcome
         self.away = 0  # of the held, those on workers that take nothing new
         self.live = 0  # containers on online workers that are not stopping
         self.is_stopped = False

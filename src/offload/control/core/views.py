@@ -17,6 +17,7 @@ class PoolView:
     ready: int
     pending: int
     running: int  # assigned or running
+    finished: int  # with whatever outcome
     waiting_reason: str  # empty when nothing waits
 
 

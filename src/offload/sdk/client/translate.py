@@ -85,5 +85,6 @@ def pool(message: apps_pb2.PoolProgress) -> PoolProgress:
         message.containers_ready,
         message.inputs_pending,
         message.inputs_running,
+        message.inputs_finished,
         message.waiting_reason,
     )

@@ -83,6 +83,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
         containers_ready=pool.ready,
         inputs_pending=pool.pending,
         inputs_running=pool.running,
+        inputs_finished=pool.finished,
         waiting_reason=pool.waiting_reason,
     )
 
