@@ -12,18 +12,36 @@ if TYPE_CHECKING:
     from offload.wire.gen import calls_pb2
 
 
+_app_option = click.option(
+    "--app", default="", metavar="APP", help="Only calls of this app (id or name)."
+)
+_open_option = click.option(
+    "--open", "open_only", is_flag=True, help="Only calls that have not ended."
+)
+_limit_option = click.option(
+    "--limit", default=100, show_default=True, help="At most so many, newest first."
+)
+
+
 @click.group(invoke_without_command=True)
+@_app_option
+@_open_option
+@_limit_option
+@show.json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """List, show and cancel calls. Without a subcommand: list."""
+def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> None:
+    """List, show and cancel calls. Without a subcommand: list; the options here are those of the list."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_calls, app="", open_only=False, limit=100, as_json=False)
+        ctx.invoke(list_calls, as_json=as_json, **given)
+    elif as_json:
+        # Where an error is printed sees --json anywhere on the line; the subcommand must, too.
+        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
 
 
 @command.command("ls")
-@click.option("--app", default="", metavar="APP", help="Only calls of this app (id or name).")
-@click.option("--open", "open_only", is_flag=True, help="Only calls that have not ended.")
-@click.option("--limit", default=100, show_default=True, help="At most so many, newest first.")
+@_app_option
+@_open_option
+@_limit_option
 @show.json_option
 def list_calls(*, app: str, open_only: bool, limit: int, as_json: bool) -> None:
     """List calls, newest first."""
@@ -106,7 +124,8 @@ def cancel(*, call_id: str, as_json: bool) -> None:
     if as_json:
         show.print_json({"call_id": call_id, "cancelled_inputs": reply.cancelled_inputs})
     else:
-        print(f"Cancelled {reply.cancelled_inputs} inputs of {call_id}.")
+        count = reply.cancelled_inputs
+        print(f"Cancelled {count} input{'' if count == 1 else 's'} of {call_id}.")
 
 
 def _kind(call: calls_pb2.CallDescription) -> str:

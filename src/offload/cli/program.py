@@ -79,8 +79,10 @@ def choose(module: types.ModuleType, file: str, name: str) -> Target:
 
 
 def describe(error: BaseException) -> str:
-    """Return the last line that Python would print for an error."""
-    return traceback.format_exception_only(error)[-1].strip()
+    """Return the line that Python would print for an error: its type and message, without notes added to it."""
+    shown = traceback.TracebackException.from_exception(error, limit=0)
+    shown.__notes__ = None
+    return list(shown.format_exception_only())[-1].strip()
 
 
 def is_from(module: types.ModuleType, error: BaseException) -> bool:

@@ -8,12 +8,15 @@ import time
 from typing import TYPE_CHECKING
 
 import click
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from google.protobuf.message import Message
+
+_LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -28,7 +31,24 @@ def as_document(message: Message) -> dict[str, object]:
     document: dict[str, object] = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return document
+    fields = message.DESCRIPTOR.fields_by_name
+    return {name: _with_numbers(value, fields[name]) for name, value in document.items()}
+
+
+def _with_numbers(value: object, field: FieldDescriptor) -> object:
+    """Undo protobuf's spelling of 64-bit numbers as strings: scripts compare them, and ours fit a double."""
+    if isinstance(value, list):
+        return [_with_numbers(item, field) for item in value]
+    if isinstance(value, dict) and field.message_type is not None:
+        fields = field.message_type.fields_by_name
+        is_map = field.message_type.GetOptions().map_entry
+        return {
+            key: _with_numbers(item, fields["value" if is_map else key])
+            for key, item in value.items()
+        }
+    if isinstance(value, str) and field.cpp_type in _LONG:
+        return int(value)
+    return value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -7,7 +7,8 @@ import pytest
 from offload.cli.exits import Exit
 from offload.cli.main import run_command
 from offload.cli.progress import Rate
-from offload.cli.show import ago, print_table
+from offload.cli.show import ago, as_document, print_table
+from offload.wire.gen import calls_pb2, cluster_pb2
 
 
 def test_an_unknown_command_is_corrected(capsys):
@@ -74,3 +75,30 @@ def test_a_rate_forgets_what_is_long_past():
     rate.add(1020, 102.0)
 
     assert rate.per_second() == 10.0
+
+
+def test_json_has_numbers_where_the_schema_has_numbers():
+    call = as_document(calls_pb2.CallDescription(counts={"running": 3}))
+    status = as_document(
+        cluster_pb2.StatusReply(
+            pending_total=2**40,
+            workers=[cluster_pb2.WorkerStatus(labels={"zone": "7"})],
+        )
+    )
+
+    assert call["counts"] == {"running": 3}
+    assert status["pending_total"] == 2**40
+    assert status["workers"][0]["labels"] == {"zone": "7"}
+
+
+def test_the_list_of_calls_takes_its_options_also_without_its_name(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OFFLOAD_DATA_DIR", str(tmp_path))
+
+    codes = [
+        run_command(["calls", "--open", "--json"]),
+        run_command(["calls", "--json", "get", "fc-1"]),
+    ]
+
+    assert codes == [Exit.SERVER, Exit.SERVER]
+    for line in capsys.readouterr().out.splitlines():
+        assert "no local stack is running" in json.loads(line)["error"]["message"]

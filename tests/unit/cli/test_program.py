@@ -90,3 +90,10 @@ def test_a_syntax_error_is_shown_at_its_place(write):
 
     assert "line 1" in caught.value.report
     assert "Traceback" not in caught.value.report
+
+
+def test_an_error_is_described_without_the_notes_added_to_it():
+    error = ValueError("bad")
+    error.add_note("raised in input 0 of f()\nin a container")
+
+    assert program.describe(error) == "ValueError: bad"
