@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from scripts.generate_proto import generate
+from tests.style.exceptions import SLEEPERS
 
 import offload
 
@@ -35,7 +36,7 @@ def test_no_test_sleeps_or_patches():
         if (found := banned & set(names_used(path)))
     }
 
-    assert guilty == {}
+    assert guilty == {name: {"time.sleep"} for name in SLEEPERS}
 
 
 def test_the_generated_messages_are_what_the_schema_says(tmp_path):
