@@ -98,8 +98,12 @@ class Display:
         )  # fmt: skip
         if rate.per_second() > 0:
             text.append(f", {rate.per_second():,.0f}/s")
-        if pool.waiting_reason:
-            text.append(f"\n  waiting: {pool.waiting_reason}", style="yellow")
+        reason = pool.waiting_reason
+        if (
+            reason and not pool.inputs_running
+        ):  # while some run, the others wait for these, as the counts say
+            label = "" if reason.startswith("waiting") else "waiting: "
+            text.append(f"\n  {label}{reason}", style="yellow")
         return text
 
 

@@ -28,9 +28,19 @@ def test_a_function_is_one_line_of_counts() -> None:
 
 
 def test_what_waits_says_why_on_the_line_below() -> None:
-    shown = _shown(BUSY._replace(waiting_reason="no worker is connected"))
+    stuck = BUSY._replace(inputs_running=0)
+
+    shown = _shown(stuck._replace(waiting_reason="no worker is connected"))
+    starting = _shown(stuck._replace(waiting_reason="waiting for a container: 1 starting"))
 
     assert shown.splitlines()[1] == "  waiting: no worker is connected"
+    assert starting.splitlines()[1] == "  waiting for a container: 1 starting"
+
+
+def test_where_inputs_run_the_counts_say_enough() -> None:
+    shown = _shown(BUSY._replace(waiting_reason="waiting for its turn: 30 inputs"))
+
+    assert len(shown.splitlines()) == 1
 
 
 def test_a_function_with_nothing_left_to_do_is_not_shown() -> None:
