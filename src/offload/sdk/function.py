@@ -47,6 +47,7 @@ class Function(Generic[P, L, R]):
         self.options = options
         self.name = str(options.name or function.__name__)
         self.raw_function = function
+        self.is_generator = _is_generator(function)
         self.__doc__ = function.__doc__
         self.__name__ = self.name
         self.__module__ = str(function.__module__)
@@ -61,6 +62,7 @@ class Function(Generic[P, L, R]):
         self.app = cast("FunctionOwner", state["app"])
         self.options = cast("FunctionOptions", state["options"])
         self.raw_function = function
+        self.is_generator = _is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
         self.name = self.options.name or str(getattr(function, "__name__", ""))
         self.__name__ = self.name
@@ -75,12 +77,6 @@ class Function(Generic[P, L, R]):
     def local(self, *args: P.args, **kwargs: P.kwargs) -> L:
         """Call the function here, as if it were not decorated."""
         return self.raw_function(*args, **kwargs)
-
-    @property
-    def is_generator(self) -> bool:
-        """Whether calling it gives items one by one."""
-        function = self.raw_function
-        return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
     def with_options(self, **options: Unpack[OptionArguments]) -> Function[P, L, R]:
         """Return the same function with some options changed; this one stays as it is."""
@@ -241,6 +237,10 @@ class Function(Generic[P, L, R]):
                     yield cast("R", error) if error else self._value(call.call_id, ended)
 
         return StreamWork(open_stream, results)
+
+
+def _is_generator(function: object) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -20,7 +20,7 @@ from offload.control.telemetry import log_event
 
 # How long a record may wait for company. Nobody waits for a write-behind record: gathering spares the loop the writer
 # thread's competition. Somebody is shown what is to be shown when it is on disk, so that waits only for its own batch.
-WRITE_BEHIND_SECONDS = 0.025
+WRITE_BEHIND_SECONDS = 0.1
 SHOWN_SECONDS = 0.002
 RETRY_SECONDS = 0.5
 MAX_BACKLOG_RECORDS = 20_000
