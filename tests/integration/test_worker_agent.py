@@ -211,6 +211,20 @@ async def test_a_leaving_worker_gives_back_its_inputs_and_says_goodbye(bench: Be
     assert set(bench.server.returned) == {"in-2"}
 
 
+@scenario
+async def test_a_worker_that_is_shut_down_gives_back_at_once_also_what_runs(bench: Bench) -> None:
+    await bench.start()
+    bench.assign("in-1")
+    await bench.runner.next(guest.Run)
+
+    bench.server.say(shut_down=True)
+    await bench.server.until(lambda: STOPPED in bench.server.states("co-1"))
+    bench.server.say(recorded_seq=bench.server.messages[-1].seq)
+    await asyncio.wait_for(bench.running, 10)
+
+    assert bench.server.returned.keys() == {"in-1"}
+
+
 def test_a_worker_that_is_refused_ends_with_the_servers_reason(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_worker(tmp_path) as bench:

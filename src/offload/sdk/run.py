@@ -11,7 +11,7 @@ from offload.errors import OffloadError
 from offload.sdk.client import Registration, Submission
 from offload.sdk.ids import new_id
 from offload.sdk.map_call import MapCall
-from offload.sdk.session import current_client
+from offload.sdk.session import current_client, watch_stack
 from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
 from offload.sdk.values import Ended
 
@@ -126,6 +126,7 @@ class AppRun:
         self._output = output
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
     def register(self, function: Definition) -> RegisteredFunction:
@@ -149,6 +150,7 @@ class AppRun:
         await client.create_app(self._name, self.app_id)
         attach = client.attach(self.app_id, self._output)
         self._attached = asyncio.get_running_loop().create_task(attach)
+        self._watching = asyncio.get_running_loop().create_task(watch_stack())
         # Requests meet the same trouble and tell the user; this task's exception is not a second report.
         self._attached.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -159,6 +161,8 @@ class AppRun:
 
     async def stop(self, *, cancel: bool, reason: str) -> None:
         """End the app, after the last lines of its output."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._background:
             await asyncio.wait(self._background, timeout=DRAIN_SECONDS)
         try:

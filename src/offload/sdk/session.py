@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 
+from offload.errors import OffloadError
 from offload.sdk.client import Client
 from offload.sdk.config import read_config
-from offload.sdk.stack import find_server
+from offload.sdk.stack import Finder
+
+# How often a program looks whether its local worker lives.
+WATCH_SECONDS = 2.0
 
 _current: Client | None = None
+_finder = Finder()
 
 
 def current_client() -> Client:
@@ -21,7 +28,19 @@ def current_client() -> Client:
 
 def new_client() -> Client:
     """Return a client for the server that is configured now."""
-    return Client(find_server, read_config().give_up_after_seconds)
+    return Client(_finder, read_config().give_up_after_seconds)
+
+
+async def watch_stack() -> None:
+    """Keep the local stack whole, where this program uses one, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await loop.run_in_executor(None, _finder.mend)
+        except OffloadError as error:
+            print(f"offload: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a person waits for it
+            return
 
 
 def use_client(client: Client | None) -> Client | None:

@@ -2,48 +2,64 @@
 
 The stack's state lives in one directory: `server.json` and `token` (the server's), `stack.json` (what was started
 here), `logs/`. Starting happens under a lock on that directory, so that two programs that begin at once share one.
+
+Nobody watches over the two processes, so whoever uses them does: a program that finds its server or its worker gone
+starts that half again on the same state, and what was accepted goes on. Only `offload down` takes `stack.json` away,
+and a program that was running then is told so and starts nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import json
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from offload.errors import AuthError, ConnectionLostError, OffloadError
+from offload.sdk import stack_processes as processes
 from offload.sdk.blocking import run
 from offload.sdk.client.connection import ServerAddress
 from offload.sdk.config import ClientConfig, read_config
+from offload.sdk.stack_processes import LocalStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Beyond this a start has failed, however slow the machine.
 START_SECONDS = 30.0
 
 _STOP_SECONDS = 10.0
-_PAUSE_SECONDS = 0.01
 _LOG_TAIL_LINES = 8
 
 
-@dataclass(frozen=True)
-class LocalStack:
-    """The processes that were started for a data directory."""
+class Finder:
+    """Finds the server for one program, again whenever the connection breaks. See `find_server`."""
 
-    server_pid: int
-    worker_pid: int
-    http_port: int
+    def __init__(self) -> None:
+        self._has_local = False
+
+    def __call__(self) -> ServerAddress:
+        """Return the address. A local stack that has crashed is started again, one that was ended is not."""
+        config = read_config()
+        if config.server_url is not None:
+            return _configured(config, config.server_url)
+        address = ensure_local_stack(config, is_known=self._has_local)
+        self._has_local = True
+        return address
+
+    def mend(self) -> None:
+        """Start the worker of the local stack again where it is gone: nothing else tells a program that waits for it."""
+        if not self._has_local:
+            return
+        config = read_config()
+        stack = processes.recorded(config.data_dir)
+        if stack is not None and not processes.is_alive(stack.worker_pid, config.data_dir):
+            ensure_local_stack(config, is_known=True)
 
 
 def find_server(*, start: bool = True) -> ServerAddress:
@@ -57,7 +73,7 @@ def find_server(*, start: bool = True) -> ServerAddress:
         return _configured(config, config.server_url)
     if start:
         return ensure_local_stack(config)
-    address = _running(config.data_dir)
+    address = processes.running(config.data_dir)
     if address is None:
         raise ConnectionLostError(
             f"no local stack is running (its state would be in {config.data_dir}), and no server is configured: "
@@ -66,50 +82,69 @@ def find_server(*, start: bool = True) -> ServerAddress:
     return address
 
 
-def ensure_local_stack(config: ClientConfig | None = None) -> ServerAddress:
-    """Return the local stack's address; start it where it does not run, and say so on stderr."""
+def ensure_local_stack(
+    config: ClientConfig | None = None, *, is_known: bool = False
+) -> ServerAddress:
+    """Return the local stack's address; start what of it does not run, and say so on stderr.
+
+    With `is_known` this program has used it before: where it was ended since, that is an error.
+    """
     config = config or read_config()
-    address = _running(config.data_dir)
+    address = _whole(config.data_dir)
     if address is not None:
         return address
-    with _lock(config.data_dir):
-        address = _running(config.data_dir)
+    with processes.lock(config.data_dir):
+        known = processes.recorded(config.data_dir)
+        if is_known and known is None:
+            raise ConnectionLostError(
+                "the local stack was ended (`offload down`); what it had accepted goes on when it is started again"
+            )
+        address = _whole(config.data_dir)
         if address is not None:
             return address
-        stack, address = _start(config)
-    print(  # noqa: T201  # it outlives this program, so the user is told
-        f"Started a local stack (server pid {stack.server_pid}, state in {config.data_dir}); "
-        "end it with `offload down`.",
-        file=sys.stderr,
-    )
+        said, address = _start(config, known)
+    print(said, file=sys.stderr)  # noqa: T201  # it outlives this program, so the user is told
+    return address
+
+
+def _whole(data_dir: Path) -> ServerAddress | None:
+    """Return the address of a server that runs, unless the worker started with it does not."""
+    address = processes.running(data_dir)
+    stack = processes.recorded(data_dir)
+    if stack is not None and not processes.is_alive(stack.worker_pid, data_dir):
+        return None
     return address
 
 
 def stop_local_stack(config: ClientConfig | None = None) -> bool:
     """End the local stack and wait until its processes are gone; return whether there was one."""
     config = config or read_config()
-    if not config.data_dir.exists():
+    data_dir = config.data_dir
+    if not data_dir.exists():
         return False
-    with _lock(config.data_dir):
-        pids = [pid for pid in _recorded_pids(config.data_dir) if _is_ours(pid, config.data_dir)]
-        address = _running(config.data_dir)
-        if address is not None:
+    with processes.lock(data_dir):
+        stack = processes.recorded(data_dir)
+        both = (stack.worker_pid, stack.server_pid) if stack is not None else ()
+        pids = [pid for pid in both if processes.is_alive(pid, data_dir)]
+        address = processes.running(data_dir)
+        if address is not None and pids:
             with contextlib.suppress(OffloadError):
                 run(_ask_to_shut_down(address))
+            processes.wait_gone(pids, data_dir, _STOP_SECONDS)
+        # Where the server is gone the worker has nobody to give its inputs back to. The second signal spares it its
+        # patience with what is in hand.
         for number, patience in (
-            (None, _STOP_SECONDS),
-            (signal.SIGTERM, 5.0),
+            (signal.SIGTERM, 0.2),
+            (signal.SIGTERM, 1.0),
             (signal.SIGKILL, 5.0),
         ):
-            left = [pid for pid in pids if _is_ours(pid, config.data_dir)]
-            if number is not None:
-                for pid in left:
+            for pid in pids:
+                if processes.is_alive(pid, data_dir):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
-            if address is not None or number is not None:
-                _wait_gone(left, config.data_dir, patience)
+            processes.wait_gone(pids, data_dir, patience)
         for name in ("stack.json", "server.json"):
-            (config.data_dir / name).unlink(missing_ok=True)
+            (data_dir / name).unlink(missing_ok=True)
     return bool(pids)
 
 
@@ -136,86 +171,100 @@ def link_url(server_url: str) -> str:
     return f"{scheme}://{host}/link"
 
 
-def _running(data_dir: Path) -> ServerAddress | None:
-    try:
-        facts = json.loads((data_dir / "server.json").read_text())
-        token = (data_dir / "token").read_text().strip()
-        port = int(facts["http_port"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not _answers(port):
-        return None
-    return ServerAddress(f"ws://127.0.0.1:{port}/link", token)
-
-
-def _answers(port: int) -> bool:
-    request = b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
-            connection.sendall(request)
-            return b" 200 " in connection.recv(256).partition(b"\r\n")[0]
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def _lock(data_dir: Path) -> Iterator[None]:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (data_dir / "stack.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise OffloadError(f"cannot use {data_dir} for a local stack: {error}") from error
-
-
-def _start(config: ClientConfig) -> tuple[LocalStack, ServerAddress]:
+def _start(config: ClientConfig, known: LocalStack | None) -> tuple[str, ServerAddress]:
+    """Start what is missing; return what there is to say, and the address."""
     data_dir = config.data_dir
+    address = processes.running(data_dir)
+    if address is not None and known is not None:
+        return _start_worker(data_dir, known, address)
+    if known is not None and not processes.wait_gone([known.server_pid], data_dir, _STOP_SECONDS):
+        raise OffloadError(
+            f"the local server (pid {known.server_pid}) runs but does not answer: end it with `offload down`"
+        )
     (data_dir / "server.json").unlink(missing_ok=True)
     (data_dir / "logs").mkdir(exist_ok=True)
-    _make_token(data_dir / "token")
+    processes.make_token(data_dir / "token")
+    if known is not None and processes.is_alive(known.worker_pid, data_dir):
+        if processes.is_free(known.http_port):
+            return _start_server(config, known)
+        _kill(data_dir, known.worker_pid)  # it dials a port that is another program's now
+    return _start_both(config)
+
+
+def _start_both(config: ClientConfig) -> tuple[str, ServerAddress]:
+    data_dir = config.data_dir
     # The port is chosen here so that the worker can start beside the server and need not wait for it.
-    port = _free_port()
-    server = _spawn(
-        data_dir, "server",
+    port = processes.free_port()
+    server = _spawn_server(config, port)
+    worker = _spawn_worker(data_dir, port)
+    processes.record(data_dir, LocalStack(server.pid, worker.pid, port))
+    with _killed_on_failure(server, worker):
+        address = _wait_for_server(data_dir, server)
+        _wait_for_worker(data_dir, worker, address)
+    said = (
+        f"Started a local stack (server pid {server.pid}, state in {data_dir}); "
+        "end it with `offload down`."
+    )
+    return said, address
+
+
+def _start_server(config: ClientConfig, known: LocalStack) -> tuple[str, ServerAddress]:
+    """Start the server again where its worker dials it and still holds its inputs."""
+    data_dir = config.data_dir
+    server = _spawn_server(config, known.http_port)
+    processes.record(data_dir, LocalStack(server.pid, known.worker_pid, known.http_port))
+    with _killed_on_failure(server):
+        address = _wait_for_server(data_dir, server)
+    return f"The local server had died; started it again (pid {server.pid}).", address
+
+
+def _start_worker(
+    data_dir: Path, known: LocalStack, address: ServerAddress
+) -> tuple[str, ServerAddress]:
+    worker = _spawn_worker(data_dir, known.http_port)
+    processes.record(data_dir, LocalStack(known.server_pid, worker.pid, known.http_port))
+    with _killed_on_failure(worker):
+        _wait_for_worker(data_dir, worker, address)
+    return f"The local worker had died; started another (pid {worker.pid}).", address
+
+
+def _spawn_server(config: ClientConfig, port: int) -> subprocess.Popen[bytes]:
+    return processes.spawn(
+        config.data_dir, "server",
         ["--http-port", str(port), "--grpc-port", "0", "--idle-exit-seconds", f"{config.idle_exit_seconds:g}"],
     )  # fmt: skip
-    worker = _spawn(
+
+
+def _spawn_worker(data_dir: Path, port: int) -> subprocess.Popen[bytes]:
+    return processes.spawn(
         data_dir, "worker",
         ["--server-url", f"http://127.0.0.1:{port}", "--token-file", str(data_dir / "token"),
          "--give-up-after-seconds", "60"],
     )  # fmt: skip
-    stack = LocalStack(server.pid, worker.pid, port)
-    record = {"server_pid": server.pid, "worker_pid": worker.pid, "http_port": port}
-    (data_dir / "stack.json").write_text(json.dumps(record))
+
+
+@contextlib.contextmanager
+def _killed_on_failure(*started: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
-        address = _wait_for_server(data_dir, server)
-        _wait_for_worker(data_dir, worker, address)
+        yield
     except BaseException:
-        for process in (worker, server):
+        for process in started:
             process.kill()
             process.wait()
         raise
-    for process in (worker, server):
+    for process in started:
         process.returncode = 0  # they outlive this program on purpose; Popen would warn of that
-    return stack, address
 
 
-def _spawn(data_dir: Path, role: str, flags: list[str]) -> subprocess.Popen[bytes]:
-    with (data_dir / "logs" / f"{role}.log").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  # our own interpreter and our own flags
-            [sys.executable, "-m", "offload", role, "--data-dir", str(data_dir), *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
+def _kill(data_dir: Path, pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    processes.wait_gone([pid], data_dir, _STOP_SECONDS)
 
 
 def _wait_for_server(data_dir: Path, server: subprocess.Popen[bytes]) -> ServerAddress:
     deadline = time.monotonic() + START_SECONDS
-    while (address := _running(data_dir)) is None:
+    while (address := processes.running(data_dir)) is None:
         _check_alive(data_dir, "server", server, deadline)
     return address
 
@@ -233,7 +282,7 @@ def _check_alive(
 ) -> None:
     """Wait a moment for the process. Raises where it has ended or has had long enough."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        code = process.wait(timeout=_PAUSE_SECONDS)
+        code = process.wait(timeout=processes.PAUSE_SECONDS)
         raise OffloadError(_explain(data_dir, role, f"ended with exit code {code}"))
     if time.monotonic() > deadline:
         raise OffloadError(_explain(data_dir, role, f"was not ready within {START_SECONDS:g} s"))
@@ -267,50 +316,3 @@ async def _ask_to_shut_down(address: ServerAddress) -> None:
         raise ConnectionLostError("the local server does not answer") from None
     finally:
         await client.close()
-
-
-def _make_token(path: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        file: IO[str]
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _recorded_pids(data_dir: Path) -> list[int]:
-    try:
-        facts = json.loads((data_dir / "stack.json").read_text())
-        return [int(facts["worker_pid"]), int(facts["server_pid"])]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _is_ours(pid: int, data_dir: Path) -> bool:
-    """Whether this is still the process that was started: numbers are used again for others."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"offload" in words and os.fsencode(str(data_dir)) in words
-
-
-def _wait_gone(pids: list[int], data_dir: Path, patience_seconds: float) -> None:
-    deadline = time.monotonic() + patience_seconds
-    while time.monotonic() < deadline:
-        _reap(pids)
-        if not any(_is_ours(pid, data_dir) for pid in pids):
-            return
-        # A process that is no child cannot be waited for by itself; its end shows in /proc.
-        signal.sigtimedwait((), _PAUSE_SECONDS)
-
-
-def _reap(pids: list[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)

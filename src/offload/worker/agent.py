@@ -60,6 +60,7 @@ class Agent:
         self._is_ready = False
         self._is_ticking = False
         self._leaving = asyncio.Event()
+        self._drain_seconds = options.drain_seconds
         self._session = Session(
             options.session,
             SessionListener(
@@ -114,7 +115,19 @@ class Agent:
             await self._close()
 
     def leave(self) -> None:
-        """Finish what is in hand within the grace, give the rest back, and end `run`. Idempotent."""
+        """Finish what is in hand within the grace, give the rest back, and end `run`.
+
+        Asked again, give back at once also what is in hand.
+        """
+        if self._leaving.is_set():
+            self.leave_now()
+        self._leaving.set()
+
+    def leave_now(self) -> None:
+        """Give everything back, also what is in hand, and end `run`. Idempotent."""
+        self._drain_seconds = 0.0
+        if self._leaving.is_set():
+            self._supervisor.end_grace()
         self._leaving.set()
 
     async def _leave(self) -> None:
@@ -122,7 +135,7 @@ class Agent:
         self._desk.leave()
         for report in self._supervisor.reports:
             self._desk.stop_container(report.container_id)
-        await self._supervisor.stop_all(self._options.drain_seconds)
+        await self._supervisor.stop_all(self._drain_seconds)
         await self._desk.wait_stored()
         await self._session.wait_recorded(_LAST_WORDS_SECONDS)
 
@@ -176,7 +189,8 @@ class Agent:
             self._functions.pop(function_id, None)
             self._desk.forget_function(function_id)
         if orders.shut_down:
-            self.leave()
+            # The server goes too and waits for this; what is in hand is run again when it is back.
+            self.leave_now()
 
     def _on_congested(self, is_congested: bool) -> None:
         self._supervisor.hold("the server is slow", on=is_congested)

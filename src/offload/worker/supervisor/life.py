@@ -115,16 +115,23 @@ class Life:
             self._container.kill()
 
     def stop(self, grace_seconds: float) -> None:
-        """End it: at once while it starts, else once the input in hand has ended or the grace is over. Idempotent."""
-        if self._is_stopping:
+        """End it: at once while it starts, else once the input in hand has ended or the grace is over.
+
+        Repeats are harmless, and can only shorten the grace.
+        """
+        if not self._is_stopping:
+            self._is_stopping = True
+            if self.state is ContainerState.STARTING:
+                self.task.cancel()
+                return
+            self.send(guest.Stop())
+        if self.task.done() or self.state is ContainerState.STARTING:
             return
-        self._is_stopping = True
-        if self.state is ContainerState.STARTING:
-            self.task.cancel()
-            return
-        self.send(guest.Stop())
         loop = asyncio.get_running_loop()
-        self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
+        if self._grace_timer is None or loop.time() + grace_seconds < self._grace_timer.when():
+            if self._grace_timer is not None:
+                self._grace_timer.cancel()
+            self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
 
     def _end_grace(self) -> None:
         self._is_out_of_grace = True

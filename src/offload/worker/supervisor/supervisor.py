@@ -63,6 +63,11 @@ class Supervisor:
             life.stop(grace_seconds)
         await self._wait_all()
 
+    def end_grace(self) -> None:
+        """End at once what has been asked to end. Idempotent."""
+        for life in list(self._lives.values()):
+            life.stop(0.0)
+
     async def close(self) -> None:
         """Kill what is left. Idempotent."""
         for life in list(self._lives.values()):
