@@ -157,6 +157,15 @@ def test_a_commit_repeated_changes_nothing(store: Store) -> None:
     assert len(store.logs("fc-A", "", 0, 10)) == 2
 
 
+def test_the_end_of_an_app_that_is_saved_only_later_is_ignored(store: Store) -> None:
+    store.commit([EndApp("ap-1", 5.0), SaveApp("ap-1", "demo", 1.0)])
+    store.commit([SaveApp("ap-2", "demo", 1.0), EndApp("ap-2", 5.0), SaveApp("ap-2", "demo", 1.0)])
+    store.commit([EndApp("ap-2", 6.0), SaveApp("ap-2", "demo", 1.0)])
+
+    assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 0.0)
+    assert store.app("ap-2") == StoredApp("ap-2", "demo", 1.0, 5.0)
+
+
 def test_the_first_word_on_an_object_counts(store: Store) -> None:
     store.commit(app_with_call())
 

@@ -68,16 +68,23 @@ class _Commit:
         self._connection = connection
         self._by_kind: dict[type[object], list[Record]] = defaultdict(list)
         self._items: list[SaveItems | DropItems] = []
+        self._apps: list[SaveApp | EndApp] = []
         for record in records:
             if isinstance(record, SaveItems | DropItems):
                 self._items.append(record)
+            elif isinstance(record, SaveApp | EndApp):
+                self._apps.append(record)
             else:
                 self._by_kind[type(record)].append(record)
         self._keys: Mapping[str, int] = {}
         self.found_keys: dict[str, int] = {}
 
     def apply(self, call_keys: dict[str, int]) -> None:
-        self._run("insert_apps", [(r.app_id, r.name, r.created_at) for r in self._of(SaveApp)])
+        # An app that this commit saves only later is still unknown where its end comes first.
+        ends_of_known, ends_of_new = self._ends()
+        self._run("end_apps", _first_of_each(ends_of_known))
+        new = [r for r in self._apps if isinstance(r, SaveApp)]
+        self._run("insert_apps", [(r.app_id, r.name, r.created_at) for r in new])
         self._run("insert_functions", [_function_row(r.function) for r in self._of(SaveFunction)])
         self._run("insert_calls", [_call_row(r.call) for r in self._of(SaveCall)])
         unknown = self._calls_named() - call_keys.keys()
@@ -92,8 +99,20 @@ class _Commit:
         finished = ((self._key(r.call_id), r.state, r.at) for r in self._of(FinishCall))
         self._run("finish_calls", _first_of_each(finished))
         self._run("insert_logs", [_log_row(line) for r in self._of(SaveLogs) for line in r.rows])
-        ended = ((r.app_id, r.stopped_at) for r in self._of(EndApp))
-        self._run("end_apps", _first_of_each(ended))
+        self._run("end_apps", _first_of_each(ends_of_new))
+
+    def _ends(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        """Part the ends of apps into those of apps saved by earlier commits and by this one."""
+        known: list[tuple[object, ...]] = []
+        new: list[tuple[object, ...]] = []
+        saved: set[str] = set()
+        for record in self._apps:
+            if isinstance(record, SaveApp):
+                saved.add(record.app_id)
+            else:
+                ends = new if record.app_id in saved else known
+                ends.append((record.app_id, record.stopped_at))
+        return known, new
 
     def _of(self, kind: type[R]) -> list[R]:
         return cast("list[R]", self._by_kind.get(kind, []))
