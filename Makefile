@@ -17,7 +17,11 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 
-.PHONY: help run test check unit suites bench proto docs lock clean
+# Quick ones first; what is not there yet is left out.
+QUICK := $(wildcard tests/style tests/unit tests/contracts tests/simulation)
+SLOW := $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
+
+.PHONY: help run test check lint bench proto docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -26,18 +30,18 @@ run: $(RUN_STAMP) ## Install into .venv and run both examples
 	$(BIN)/offload run examples/hello.py
 	$(BIN)/offload run examples/stdlib_metrics.py
 
-test: check suites ## Install what the tests need and run everything
+# The tests come last, in one run, so that its summary is the last thing to read and counts all of them.
+test: lint ## Everything: what check does, and all other tests
+	$(PYTEST) $(QUICK) $(SLOW)
 
-# The tests come last so that pytest's summary is the last thing to read.
-check: $(DEV_STAMP) ## Lint, types, import contracts and the quick tests
+check: lint ## Lint, types, import contracts and the quick tests
+	$(PYTEST) $(QUICK)
+
+lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(PYTEST) $(wildcard tests/style tests/unit tests/contracts tests/simulation)
-
-suites: $(DEV_STAMP)
-	$(PYTEST) $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
+	$(BIN)/lint-imports --no-logo
 
 bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 	@test -n "$(NAME)" || { echo "Say which one: make bench NAME=…, of: $(basename $(notdir $(wildcard benchmarks/*.py)))"; exit 2; }
@@ -64,14 +68,17 @@ clean: ## Remove what the commands above made
 	rm -rf $(VENV) $(BENCH_VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Looked up only where it is missing: each Python of Debian has one of its own.
+VENV_PACKAGE = python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
+
 # Debian splits venv from its Python; only root can add it, everybody else is told.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "offload needs Python 3.11 or newer; name one with PYTHON=…"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		|| { echo "$(PYTHON) cannot make a virtual environment: install Debian's python3-venv."; exit 2; }; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
+		|| { echo "$(PYTHON) cannot make a virtual environment: let root run 'apt install $(VENV_PACKAGE)'."; exit 2; }; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(VENV_PACKAGE); }
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
