@@ -1,6 +1,5 @@
 """One round of Celery with a Redis broker and result backend of its own. Arguments: calls, inputs."""
 
-import json
 import os
 import socket
 import subprocess
@@ -10,23 +9,27 @@ import time
 from pathlib import Path
 
 from celery import Celery, group
+from measure import measure
 
 URL = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:1/0")
 app = Celery("celery_tasks", broker=URL, backend=URL)
 
 
 @app.task(name="noop")
-def noop(value):
+def noop(value: int) -> int:
+    """Do nothing."""
     return value
 
 
 def free_port() -> int:
+    """Return a port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def wait_for_port(port: int) -> None:
+    """Return once something answers on the port."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -35,29 +38,20 @@ def wait_for_port(port: int) -> None:
     sys.exit("redis-server did not come up")
 
 
-def measure(calls: int, inputs: int) -> None:
-    for value in range(200):
-        noop.delay(value).get(timeout=60)
-    times = []
-    for value in range(calls):
-        began = time.perf_counter()
-        noop.delay(value).get(timeout=60)
-        times.append(time.perf_counter() - began)
-    began = time.perf_counter()
-    group(noop.s(value) for value in range(inputs))().get(timeout=300)
-    took = time.perf_counter() - began
-    times.sort()
-    figures = {
-        "p50_ms": times[calls // 2] * 1e3,
-        "p99_ms": times[int(calls * 0.99)] * 1e3,
-        "per_s": inputs / took,
-    }
-    print(json.dumps(figures))
+def play(calls: int, inputs: int) -> None:
+    """Measure against the worker and the Redis server that BENCH_REDIS_URL names."""
+    measure(
+        lambda value: noop.delay(value).get(timeout=60),
+        lambda values: group(noop.s(value) for value in values)().get(timeout=300),
+        calls,
+        inputs,
+    )
 
 
 def main(calls: int, inputs: int) -> None:
+    """Start Redis and a worker with its default settings, measure in a process of its own, end both."""
     if "BENCH_REDIS_URL" in os.environ:
-        measure(calls, inputs)
+        play(calls, inputs)
         return
     port = free_port()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,38 +1,27 @@
-"""One round of Ray tasks: round trips, then a map. Arguments: calls, inputs."""
+"""One round of Ray tasks. Arguments: calls, inputs."""
 
-import json
 import sys
-import time
 
 import ray
+from measure import measure
 
 
 @ray.remote
-def noop(value):
+def noop(value: int) -> int:
+    """Do nothing."""
     return value
 
 
 def main(calls: int, inputs: int) -> None:
+    """Start Ray as its documentation does, and measure."""
     ray.init(log_to_driver=False, logging_level="ERROR")
-    for value in range(200):
-        ray.get(noop.remote(value))
-    times = []
-    for value in range(calls):
-        began = time.perf_counter()
-        ray.get(noop.remote(value))
-        times.append(time.perf_counter() - began)
-    ray.get([noop.remote(value) for value in range(inputs // 10)])
-    began = time.perf_counter()
-    ray.get([noop.remote(value) for value in range(inputs)])
-    took = time.perf_counter() - began
-    times.sort()
+    measure(
+        lambda value: ray.get(noop.remote(value)),
+        lambda values: ray.get([noop.remote(value) for value in values]),
+        calls,
+        inputs,
+    )
     ray.shutdown()
-    figures = {
-        "p50_ms": times[calls // 2] * 1e3,
-        "p99_ms": times[int(calls * 0.99)] * 1e3,
-        "per_s": inputs / took,
-    }
-    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
