@@ -137,7 +137,9 @@ class Agent:
             self._desk.stop_container(report.container_id)
         await self._supervisor.stop_all(self._drain_seconds)
         await self._desk.wait_stored()
-        await self._session.wait_recorded(_LAST_WORDS_SECONDS)
+        # A server that ends too writes what it has heard; there is less to wait for.
+        seconds = _LAST_WORDS_SECONDS if self._drain_seconds else _GOODBYE_SECONDS
+        await self._session.wait_recorded(seconds)
 
     async def _close(self) -> None:
         await self._supervisor.close()

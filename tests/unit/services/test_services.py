@@ -277,3 +277,38 @@ def test_payloads_beyond_the_bound_are_read_back_when_they_are_handed_out() -> N
         working.cancel()
 
     _play(scenario)
+
+
+@pytest.mark.parametrize("index", [2**32, 2**40])
+def test_an_index_that_no_store_can_keep_is_refused_before_anything_is_recorded(index: int) -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        with pytest.raises(DomainError, match=f"index {index} is out of range") as refused:
+            await services.calls.submit(_map(), [(index, b"five")])
+
+        assert refused.value.code is ErrorCode.INVALID
+        assert store.call("fc-1") is None
+        assert services.kernel.journal.failure == ""
+
+    _play(scenario)
+
+
+def test_containers_of_an_app_stopped_before_a_restart_end_with_what_was_spawned_from_it() -> None:
+    async def scenario() -> None:
+        store, clock = KnobStore(), SettableClock()
+        before = await start(outside(store, clock))
+        await before.apps.create("app", "ap-1")
+        await before.apps.register("ap-1", [_function("ap-1")])
+        spawned = NewCall("fc-1", "fu-1", CallKind.MAP, attached=False, durable=True, closed=True)
+        await before.calls.submit(spawned, [(0, b"five")])
+        await before.apps.stop("ap-1", cancel=False, reason="done")
+        await before.close()
+
+        after = await start(outside(store, clock))
+        open_pools = len(after.kernel.dispatcher.pools("ap-1"))
+        await after.calls.cancel("fc-1", "enough")
+
+        assert open_pools == 1
+        assert after.kernel.dispatcher.pools("ap-1") == []
+        await after.close()
+
+    asyncio.run(scenario())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from offload.control.core.dispatch import Dispatcher, Policy
-from offload.control.core.events import CallRestored, FunctionRegistered
+from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
 from offload.control.core.ids import split_input_id
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.blobs import BlobStreams
@@ -104,7 +104,10 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
     for call in snapshot.calls:
         _restore_call(call, kernel)
     for app in snapshot.apps:
-        if not app.stopped_at:
+        if app.stopped_at:
+            # What was spawned from it still runs; its containers are to end with the last of that.
+            kernel.apply(AppStopped(app.app_id, cancel=False, reason="its app was stopped"))
+        else:
             apps.adopt(app.app_id, app.name)
 
 

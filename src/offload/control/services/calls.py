@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import CallCancelled, CallSubmitted, InputsAdded
+from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import RecordOutcomes
@@ -70,6 +71,7 @@ class Calls:
 
     async def submit(self, new: NewCall, inputs: Inputs) -> str:
         """Open a call with its first inputs; return its id once they are on disk."""
+        _check_indices(inputs)
         if not new.call_id:
             call_id = f"fc-{secrets.token_hex(13)}"
             new = replace(new, call_id=call_id)
@@ -92,6 +94,7 @@ class Calls:
 
     async def add_inputs(self, call_id: str, inputs: Inputs, close: bool) -> None:
         """Add inputs to an open call; return once they are on disk. Known indices are ignored."""
+        _check_indices(inputs)
         live = self._kernel.calls.get(call_id)
         if live is None:
             await self._require_stored(call_id)
@@ -246,6 +249,16 @@ class Calls:
                 f"Call {call.call_id} is a {call.kind} with no single outcome: follow it.",
             )
         return row
+
+
+def _check_indices(inputs: Inputs) -> None:
+    # A store that cannot keep an index would refuse the whole batch, again and again, with everybody's records in it.
+    for index, _ in inputs:
+        if not 0 <= index < MAX_INPUTS_PER_CALL:
+            raise DomainError(
+                ErrorCode.INVALID,
+                f"Input index {index} is out of range: a call holds {MAX_INPUTS_PER_CALL} inputs, counted from 0.",
+            )
 
 
 def _new_rows(live: LiveCall, inputs: Inputs) -> tuple[InputRow, ...]:
