@@ -35,15 +35,16 @@ def talk(conversation: Callable[[Link], Awaitable[T]]) -> T:
 async def _talk(conversation: Callable[[Link], Awaitable[T]]) -> T:
     try:
         address = find_server(start=False)
+        tls = address.tls
     except OffloadError as error:
         raise CliError(str(error), Exit.SERVER) from None
     try:
-        link = await connect(address.url, address.token, tls=address.tls)
+        link = await connect(address.url, address.token, tls=tls)
         try:
             return await conversation(link)
         finally:
             await link.close()
     except LinkClosedError as error:
-        raise CliError(f"{error.message}. `offload up` starts a local one.", Exit.SERVER) from None
+        raise CliError(f"{error.message}.", Exit.SERVER) from None
     except WireError as error:
         raise CliError(error.message, _CODES.get(error.status, Exit.SERVER)) from None

@@ -14,7 +14,10 @@ from google.protobuf.json_format import MessageToDict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from google._upb._message import FieldDescriptor as _CompiledField
     from google.protobuf.message import Message
+
+    _Field = FieldDescriptor | _CompiledField
 
 _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 
@@ -35,7 +38,7 @@ def as_document(message: Message) -> dict[str, object]:
     return {name: _with_numbers(value, fields[name]) for name, value in document.items()}
 
 
-def _with_numbers(value: object, field: FieldDescriptor) -> object:
+def _with_numbers(value: object, field: _Field) -> object:
     """Undo protobuf's spelling of 64-bit numbers as strings: scripts compare them, and ours fit a double."""
     if isinstance(value, list):
         return [_with_numbers(item, field) for item in value]

@@ -55,3 +55,12 @@ def test_ending_a_stack_that_is_not_there_does_nothing(tmp_path):
 
     assert stop_local_stack(config) is False
     assert not (tmp_path / "none").exists()
+
+
+def test_an_authority_that_cannot_be_used_is_named_with_its_setting(tmp_path):
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nothing")
+
+    for file in (nonsense, tmp_path / "nothing.pem"):
+        with pytest.raises(errors.InvalidError, match=f"{file.name}.*OFFLOAD_TLS_CA"):
+            _ = ServerAddress("wss://localhost:1/link", "x", file).tls

@@ -248,6 +248,23 @@ def test_nobody_listening_is_told_with_the_address() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("answer", [b"", b"\x15\x03\x03\x00\x02\x02\x50"])
+def test_a_peer_that_hangs_up_before_the_handshake_is_an_error_and_no_link(answer: bytes) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async def scenario() -> str:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as peer:
+            port = peer.sockets[0].getsockname()[1]
+            with pytest.raises(LinkClosedError) as refusal:
+                await connect(f"ws://127.0.0.1:{port}/link", TOKEN)
+            return refusal.value.message
+
+    assert "https://" in asyncio.run(scenario())
+
+
 def test_plain_http_is_answered_on_the_same_port() -> None:
     async def scenario(desk: Desk, server: LinkServer, link: Link) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from offload.errors import ConnectionLostError, from_wire
+from offload.errors import ConnectionLostError, InvalidError, from_wire
 from offload.wire.link import Link, connect
 from offload.wire.status import LinkClosedError, WireError
 
@@ -36,12 +36,18 @@ class ServerAddress:
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """The context for `wss`, None for `ws`."""
+        """The context for `wss`, None for `ws`. Raises `InvalidError` where the authority cannot be used."""
         if not self.url.startswith("wss:"):
             return None
         import ssl
 
-        return ssl.create_default_context(cafile=self.tls_ca)
+        try:
+            return ssl.create_default_context(cafile=self.tls_ca)
+        except OSError as error:
+            raise InvalidError(
+                f"the TLS authority {self.tls_ca} (OFFLOAD_TLS_CA, or tls_ca in the config file) cannot be used: "
+                f"{error.strerror or error}"
+            ) from None
 
 
 class Connection:

@@ -134,6 +134,11 @@ class Link(WSListener):
         """Whether the connection is gone."""
         return self._closed.done()
 
+    @property
+    def was_connected(self) -> bool:
+        """Whether the server has ever taken the connection."""
+        return self._transport is not None
+
     async def wait_closed(self) -> None:
         """Return when the connection is gone."""
         await asyncio.shield(self._closed)
@@ -261,8 +266,23 @@ async def connect(
         raise _refusal(error, url) from error
     except (OSError, TimeoutError, WSError) as error:
         why = str(error) or "no answer in time"
-        raise LinkClosedError(f"cannot connect to the server at {url}: {why}") from error
+        raise LinkClosedError(
+            f"cannot connect to the server at {url}: {why}{_advice(why)}"
+        ) from error
+    if not link.was_connected:
+        # picows takes a connection that ends before its handshake for a finished handshake.
+        raise LinkClosedError(
+            f"cannot connect to the server at {url}: it hung up at once; where it uses TLS, its address begins with https://"
+        )
     return link
+
+
+def _advice(why: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        return "; name the authority that signed its certificate (OFFLOAD_TLS_CA, or --tls-ca of a worker)"
+    if "WRONG_VERSION_NUMBER" in why:
+        return "; where it does not use TLS, its address begins with http://"
+    return ""
 
 
 def _refusal(error: WSInvalidStatusError, url: str) -> WireError:
