@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from offload.runner.bodies import Outgoing
-from offload.sdk import serialize
+from offload.sdk import chains, serialize
 from offload.wire.guest import Body, Fault, TraceLine
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
@@ -15,24 +15,14 @@ if TYPE_CHECKING:
 
     from offload.runner.outbox import Outbox
 
-_MAX_MESSAGE_CHARS = 64 * 1024
 _MAX_SHOWN_FRAMES = 200
 _MAX_TEXT_CHARS = 1000
-_OWN_CODE = (os.path.dirname(__file__) + os.sep, serialize.__file__)  # noqa: PTH120 - pathlib is slow to import
+_OWN_CODE = (os.path.dirname(__file__) + os.sep, serialize.__file__, chains.__file__)  # noqa: PTH120 - pathlib is slow to import
 
 
 def describe(error: BaseException, outbox: Outbox) -> Fault:
     """Return the fault for an exception; its pickle, where large, goes ahead through the outbox."""
-    kind = type(error)
-    module = kind.__module__
-    name = kind.__qualname__
-    if module not in ("builtins", "__main__"):
-        name = f"{module}.{name}"
-    try:
-        message = str(error)[:_MAX_MESSAGE_CHARS]
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
-        message = f"<{name} whose text cannot be shown>"
-    pickled = serialize.dump_exception(error)
+    pickled = chains.dump_exception(error, _trace)
     exception = None
     if pickled is not None and len(pickled) <= INLINE_PAYLOAD_BYTES:
         exception = Body(serialize.ENCODING, pickled)
@@ -40,7 +30,12 @@ def describe(error: BaseException, outbox: Outbox) -> Fault:
         outgoing = Outgoing()
         outgoing.write(pickled)
         exception = outgoing.send(outbox)
-    return Fault(name, message, _trace(error.__traceback__), exception)
+    return Fault(
+        chains.type_name_of(error),
+        chains.message_of(error),
+        _trace(error.__traceback__),
+        exception,
+    )
 
 
 def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:

@@ -55,8 +55,14 @@ class App:
 
     def __init__(self, name: str) -> None:
         checked: object = name
-        if not isinstance(checked, str) or not checked.strip():
-            raise InvalidError(f'an app has a name: write offload.App("my-app"), not App({name!r})')
+        try:
+            if not isinstance(checked, str) or not checked.strip():
+                raise InvalidError(
+                    f'an app has a name: write offload.App("my-app"), not App({name!r})'
+                )
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
         self.name = name
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
@@ -70,23 +76,27 @@ class App:
 
     def function(self, *misused: object, **options: Unpack[OptionArguments]) -> FunctionDecorator:
         """Return a decorator that makes a function callable remotely, with the given options."""
-        if misused:
-            raise InvalidError(
-                "@app.function takes its options by name and needs brackets: write @app.function()"
-            )
         try:
+            if misused:
+                raise InvalidError(
+                    "@app.function takes its options by name and needs brackets: write @app.function()"
+                )
             parsed = parse_options(**options)
         except InvalidError as error:
-            # The last line of the traceback is then the decoration, not our parser.
-            raise error.with_traceback(None) from None
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
         return cast("FunctionDecorator", _Decorator(self, parsed))
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
     ) -> Callable[[Callable[P, R]], LocalEntrypoint[P, R]]:
         """Return a decorator for the function that `offload run` starts on the caller's machine."""
-        if misused:
-            raise InvalidError("write @app.local_entrypoint(), with brackets")
+        try:
+            if misused:
+                raise InvalidError("write @app.local_entrypoint(), with brackets")
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
 
         def decorate(function: Callable[P, R]) -> LocalEntrypoint[P, R]:
             entrypoint = LocalEntrypoint(function, name or function.__name__)
@@ -133,7 +143,8 @@ class _Decorator:
         try:
             made: Function[P, R, R] = Function(self._app, function, self._options)
         except InvalidError as error:
-            raise error.with_traceback(None) from error.__cause__
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
         self._app.functions[made.name] = made
         return made
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from offload.errors import OffloadError
+from offload.sdk.traces import hide_own_frames
 
 if TYPE_CHECKING:
     import asyncio
@@ -165,13 +166,21 @@ class Blocking(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it and wait."""
-        work = self._prepare(*args, **kwargs)
-        return work.finish(run(work.coroutine))
+        try:
+            work = self._prepare(*args, **kwargs)
+            return work.finish(run(work.coroutine))
+        except BaseException as error:
+            hide_own_frames(error)
+            raise
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do the same without blocking the running event loop."""
-        work = self._prepare(*args, **kwargs)
-        return work.finish(await run_aio(work.coroutine))
+        try:
+            work = self._prepare(*args, **kwargs)
+            return work.finish(await run_aio(work.coroutine))
+        except BaseException as error:
+            hide_own_frames(error)
+            raise
 
 
 class BlockingStream(Generic[P, T]):
@@ -184,11 +193,19 @@ class BlockingStream(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         """Begin with the first `next`."""
-        return _iterate(self._prepare(*args, **kwargs))
+        try:
+            return _iterate(self._prepare(*args, **kwargs))
+        except OffloadError as error:
+            hide_own_frames(error)
+            raise
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         """Do the same without blocking the running event loop."""
-        return _iterate_aio(self._prepare(*args, **kwargs))
+        try:
+            return _iterate_aio(self._prepare(*args, **kwargs))
+        except OffloadError as error:
+            hide_own_frames(error)
+            raise
 
 
 def _iterate(work: StreamWork[object, T]) -> Iterator[T]:
@@ -196,6 +213,9 @@ def _iterate(work: StreamWork[object, T]) -> Iterator[T]:
     try:
         while (batch := run(_next_batch(batches))) is not None:
             yield from work.finish(batch)
+    except BaseException as error:
+        hide_own_frames(error)
+        raise
     finally:
         run(_close(batches))
 
@@ -208,6 +228,9 @@ async def _iterate_aio(work: StreamWork[object, T]) -> AsyncIterator[T]:
         while (batch := await run_aio(_next_batch(batches))) is not None:
             for item in work.finish(batch):
                 yield item
+    except BaseException as error:
+        hide_own_frames(error)
+        raise
     finally:
         await run_aio(_close(batches))
 

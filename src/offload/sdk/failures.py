@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import linecache
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from offload import errors
-from offload.sdk import serialize
+from offload.sdk import chains, serialize
+from offload.sdk.traces import remote_traceback, render
+from offload.sdk.values import TraceLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
-    from offload.sdk.values import Failure, TraceLine
+    from offload.sdk.values import Failure
 
 
 def to_exception(failure: Failure, where: str) -> BaseException:
@@ -20,7 +20,7 @@ def to_exception(failure: Failure, where: str) -> BaseException:
     make = _BY_KIND.get(failure.kind)
     error = make(failure) if make is not None else _raised(failure)
     error.add_note(f"raised in {where}")
-    return error.with_traceback(_traceback(failure.frames))
+    return error.with_traceback(remote_traceback(failure.frames))
 
 
 def _raised(failure: Failure) -> BaseException:
@@ -31,9 +31,12 @@ def _raised(failure: Failure) -> BaseException:
         except Exception:  # noqa: BLE001
             error = None
         if isinstance(error, BaseException):
+            if isinstance(error, errors.RemoteError) and not error.remote_traceback:
+                error.remote_traceback = render(failure.frames)
+            _put_frames_back(error)
             return error
     return errors.RemoteError(
-        failure.type_name, failure.message or failure.reason, _render(failure.frames)
+        failure.type_name, failure.message or failure.reason, render(failure.frames)
     )
 
 
@@ -68,45 +71,15 @@ _BY_KIND: dict[str, Callable[[Failure], BaseException]] = {
 }
 
 
-def _traceback(frames: tuple[TraceLine, ...]) -> TracebackType | None:
-    if not frames:
-        return None
-    from tblib import Traceback  # type: ignore[import-untyped]  # ships no types
-
-    described: dict[str, object] | None = None
-    for frame in reversed(frames):
-        _remember_source(frame)
-        described = {
-            "tb_frame": {
-                "f_globals": {"__name__": "", "__file__": frame.file},
-                "f_locals": {},
-                "f_code": {"co_filename": frame.file, "co_name": frame.function},
-                "f_lineno": frame.line,
-            },
-            "tb_lineno": frame.line,
-            "tb_next": described,
-        }
-    return cast("TracebackType", Traceback.from_dict(described).as_traceback())
-
-
-def _remember_source(frame: TraceLine) -> None:
-    """Let tracebacks show a line of a file that only the container has."""
-    if not frame.text or linecache.getline(frame.file, frame.line).strip():
-        return
-    known = linecache.cache.get(frame.file)
-    lines = list(known[2]) if known is not None and len(known) > 2 else []
-    lines += ["\n"] * (frame.line - len(lines))
-    lines[frame.line - 1] = frame.text + "\n"
-    # No modification time: `linecache.checkcache` leaves the entry alone.
-    linecache.cache[frame.file] = (sum(map(len, lines)), None, lines, frame.file)
-
-
-def _render(frames: tuple[TraceLine, ...]) -> str:
-    if not frames:
-        return ""
-    lines = ["Traceback (most recent call last):"]
-    for frame in frames:
-        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
-        if frame.text:
-            lines.append(f"    {frame.text.strip()}")
-    return "\n".join(lines)
+def _put_frames_back(error: BaseException) -> None:
+    """Give the exceptions that led to this one the tracebacks that came with them."""
+    chain = [error]
+    for each in chain:  # grows while it is walked
+        frames = tuple(TraceLine(*frame) for frame in chains.take_frames(each))
+        if frames:
+            each.__traceback__ = remote_traceback(frames)
+        if isinstance(each, errors.RemoteError) and not each.remote_traceback:
+            each.remote_traceback = render(frames)
+        for other in (each.__cause__, each.__context__):
+            if other is not None and not any(other is known for known in chain):
+                chain.append(other)

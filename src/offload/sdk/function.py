@@ -81,10 +81,10 @@ class Function(Generic[P, L, R]):
     def with_options(self, **options: Unpack[OptionArguments]) -> Function[P, L, R]:
         """Return the same function with some options changed; this one stays as it is."""
         try:
-            changed = self.options.changed(**options)
+            return Function(self.app, self.raw_function, self.options.changed(**options))
         except InvalidError as error:
-            raise error.with_traceback(None) from None
-        return Function(self.app, self.raw_function, changed)
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
 
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:

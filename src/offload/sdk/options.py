@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RUNTIMES = ("bubblewrap", "process")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Retries:
     """How often and how patiently an input that failed is tried again; delays in seconds."""
 
@@ -25,11 +25,26 @@ class Retries:
     backoff_coefficient: float = 2.0
     max_delay: float = 60.0
 
-    def __post_init__(self) -> None:
-        _whole("max_retries", self.max_retries, 0, 1000)
-        _number("initial_delay", self.initial_delay, 0, 86_400)
-        _number("backoff_coefficient", self.backoff_coefficient, 1, 100)
-        _number("max_delay", self.max_delay, 0, 86_400)
+    def __init__(
+        self,
+        max_retries: int = 2,
+        initial_delay: float = 1.0,
+        backoff_coefficient: float = 2.0,
+        max_delay: float = 60.0,
+    ) -> None:
+        # Written out, because a generated __init__ would stand in the traceback after the user's line.
+        try:
+            _whole("max_retries", max_retries, 0, 1000)
+            _number("initial_delay", initial_delay, 0, 86_400)
+            _number("backoff_coefficient", backoff_coefficient, 1, 100)
+            _number("max_delay", max_delay, 0, 86_400)
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
+        object.__setattr__(self, "max_retries", max_retries)
+        object.__setattr__(self, "initial_delay", initial_delay)
+        object.__setattr__(self, "backoff_coefficient", backoff_coefficient)
+        object.__setattr__(self, "max_delay", max_delay)
 
 
 class OptionArguments(TypedDict, total=False):
@@ -153,4 +168,5 @@ def _number(name: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidError(f"{name}={value!r} is not a number")
     if not low <= value <= high:
-        raise InvalidError(f"{name}={value!r} is out of range: from {low:g} to {high:g}")
+        bound = f"at least {low:g}" if value < low else f"at most {high:g}"
+        raise InvalidError(f"{name}={value!r} is out of range: it is {bound}")

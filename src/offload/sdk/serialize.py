@@ -21,7 +21,6 @@ ENCODING = "pickle"
 
 _PROTOCOL = 5
 _PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, ImportError, RecursionError)
-_CHAIN_LENGTH = 20
 _SEARCH_DEPTH = 4
 
 
@@ -77,59 +76,6 @@ def loads(data: bytes) -> object:
 def load_from(file: IO[bytes]) -> object:
     """Return the pickled object in a file, reading its large parts straight into place."""
     return pickle.load(file)  # noqa: S301 - see `loads`
-
-
-# --- exceptions, which by themselves lose their causes when pickled ---
-
-
-class _Chained:
-    """Pickles as an exception together with the exceptions that led to it."""
-
-    def __init__(self, error: BaseException, *, depth: int = 0) -> None:
-        self._error = error
-        self._depth = depth
-
-    def __reduce__(self) -> tuple[object, ...]:
-        cause, context = self._error.__cause__, self._error.__context__
-        suppress = self._error.__suppress_context__
-        links = (self._follow(cause), None if context is cause else self._follow(context))
-        return restore_exception, (self._error, links[0], links[1], suppress)
-
-    def _follow(self, error: BaseException | None) -> _Chained | None:
-        if error is None or self._depth >= _CHAIN_LENGTH or not _survives(error):
-            return None
-        return _Chained(error, depth=self._depth + 1)
-
-
-def restore_exception(
-    error: BaseException,
-    cause: BaseException | None,
-    context: BaseException | None,
-    suppress_context: bool,
-) -> BaseException:
-    """Put an unpickled exception back in front of those that led to it; named by pickles, so never renamed."""
-    error.__cause__ = cause
-    error.__context__ = context if context is not None else cause
-    error.__suppress_context__ = suppress_context
-    return error
-
-
-def dump_exception(error: BaseException) -> bytes | None:
-    """Return a pickle whose `loads` is the exception with its causes and notes; None where there is no such thing."""
-    if not _survives(error):
-        return None
-    try:
-        return dumps(_Chained(error))
-    except Exception:  # noqa: BLE001 - whatever a user's exception does here, the caller gets its text
-        return None
-
-
-def _survives(error: BaseException) -> bool:
-    # Pickling is not enough: an exception whose __init__ wants other arguments than `args` fails when loaded.
-    try:
-        return type(loads(dumps(error))) is type(error)
-    except Exception:  # noqa: BLE001 - see `dump_exception`
-        return False
 
 
 # --- naming what cannot be pickled ---

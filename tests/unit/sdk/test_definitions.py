@@ -28,15 +28,37 @@ def test_a_decorated_function_still_works_here():
     assert list(count(3)) == [0, 1, 2]
 
 
-def test_a_wrong_option_shows_the_line_of_the_decoration():
-    try:
-        app.function(memory=-5)
-    except InvalidError as error:
-        frames = traceback.extract_tb(error.__traceback__)
+_lock = threading.Lock()
 
-    assert frames[0].filename == __file__
-    assert frames[0].line == "app.function(memory=-5)"
-    assert len(frames) == 2  # the decoration, and the raise in App.function; nothing of the parser
+
+def _locked(guard):
+    return lambda: guard
+
+
+_WRONG_USES = {
+    "a negative number": lambda: app.function(memory=-5),
+    "an unknown option": lambda: app.function(memry=5),
+    "retries in words": lambda: app.function(retries="three"),
+    "forgotten brackets": lambda: app.function(len),
+    "a lambda": lambda: app.function()(lambda x: x),
+    "a lock in a closure": lambda: app.function(name="locked")(_locked(_lock)),
+    "an entrypoint without brackets": lambda: app.local_entrypoint(len),
+    "with_options": lambda: factorial.with_options(cpu=-1),
+    "outside a run": lambda: factorial.remote(1),
+    "a map outside a run": lambda: factorial.map([1]),
+    "an async map outside a run": lambda: factorial.map.aio([1]),
+    "an app without a name": lambda: offload.App(""),
+    "negative retries": lambda: offload.Retries(max_retries=-1),
+}
+
+
+@pytest.mark.parametrize("wrong_use", _WRONG_USES.values(), ids=_WRONG_USES.keys())
+def test_the_callers_line_is_the_last_in_the_traceback_of_wrong_use(wrong_use):
+    with pytest.raises(InvalidError) as caught:
+        wrong_use()
+
+    [_, last] = traceback.extract_tb(caught.value.__traceback__)
+    assert last.filename == __file__
 
 
 def test_a_lambda_needs_a_name():

@@ -13,7 +13,6 @@ _HEAVY = (
     "grpc",
     "subprocess",
     "socket",
-    "tblib",
 )
 
 
