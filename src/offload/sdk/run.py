@@ -11,9 +11,10 @@ from offload.errors import OffloadError
 from offload.sdk.client import Registration, Submission
 from offload.sdk.ids import new_id
 from offload.sdk.map_call import MapCall
-from offload.sdk.session import current_client, watch_stack
+from offload.sdk.session import current_client, mend_stack
 from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
 from offload.sdk.values import Ended
+from offload.sdk.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # How long the end of a run waits for the last lines that its functions printed.
 DRAIN_SECONDS = 1.0
+
+# How often a running program looks whether something keeps it waiting.
+WATCH_SECONDS = 2.0
 
 
 class Definition(Protocol):
@@ -123,7 +127,7 @@ class AppRun:
     def __init__(self, name: str, output: Output) -> None:
         self.app_id = new_id("ap-")
         self._name = name
-        self._output = output
+        self._output = Waiting(output)
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -150,7 +154,7 @@ class AppRun:
         await client.create_app(self._name, self.app_id)
         attach = client.attach(self.app_id, self._output)
         self._attached = asyncio.get_running_loop().create_task(attach)
-        self._watching = asyncio.get_running_loop().create_task(watch_stack())
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
         # Requests meet the same trouble and tell the user; this task's exception is not a second report.
         self._attached.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -178,6 +182,19 @@ class AppRun:
         task = asyncio.get_running_loop().create_task(self._cancel(call_id))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        is_mendable = True
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self._output.look(loop.time())
+            try:
+                if is_mendable:
+                    await mend_stack()
+            except OffloadError as error:
+                is_mendable = False  # another start would fail the same way, and the next program tries it anyhow
+                self._output.say(str(error))
 
     async def _cancel(self, call_id: str) -> None:
         # The caller is on its way out; where the server cannot be told, the app's lease ends the call.

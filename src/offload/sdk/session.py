@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 
-from offload.errors import OffloadError
 from offload.sdk.client import Client
 from offload.sdk.config import read_config
 from offload.sdk.stack import Finder
-
-# How often a program looks whether its local worker lives.
-WATCH_SECONDS = 2.0
 
 _current: Client | None = None
 _finder = Finder()
@@ -31,16 +26,9 @@ def new_client() -> Client:
     return Client(_finder, read_config().give_up_after_seconds)
 
 
-async def watch_stack() -> None:
-    """Keep the local stack whole, where this program uses one, until cancelled."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(WATCH_SECONDS)
-        try:
-            await loop.run_in_executor(None, _finder.mend)
-        except OffloadError as error:
-            print(f"offload: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a person waits for it
-            return
+async def mend_stack() -> None:
+    """Start the worker of the local stack again, where this program uses one that has died. Raises `OffloadError`."""
+    await asyncio.get_running_loop().run_in_executor(None, _finder.mend)
 
 
 def use_client(client: Client | None) -> Client | None:

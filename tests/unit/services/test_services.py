@@ -20,14 +20,18 @@ from offload.control.core.model import (
     RetryPolicy,
     WorkerInfo,
 )
+from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.control.services.assembly import Services, start
 from offload.control.services.calls import NewCall
 from offload.control.services.payloads import Payloads
 from offload.control.services.views import LogRow
-from offload.control.services.workers import Report
+from offload.control.services.workers import MAX_FAILED_SESSIONS, Report
+from offload.wire.gen import workers_pb2
+from offload.wire.rpc import RequestContext
+from offload.wire.status import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 FULL = "The disk is full: make room."
 
@@ -312,3 +316,35 @@ def test_containers_of_an_app_stopped_before_a_restart_end_with_what_was_spawned
         await after.close()
 
     asyncio.run(scenario())
+
+
+def test_a_worker_whose_sessions_keep_failing_is_turned_away_and_named_to_those_who_wait() -> None:
+    async def scenario(services: Services, _store: KnobStore) -> None:
+        handlers = WorkersHandlers(services)
+        hello = workers_pb2.WorkerMessage(
+            seq=1, hello=workers_pb2.Hello(worker_id="wk-1", name="odd", runtimes=["fake"])
+        )
+        nonsense = workers_pb2.WorkerMessage(seq=2)
+        nonsense.results.add(input_id="in-1-0", attempt=1)
+
+        async def talk() -> AsyncIterator[workers_pb2.WorkerMessage]:
+            yield hello
+            yield nonsense
+
+        async def session() -> None:
+            async for _ in handlers.session(talk(), RequestContext("", "link")):
+                pass
+
+        await services.calls.submit(_map(), [(0, b"five")])
+        for _ in range(MAX_FAILED_SESSIONS):
+            with pytest.raises(WireError, match="cannot end in state"):
+                await session()
+        with pytest.raises(DomainError, match="Start another worker") as refused:
+            await session()
+
+        assert refused.value.code is ErrorCode.FAILED_PRECONDITION
+        (waiting,) = services.kernel.dispatcher.pending(10)
+        assert waiting.reason.startswith("no worker is connected: odd was turned away: its last 3")
+        assert "cannot end in state" in waiting.reason
+
+    _play(scenario)

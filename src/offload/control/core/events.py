@@ -112,9 +112,10 @@ class WorkerDraining:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker said goodbye: nothing of what it held will come back."""
+    """A worker said goodbye, or was turned away for a reason: nothing of what it held will come back."""
 
     worker_id: str
+    turned_away: str = ""
 
 
 @dataclass(frozen=True, slots=True)

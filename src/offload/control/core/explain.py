@@ -84,7 +84,7 @@ def _why_impossible(state: State, function: Function) -> str:
 def _why_no_worker(state: State) -> str:
     states = [worker.state for worker in state.workers.values()]
     if not states:
-        return "no worker is connected"
+        return "no worker is connected" + (f": {state.turned_away}" if state.turned_away else "")
     draining = states.count(WorkerState.DRAINING)
     if draining == 0:
         return f"no worker is connected: {_count(len(states), 'worker')} lost the connection"

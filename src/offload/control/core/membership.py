@@ -36,12 +36,15 @@ def take(
         case WorkerDraining():
             drain(state, worker)
         case WorkerLeft():
+            if event.turned_away:
+                state.turned_away = f"{worker.info.name} was turned away: {event.turned_away}"
             leave(state, worker)
 
 
 def join(state: State, event: WorkerJoined) -> None:
     """Welcome a worker, and take what it says it holds for the truth."""
     info = event.worker
+    state.turned_away = ""
     worker = state.workers.get(info.worker_id)
     if worker is None:
         worker = state.add_worker(info)

@@ -99,6 +99,7 @@ class State:
         self.dirty: dict[str, Pool] = {}
         self.touched: dict[tuple[str, str], Slot] = {}
         self.replan = False
+        self.turned_away = ""  # which worker was not let in last, and why; empty once one joined
         self.out = Outbox()
         self._incarnation = incarnation
         self._container_numbers = itertools.count(1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import (
     WorkerDisconnected,
     WorkerDraining,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["HEARTBEAT_SECONDS", "Batch", "Report", "WorkerSession", "Workers"]
 
 HEARTBEAT_SECONDS = 3.0
+
+# A session that the server cannot go on with is a bug of one side. Trying again helps where it was a rare one; a worker
+# whose sessions fail again and again would reconnect for ever, and its callers wait without a reason.
+MAX_FAILED_SESSIONS = 3
+FAILED_SESSIONS_WITHIN_SECONDS = 60.0
 SILENT_HEARTBEATS = 3
 
 _log = logging.getLogger(__name__)
@@ -52,6 +58,8 @@ class Workers:
         self._logs = logs
         self._watch: asyncio.TimerHandle | None = None
         self._all_left: asyncio.Future[None] | None = None
+        self._failed_at: dict[str, list[float]] = {}
+        self._turned_away: dict[str, str] = {}
 
     def start(self) -> None:
         """Watch for workers that fall silent."""
@@ -66,8 +74,11 @@ class Workers:
             session.close()
 
     def join(self, joined: WorkerJoined) -> WorkerSession:
-        """Open a worker's session; an older one of the same worker ends."""
+        """Open a worker's session; an older one of the same worker ends. Raises `DomainError` for one turned away."""
         worker_id = joined.worker.worker_id
+        reason = self._turned_away.get(worker_id)
+        if reason is not None:
+            raise DomainError(ErrorCode.FAILED_PRECONDITION, f"{reason}. Start another worker.")
         older = self._kernel.sessions.get(worker_id)
         if older is not None:
             older.close()
@@ -100,8 +111,12 @@ class Workers:
             self._kernel.journal.after_commit(partial(session.recorded, report.seq))
         await self._kernel.journal.wait_for_room()
 
-    def leave(self, session: WorkerSession, said_goodbye: bool) -> None:
-        """Close the session; what the worker held stays with it for a while unless it said goodbye."""
+    def leave(self, session: WorkerSession, said_goodbye: bool, failure: str = "") -> None:
+        """Close the session; what the worker held stays with it for a while unless it said goodbye.
+
+        `failure` says why the server could not go on with it; a worker with which that happens again and again is
+        turned away.
+        """
         session.close()
         worker_id = session.worker_id
         if self._kernel.sessions.get(worker_id) is not session:
@@ -110,10 +125,23 @@ class Workers:
         if not self._kernel.sessions and self._all_left is not None:
             self._all_left.set_result(None)
             self._all_left = None
+        if failure and self._is_failing(worker_id):
+            reason = f"its last {MAX_FAILED_SESSIONS} sessions failed: {failure}"
+            self._turned_away[worker_id] = reason
+            self._kernel.apply(WorkerLeft(worker_id, reason))
+            log_event(_log, logging.ERROR, "worker_turned_away", worker_id=worker_id, reason=reason)
+            return
         has_left = said_goodbye and session.is_draining
         self._kernel.apply(WorkerLeft(worker_id) if has_left else WorkerDisconnected(worker_id))
         event = "worker_left" if has_left else "worker_disconnected"
         log_event(_log, logging.INFO, event, worker_id=worker_id)
+
+    def _is_failing(self, worker_id: str) -> bool:
+        now = asyncio.get_running_loop().time()
+        since = now - FAILED_SESSIONS_WITHIN_SECONDS
+        times = [at for at in self._failed_at.get(worker_id, ()) if at > since]
+        self._failed_at[worker_id] = [*times, now]
+        return len(times) + 1 >= MAX_FAILED_SESSIONS
 
     async def shut_down_all(self) -> None:
         """Ask every worker to leave; return when they have."""

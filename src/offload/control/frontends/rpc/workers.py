@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from offload.control.core.errors import DomainError
 from offload.control.core.events import (
     HeldInput,
     Result,
@@ -32,6 +33,7 @@ from offload.control.services.workers import (
     WorkerSession,
 )
 from offload.wire.gen import common_pb2, workers_pb2
+from offload.wire.status import LinkClosedError, WireError
 from offload.wire.version import PACKAGE_VERSION
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class WorkersHandlers:
         session = self._workers.join(_joined(first.hello))
         reading = asyncio.create_task(_read(requests, first, session, self._workers))
         reading.add_done_callback(lambda _: session.close())
+        failure = ""
         try:
             yield workers_pb2.ServerMessage(
                 welcome=workers_pb2.Welcome(
@@ -71,10 +74,15 @@ class WorkersHandlers:
                 yield _message(batch)
             if reading.done():
                 reading.result()
+        except LinkClosedError:
+            raise
+        except Exception as error:
+            failure = _why_failed(error)
+            raise
         finally:
             ended_well = reading.done() and not reading.cancelled() and reading.exception() is None
             reading.cancel()
-            self._workers.leave(session, said_goodbye=ended_well)
+            self._workers.leave(session, said_goodbye=ended_well, failure=failure)
 
 
 async def _read(
@@ -86,6 +94,12 @@ async def _read(
     await workers.report(session, _report(first, session.worker_id))
     async for message in requests:
         await workers.report(session, _report(message, session.worker_id))
+
+
+def _why_failed(error: Exception) -> str:
+    if isinstance(error, DomainError | WireError):
+        return error.message
+    return f"a bug of the server, whose log has the details ({type(error).__name__}: {error})"
 
 
 def _joined(hello: workers_pb2.Hello) -> WorkerJoined:
