@@ -145,7 +145,7 @@ def test_an_interrupted_run_cancels_its_work_and_says_so_in_one_line(neighbour):
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == "offload: Interrupted; the work was cancelled."
     status = neighbour.status()
-    assert (status["pending_total"], status["running_total"]) == ("0", "0")
+    assert (status["pending_total"], status["running_total"]) == (0, 0)
 
 
 def test_a_reader_that_leaves_early_is_no_error(neighbour):
