@@ -9,6 +9,7 @@ import secrets
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING
 
+from offload.wire.pipeline import WriteBehind
 from offload.wire.status import WireError
 
 if TYPE_CHECKING:
@@ -76,9 +77,16 @@ class BlobCache:
         size_bytes = 0
         try:
             with partial.open("wb") as file:
-                async for chunk in self._fetch(sha256):
-                    size_bytes += len(chunk)
-                    await asyncio.to_thread(_append, file, digest.update, chunk)
+                behind = WriteBehind(
+                    lambda batch: asyncio.to_thread(_append, file, digest.update, batch)
+                )
+                try:
+                    async for chunk in self._fetch(sha256):
+                        size_bytes += len(chunk)
+                        await behind.add(chunk)
+                    await behind.flush()
+                finally:
+                    await behind.abandon()
             if digest.hexdigest() != sha256:
                 raise OSError("what the server sent does not have the promised SHA-256")
             self._make_room(size_bytes)
@@ -109,6 +117,7 @@ class BlobCache:
         self._make_room(0)
 
 
-def _append(file: IO[bytes], update: Callable[[bytes], None], chunk: bytes) -> None:
-    update(chunk)
-    file.write(chunk)
+def _append(file: IO[bytes], update: Callable[[bytes], None], batch: list[bytes]) -> None:
+    for chunk in batch:
+        update(chunk)
+        file.write(chunk)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError, Blobs
+from offload.wire.limits import CHUNK_BYTES
+from offload.wire.pipeline import WriteBehind, read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-CHUNK_BYTES = 256 * 1024
+    from offload.control.ports.blobs import BlobWriter
+
+READ_BYTES = 1024 * 1024  # for each turn of a thread
 MAX_CHUNK_BYTES = 1024 * 1024
 
 P = ParamSpec("P")
@@ -29,6 +34,7 @@ class BlobStreams:
     async def upload(self, chunks: AsyncIterator[tuple[str, bytes]]) -> tuple[str, int]:
         """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256."""
         writer = await self._call(self._blobs.writer)
+        behind = WriteBehind(lambda batch: self._call(_write_all, writer, batch))
         expected = ""
         try:
             async for sha256, data in chunks:
@@ -40,7 +46,8 @@ class BlobStreams:
                         ErrorCode.INVALID,
                         f"A chunk of {len(data)} bytes is too large: send at most {MAX_CHUNK_BYTES}.",
                     )
-                await self._call(writer.write, data)
+                await behind.add(data)
+            await behind.flush()
             return await self._call(writer.commit, expected)
         finally:
             # In the loop's own thread: a cancelled upload must not leave its file behind.
@@ -51,8 +58,11 @@ class BlobStreams:
         _check_sha256(sha256)
         reader = await self._call(self._blobs.reader, sha256, offset)
         try:
-            while data := await self._call(reader.read, CHUNK_BYTES):
-                yield data
+            pieces = read_ahead(lambda: self._call(reader.read, READ_BYTES))
+            async with aclosing(pieces):
+                async for data in pieces:
+                    for start in range(0, len(data), CHUNK_BYTES):
+                        yield data[start : start + CHUNK_BYTES]
         finally:
             reader.close()
 
@@ -76,6 +86,11 @@ class BlobStreams:
             raise DomainError(ErrorCode.CORRUPTED, error.message) from error
         except BlobError as error:
             raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message) from error
+
+
+def _write_all(writer: BlobWriter, batch: list[bytes]) -> None:
+    for data in batch:
+        writer.write(data)
 
 
 def _check_sha256(name: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import IO, TYPE_CHECKING, Protocol
 
 from offload.wire.gen import blobs_pb2
-from offload.wire.limits import CHUNK_BYTES
+from offload.wire.limits import BATCH_BYTES, CHUNK_BYTES
+from offload.wire.pipeline import read_ahead
 from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ async def _upload_once(link: Link, file: IO[bytes]) -> tuple[str, int]:
     stream = link.stream("offload.v1.Blobs/Upload", blobs_pb2.UploadReply)
     file.seek(0)
     try:
-        while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            await stream.send(blobs_pb2.UploadChunk(data=data))
+        pieces = read_ahead(lambda: asyncio.to_thread(file.read, BATCH_BYTES))
+        async with aclosing(pieces):
+            async for data in pieces:
+                for start in range(0, len(data), CHUNK_BYTES):
+                    chunk = data[start : start + CHUNK_BYTES]
+                    await stream.send(blobs_pb2.UploadChunk(data=chunk))
         await stream.end()
         reply = await stream.receive()
     finally:
