@@ -25,7 +25,9 @@ def pages(command: click.Command, context: click.Context) -> Iterator[str]:
 
 def reference() -> str:
     """Return the whole page."""
-    root = click.Context(cli, info_name="offload", terminal_width=96)
+    root = click.Context(
+        cli, info_name="offload", terminal_width=96, help_option_names=["-h", "--help"]
+    )
     return "# Command line\n\n" + "\n".join(pages(cli, root))
 
 

@@ -21,6 +21,9 @@ from offload.worker.runtimes.options import RuntimeOptions
 OS = "__import__('os')"
 STATUS = "dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())"
 
+# How long the programs left in the background sleep: nobody else's do, not even another run's of this.
+BACKGROUND = (1_000_000 + os.getpid(), 6_000_000 + os.getpid())
+
 # Finding -> expression; each is evaluated in one container of its own with nothing else in hand.
 LOOKS = {
     "status": STATUS,
@@ -87,7 +90,9 @@ async def look_across(runtime: BubblewrapRuntime) -> dict[str, object]:
     first = await runtime.start(a_spec("ct-first"))
     second = await runtime.start(a_spec("ct-second", block_network=True))
     await ask(first, "open('/tmp/mine', 'w').close()")
-    await ask(first, f"{OS}.system('sleep 1000 & sleep 1001 &')")
+    # Popen returns when its program has begun, so that /proc names it.
+    for seconds in BACKGROUND:
+        await ask(first, f"__import__('subprocess').Popen(['sleep', '{seconds}']).pid")
     found: dict[str, object] = {
         "other_tmp": await ask(second, f"{OS}.listdir('/tmp')"),
         "other_processes": await ask(
@@ -109,12 +114,10 @@ async def look_across(runtime: BubblewrapRuntime) -> dict[str, object]:
 def is_sleep(pid: str) -> bool:
     """Tell whether a process of this machine is one of the background sleeps started inside."""
     try:
-        return Path("/proc", pid, "cmdline").read_bytes() in {
-            b"sleep\x001000\x00",
-            b"sleep\x001001\x00",
-        }
+        command = Path("/proc", pid, "cmdline").read_bytes()
     except OSError:
         return False
+    return command in {b"sleep\0%d\0" % seconds for seconds in BACKGROUND}
 
 
 if __name__ == "__main__":
