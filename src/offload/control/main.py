@@ -107,6 +107,7 @@ async def _serve(
     tls: ssl.SSLContext | None,
     on_ready: Callable[[Endpoints], None],
 ) -> int:
+    asyncio.get_running_loop().set_exception_handler(_note_loop_error)
     clock = _SystemClock()
     state_dir = config.state_dir
     unwritten = 0
@@ -224,6 +225,18 @@ def _end_on_signals(cluster: Cluster) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, cluster.shut_down, False, number.name)
+
+
+def _note_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Give what a stranger's connection broke with one line; anything else is a bug of ours and keeps its traceback."""
+    error = context.get("exception")
+    # The transport sometimes reports the exception's class in place of the exception.
+    kind = error if isinstance(error, type) else type(error)
+    if not issubclass(kind, OSError):
+        loop.default_exception_handler(context)
+        return
+    problem = str(context.get("message", "")).partition("\n")[0]
+    log_event(_log, logging.WARNING, "connection_failed", problem=problem, error=repr(error))
 
 
 def _announce(endpoints: Endpoints) -> None:
