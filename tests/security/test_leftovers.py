@@ -188,6 +188,25 @@ def test_a_ground_that_is_killed_takes_every_process_along(tmp_path: Path) -> No
     assert asyncio.run(scenario()) == {}
 
 
+def test_containers_start_again_after_the_ground_was_killed(tmp_path: Path) -> None:
+    async def scenario() -> tuple[str, int]:
+        runtime = a_runtime(tmp_path)
+        before = await runtime.start(a_spec("ct-before"))
+        runtime._ground._process.kill()
+        await before.wait()
+        await before.close()
+
+        after = await runtime.start(a_spec("ct-after"))
+        answer = await ask(after, "'alive'")
+
+        await after.close()
+        mounted = ground_mounts()
+        await runtime.close()
+        return str(answer), mounted
+
+    assert asyncio.run(scenario()) == ("alive", 0)
+
+
 def test_a_bubblewrap_that_is_killed_ends_its_container(tmp_path: Path) -> None:
     async def scenario() -> tuple[int | None, dict[int, int]]:
         runtime = a_marked_runtime(tmp_path, "monitor-killed-9d20")

@@ -64,11 +64,9 @@ class BubblewrapRuntime:
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
         self._ground = Ground()
+        self._installed_bwrap = bwrap
         try:
-            # The wheel's program needs the library directory beside its package, so both are staged.
-            home = str(Path(bwrap).parents[2])
-            staged = self._ground.stage_now([home])[home]
-            self._bwrap = bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
+            self._bwrap = self._stage_bubblewrap()
             self._try_out()
         except ContainerStartError as error:
             self._ground.close()
@@ -96,7 +94,26 @@ class BubblewrapRuntime:
         self._ground.close()
         self._cgroups.close()
 
+    def _stage_bubblewrap(self) -> str:
+        """Return where bubblewrap is on the ground."""
+        bwrap = self._installed_bwrap
+        # The wheel's program needs the library directory beside its package, so both are staged.
+        home = str(Path(bwrap).parents[2])
+        staged = self._ground.stage_now([home])[home]
+        return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
+
+    def _renew_ground(self) -> None:
+        """Go on where somebody killed the ground. What ran on it has ended, so nothing is taken over."""
+        self._ground.close()
+        try:
+            self._ground = Ground()
+            self._bwrap = self._stage_bubblewrap()
+        except RuntimeUnavailableError as error:
+            raise ContainerStartError(str(error)) from error
+
     async def _start(self, spec: ContainerSpec) -> BubblewrapContainer:
+        if not self._ground.is_alive:
+            self._renew_ground()
         shown, working_dir = self._view(spec)
         packages = guest_packages()
         sources = [*(bind.source for bind in shown), *packages.values()]

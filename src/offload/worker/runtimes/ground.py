@@ -20,7 +20,7 @@ from offload.worker.runtimes.readiness import readable
 
 _REPLY_BYTES = 64 * 1024
 _PATIENCE_SECONDS = 20.0
-_GONE = "the sandbox's ground process is gone; restart the worker"
+_GONE = "the sandbox's ground process died; the next container starts on another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,11 @@ class Ground:
             self.close()
             refusal = json.loads(data or b'{"error": "the process ended at once", "errno": 0}')
             raise RuntimeUnavailableError(_explain_refusal(refusal["error"], refusal["errno"]))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs; one that does not has taken everything it started along."""
+        return self._process.poll() is None
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start a process on the ground.
