@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 PIP_FLAGS := --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -q
+# Tests write below a folder of their own, which stays only where one of them failed.
+PYTEST = folder=$$(mktemp -d) && $(BIN)/python -m pytest -q --basetemp="$$folder/tests" $(1) && rm -rf "$$folder"
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
@@ -32,10 +33,10 @@ run: $(RUN_STAMP) ## Install into .venv and run both examples
 
 # The tests come last, in one run, so that its summary is the last thing to read and counts all of them.
 test: lint ## Everything: what check does, and all other tests
-	$(PYTEST) $(QUICK) $(SLOW)
+	$(call PYTEST,$(QUICK) $(SLOW))
 
 check: lint ## Lint, types, import contracts and the quick tests
-	$(PYTEST) $(QUICK)
+	$(call PYTEST,$(QUICK))
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, common
 from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
@@ -198,6 +199,8 @@ def test_output_reaches_the_attached_caller_before_the_result(tmp_path: Path) ->
             await attached.send(apps_pb2.AttachRequest(app_id=caller.app_id))
             result = asyncio.ensure_future(caller.run("fc-1", "x"))
             await worker.arrived.wait()
+            # What is attached gets lines live only once it has read those of before.
+            await first(attached, lambda events: bool(events.pools))
             held = worker.held["in-1-0"]
             message = workers_pb2.WorkerMessage()
             message.logs.add(input_id=held.input_id, stream="stdout", text="hello")
@@ -207,10 +210,7 @@ def test_output_reaches_the_attached_caller_before_the_result(tmp_path: Path) ->
                 outcome=common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED),
             )
             await worker.send(message)
-            async for events in attached:
-                if events.logs:
-                    line = events.logs[0]
-                    break
+            line = (await first(attached, lambda events: bool(events.logs))).logs[0]
             was_answered = result.done()
             await result
             assert not was_answered
@@ -220,6 +220,15 @@ def test_output_reaches_the_attached_caller_before_the_result(tmp_path: Path) ->
         line = server.play(scenario)
 
     assert line == ("hello", "fc-1", "square")
+
+
+async def first(
+    stream: AsyncIterator[apps_pb2.AppEvents], is_wanted: Callable[[apps_pb2.AppEvents], bool]
+) -> apps_pb2.AppEvents:
+    async for events in stream:
+        if is_wanted(events):
+            return events
+    raise AssertionError("the stream ended without it")
 
 
 def test_stopping_an_app_cancels_its_attached_calls_and_ends_the_stream(tmp_path: Path) -> None:
