@@ -34,3 +34,16 @@ def test_every_program_in_the_documentation_runs(reader, program):
 
 def test_the_reference_shows_the_commands_as_they_are():
     assert TARGET.read_text() == reference()
+
+
+def test_every_test_that_the_guarantees_name_exists():
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs/explanation/guarantees.md").read_text())
+
+    defined = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+
+    assert named
+    assert [name for name in named if name not in defined] == []
