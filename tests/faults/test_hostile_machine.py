@@ -5,11 +5,14 @@ import http.server
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
-from tests.support.acceptance import wait_for_line, wait_gone
+from tests.support import no_namespaces
+from tests.support.acceptance import User, wait_for_line, wait_gone
 
 PROGRAM = """
 import os
@@ -296,4 +299,36 @@ def test_a_wrong_command_says_what_was_meant(user, words, code, hint):
 
     assert done.returncode == code
     assert hint in said(done)
+    assert user.processes() == {}
+
+
+# The ordinary user may walk through a closed home, as this interpreter may live in one.
+ORDINARY = (
+    *("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+)
+
+
+@pytest.fixture
+def open_home():
+    """Return a folder that every user may reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="offload-test-", dir="/var/tmp") as folder:  # its own
+        yield Path(folder)
+
+
+@needs_root
+@pytest.mark.parametrize("become", [(), ORDINARY], ids=["root", "an ordinary user"])
+def test_a_machine_without_user_namespaces_is_said_and_nothing_stays(open_home, become):
+    user = User(open_home)
+    if become:
+        os.chown(user.home, 1000, 1000)
+        os.chown(user.folder, 1000, 1000)
+    prefix = (sys.executable, no_namespaces.__file__, *become)
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets the test make no user namespace")
+
+    done = user.run("up", prefix=prefix)
+
+    assert done.returncode == 3
+    assert "max_user_namespaces" in said(done)
     assert user.processes() == {}
