@@ -4,7 +4,7 @@ A program, so that root and an ordinary user can run the same attacks.
 """
 
 # The attacks are written as attackers would: plain paths, no care.
-# ruff: noqa: PTH, S108, T201, TID251, PLC0415
+# ruff: noqa: PTH110, PTH123, PTH208, S108, T201, TID251, PLC0415
 
 from __future__ import annotations
 
