@@ -226,12 +226,17 @@ def test_a_directory_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
             DiskBlobs(directory / "blobs")
 
 
-def test_a_database_that_became_read_only_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_directory_writable", [False, True])
+def test_a_database_that_became_read_only_is_one_sentence(
+    tmp_path: Path, is_directory_writable: bool
+) -> None:
     path = filled_database(tmp_path)
     (tmp_path / "offload.db.lock").chmod(0o666)
     path.chmod(0o444)
     for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         directory.chmod(0o755)
+    if is_directory_writable and os.geteuid() == 0:
+        os.chown(tmp_path, 65534, -1)
 
     with ordinary_user(), pytest.raises(StoreError, match="let the server's user"):
         SqliteStore(path)

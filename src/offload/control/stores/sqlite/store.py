@@ -77,6 +77,14 @@ class SqliteStore(Reader):
 
 
 def _check(writer: sqlite3.Connection, path: Path) -> None:
+    # A file that may only be read opens all the same, and even BEGIN IMMEDIATE succeeds; only a write is refused. Now is
+    # the time for that, not the first commit.
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        writer.execute("PRAGMA user_version = 0")
+    finally:
+        if writer.in_transaction:  # SQLite ends it by itself after some errors
+            writer.execute("ROLLBACK")
     if path.stat().st_size > _CHECKED_SIZE_BYTES:
         return
     (verdict,) = writer.execute("PRAGMA quick_check(1)").fetchone()
