@@ -341,3 +341,21 @@ def test_any_bytes_parse_or_are_refused_as_a_frame(data: bytes) -> None:
             parse(data)
         except frames.FrameError:
             continue
+
+
+def test_a_refusal_without_words_is_explained_all_the_same() -> None:
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+
+            with pytest.raises(WireError, match="speaks another protocol") as refused:
+                await connect(f"ws://127.0.0.1:{port}/link", "token")
+
+            assert refused.value.status is Status.FAILED_PRECONDITION
+
+    asyncio.run(main())

@@ -23,6 +23,11 @@ M = TypeVar("M", bound=Message)
 
 # What a server's refusal of the upgrade means; anything else is a server that is not ours or not well.
 _REFUSALS = {401: Status.UNAUTHENTICATED, 426: Status.FAILED_PRECONDITION}
+_UNEXPLAINED = {
+    401: "the server at {url} does not accept this token",
+    426: f"the server at {{url}} speaks another protocol than this program (version {PROTOCOL_VERSION}): "
+    "install the same version of offload on both sides",
+}
 
 
 class Stream(Generic[M]):
@@ -288,7 +293,7 @@ def _advice(why: str) -> str:
 def _refusal(error: WSInvalidStatusError, url: str) -> WireError:
     status = int(error.response.status) if error.response is not None else 0
     if status in _REFUSALS:
-        return WireError(
-            _REFUSALS[status], (error.raw_body or b"").decode(errors="replace").strip()
-        )
+        # What comes after the head may be late, behind a proxy for one, and is not waited for.
+        said = (error.raw_body or b"").decode(errors="replace").strip()
+        return WireError(_REFUSALS[status], said or _UNEXPLAINED[status].format(url=url))
     return LinkClosedError(f"what answers at {url} is not an offload server (HTTP {status})")
