@@ -170,6 +170,7 @@ def test_a_corrupt_database_is_named_with_what_to_do(user):
 def test_a_server_of_another_version_is_refused_with_both_versions(user):
     class Other(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 4096  # head and words in one piece, as our server sends them
 
         def do_GET(self):
             words = b"This server speaks protocol 99, the caller another: install the same version."
@@ -241,10 +242,14 @@ def test_a_worker_that_is_killed_leaves_no_sandbox(user):
     process.kill()
     process.communicate()
 
-    os.kill(user.stack()["worker_pid"], signal.SIGKILL)
+    worker = user.stack()["worker_pid"]
+    os.kill(worker, signal.SIGKILL)
 
     assert inside
     assert wait_gone(inside) == []
+    assert [
+        place for place, _, _ in os.walk("/sys/fs/cgroup") if f"/offload-{worker}-" in place
+    ] == []
 
 
 def test_an_idle_stack_ends_itself_and_leaves_nothing(user):

@@ -72,6 +72,7 @@ class BubblewrapRuntime:
             self._ground.close()
             raise RuntimeUnavailableError(str(error)) from error
         self._cgroups = Cgroups()
+        self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
         self.capabilities = _describe(self._enforced)
 
@@ -108,6 +109,7 @@ class BubblewrapRuntime:
         try:
             self._ground = Ground()
             self._bwrap = self._stage_bubblewrap()
+            self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
             raise ContainerStartError(str(error)) from error
 

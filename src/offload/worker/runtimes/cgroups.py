@@ -89,6 +89,11 @@ class Cgroups:
         self.controls_memory = self._memory is not None
         self.controls_pids = self._pids is not None
 
+    @property
+    def roots(self) -> list[str]:
+        """The directories that hold everything made here."""
+        return sorted({str(root) for root in (self._memory, self._pids) if root is not None})
+
     def make(self, container_id: str, memory_mib: int, pids: int) -> ContainerCgroup:
         """Make a container's groups and set their limits.
 

@@ -138,6 +138,12 @@ class Ground:
             self._take_staged(paths)
         return self._places(paths)
 
+    def take_groups_now(self, directories: list[str]) -> None:
+        """Have the ground remove these control groups when it ends because the worker died; blocks."""
+        self._send({"groups": directories}, ())
+        self._await_now()
+        self._take()
+
     async def drop_scratch(self, scratch: Scratch) -> None:
         """Unmount a container's scratch; what still uses it keeps it until it ends."""
         with suppress(ContainerStartError):  # the ground is gone, and its mounts with it

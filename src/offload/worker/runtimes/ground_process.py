@@ -36,6 +36,9 @@ _MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
+# Control groups that nobody but this process can remove once the worker is dead.
+_groups: list[str] = []
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -164,12 +167,13 @@ def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
 
 
 def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
-    """Carry out one request: unstage, stage, drop scratch, spawn; whatever of these it names, in this order."""
+    """Carry out one request: unstage, stage, take groups, drop scratch, spawn; whatever of these it names, in this order."""
     request = json.loads(data)
     for name in request.get("unstage", ()):
         _unstage(name)
     for path, name in request.get("stage", ()):
         _stage(path, name)
+    _groups.extend(request.get("groups", ()))
     if "drop_scratch" in request:
         _drop_scratch(request["drop_scratch"])
     if "argv" not in request:
@@ -214,6 +218,16 @@ def _end_all() -> None:
         return  # none is left; or a kernel that does not list them, where the parent-death signal has to do
 
 
+def _remove_groups() -> None:
+    for root in _groups:
+        # Leaves first. What cannot be removed is another worker's to remove at its start.
+        for directory, _, _ in os.walk(root, topdown=False):
+            try:  # noqa: SIM105 - see _end_all
+                os.rmdir(directory)  # noqa: PTH106 - see _write
+            except OSError:
+                pass
+
+
 def main(socket_fd: int) -> None:
     """Serve the worker on `socket_fd` until it is gone."""
     sock = socket.socket(fileno=socket_fd)
@@ -230,6 +244,7 @@ def main(socket_fd: int) -> None:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 20, 16)
         if not data:
             _end_all()
+            _remove_groups()
             return
         replied: list[int] = []
         try:
