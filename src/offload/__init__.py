@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from offload import errors, testing
+    from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
     from offload.sdk.entrypoint import LocalEntrypoint
@@ -20,6 +21,7 @@ __all__ = [
     "App",
     "Function",
     "FunctionCall",
+    "InputCancellation",
     "LocalEntrypoint",
     "Retries",
     "errors",
@@ -34,6 +36,7 @@ _HOME = {
     "App": "offload.sdk.app",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
+    "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Retries": "offload.sdk.options",
     "gather": "offload.sdk.call",

@@ -1,4 +1,7 @@
-"""What users catch. Every exception here is an `OffloadError`; each class says what to do about it."""
+"""What users catch. Each class says what to do about it; all but `InputCancellation` are `OffloadError`.
+
+Valid on CPython 3.9, because the runner raises and restores some of these in users' environments.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +96,13 @@ class InputLostError(FunctionError):
 
 class InputCancelledError(FunctionError):
     """The input was cancelled, by a person or because its app ended. The message says by whom."""
+
+
+class InputCancellation(BaseException):  # noqa: N818
+    """Raised inside a function whose input was cancelled or ran out of time. Clean up and let it pass.
+
+    Not an `Exception`, so that a function which survives its own errors does not survive this.
+    """
 
 
 _BY_STATUS: dict[Status, type[OffloadError]] = {

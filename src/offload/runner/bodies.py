@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from offload.runner.outbox import Outbox
 
 # A function's code is named by the pickler it needs, its inputs by the plain one; both are read alike.
-_ENCODINGS = (serialize.ENCODING, "cloudpickle")
+_ENCODINGS = (serialize.ENCODING, serialize.CODE_ENCODING)
 
 
 def _open_spool() -> IO[bytes]:

@@ -20,16 +20,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Callable
 
+from offload.errors import InputCancellation
+
 if TYPE_CHECKING:
     from offload.runner.bodies import Incoming
     from offload.wire.guest import Cancel
-
-
-class InputCancellation(BaseException):
-    """Raised inside a function whose input was cancelled or ran out of time. Clean up and let it pass.
-
-    Not an `Exception`, so that a function which survives its own errors does not survive this.
-    """
 
 
 class Job:

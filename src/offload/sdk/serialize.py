@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENCODING = "pickle"
+CODE_ENCODING = "cloudpickle"  # a function travels by value
 
 _PROTOCOL = 5
 _PLAIN_FAILURES = (pickle.PicklingError, AttributeError, TypeError, ImportError, RecursionError)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from offload.errors import from_wire
 from offload.sdk.client import bodies, translate
 from offload.sdk.client.connection import Connection, ServerAddress
-from offload.sdk.serialize import ENCODING
+from offload.sdk.serialize import CODE_ENCODING, ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
@@ -78,7 +78,7 @@ class Client:
         definition = apps_pb2.FunctionDefinition(
             app_id=app_id,
             name=function.name,
-            code=await bodies.send(self._connection, function.code, ENCODING),
+            code=await bodies.send(self._connection, function.code, CODE_ENCODING),
             is_generator=function.is_generator,
             local_image=translate.local_image(function.environment),
             python_version=function.python_version,
