@@ -98,7 +98,7 @@ class InputCancelledError(FunctionError):
     """The input was cancelled, by a person or because its app ended. The message says by whom."""
 
 
-class InputCancellation(BaseException):  # noqa: N818
+class InputCancellation(BaseException):
     """Raised inside a function whose input was cancelled or ran out of time. Clean up and let it pass.
 
     Not an `Exception`, so that a function which survives its own errors does not survive this.
