@@ -172,7 +172,8 @@ def test_a_ground_that_is_killed_takes_every_process_along(tmp_path: Path) -> No
     async def scenario() -> dict[int, int]:
         runtime = a_marked_runtime(tmp_path, "ground-killed-1b7e")
         containers = [await runtime.start(a_spec(f"ct-ground-{number}")) for number in range(3)]
-        await ask(containers[0], "1")
+        for container in containers:
+            await ask(container, "1")
 
         runtime._ground._process.kill()
         async with asyncio.timeout(10):
@@ -192,6 +193,7 @@ def test_containers_start_again_after_the_ground_was_killed(tmp_path: Path) -> N
     async def scenario() -> tuple[str, int]:
         runtime = a_runtime(tmp_path)
         before = await runtime.start(a_spec("ct-before"))
+        await ask(before, "1")
         runtime._ground._process.kill()
         await before.wait()
         await before.close()

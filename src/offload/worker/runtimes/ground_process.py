@@ -33,7 +33,6 @@ _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 # Control groups that nobody but this process can remove once the worker is dead.
@@ -123,7 +122,7 @@ def _drop_scratch(name: str) -> None:
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
 
-def _become(argv: list[str], uid: int, fds: list[int], parent: int) -> None:
+def _become(argv: list[str], uid: int, fds: list[int]) -> None:
     """Turn this forked process into the sandbox, with `fds` as 0, 1, 2, … and nothing else."""
     os.setsid()
     # Two steps, because a source may sit on the number another one shall get.
@@ -140,10 +139,8 @@ def _become(argv: list[str], uid: int, fds: list[int], parent: int) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    # Only now: a change of the uid takes it away. bubblewrap sets it too, but late in its own set-up.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(127)
+    # No parent-death signal here: bubblewrap asks for it itself, once its child is named. Killed before that, it would
+    # leave the child waiting for it for ever; let live, it goes on to the guest, which ends with the worker's socket.
     # Its own environment can be read inside, as /proc/1/environ.
     os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
@@ -151,13 +148,12 @@ def _become(argv: list[str], uid: int, fds: list[int], parent: int) -> None:
 def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
     # A child that ends at once must not be reaped before its pidfd is open.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    parent = os.getpid()
     try:
         pid = os.fork()
         if pid == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-                _become(argv, uid, fds, parent)
+                _become(argv, uid, fds)
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
                 os.write(2, f"{argv[0]}: {error}".encode())
             os._exit(127)
