@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,13 @@ class ContainerCgroup:
         return MemoryUse(peak // _MIB if peak else None, kills)
 
     def remove(self) -> None:
-        """Remove the empty groups. A group that still holds a dying process stays for `Cgroups.close`."""
+        """Remove the groups. One that still holds a dying process stays for `Cgroups.close`."""
         for directory in self._directories:
+            # Where bubblewrap was killed in its set-up, its child may be here without anybody knowing its number.
+            with suppress(OSError):
+                for pid in (directory / "cgroup.procs").read_text().split():
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
             with suppress(OSError):
                 directory.rmdir()
 
