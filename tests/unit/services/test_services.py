@@ -348,3 +348,32 @@ def test_a_worker_whose_sessions_keep_failing_is_turned_away_and_named_to_those_
         assert "cannot end in state" in waiting.reason
 
     _play(scenario)
+
+
+def test_calls_whose_results_come_mixed_in_one_report_each_get_all_of_theirs() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        worker = Worker(services)
+        await services.calls.submit(_map("fc-1"), ((0, b"a"), (1, b"b")))
+        await services.calls.submit(_map("fc-2"), ((0, b"c"),))
+        first = await services.calls.follow_outcomes("fc-1", 0)
+        second = await services.calls.follow_outcomes("fc-2", 0)
+        for follower in (first, second):  # both have read the store and listen
+            follower.nudge()
+            assert await follower.next() == []
+        batch = await worker.session.next_batch()
+        assert batch is not None
+        order = batch.start[0]
+        ready = ContainerReport(order.container_id, order.function_id, ContainerState.READY)
+        await worker.report(containers=(ready,), windows=(Window(order.function_id, 100),))
+
+        await worker.report(
+            results=tuple(
+                Result(input_id, 1, InputState.SUCCEEDED, body=b"done")
+                for input_id in ("in-1-0", "in-2-0", "in-1-1")
+            )
+        )
+
+        assert [row.index async for rows in first.batches() for row in rows] == [0, 1]
+        assert [row.index async for rows in second.batches() for row in rows] == [0]
+
+    _play(scenario)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError
@@ -221,24 +223,20 @@ class Kernel:
         self.journal.after_commit(partial(self._publish_outcomes, rows))
 
     def _publish_outcomes(self, rows: tuple[OutcomeRow, ...]) -> None:
-        first = rows[0].call_id
-        if rows[-1].call_id == first:
-            self._publish_call(first, rows)
-        else:
-            for row in rows:
-                self._publish_call(row.call_id, (row,))
+        for call_id, group in groupby(rows, attrgetter("call_id")):
+            self._publish_call(call_id, list(group))
         if self.items:
             for row in rows:
                 topic = self.items.pop(row.input_id, None)
                 if topic is not None:
                     topic.end()
 
-    def _publish_call(self, call_id: str, rows: tuple[OutcomeRow, ...]) -> None:
+    def _publish_call(self, call_id: str, rows: list[OutcomeRow]) -> None:
         live = self.calls.get(call_id)
         if live is None:
             return
         if live.outcomes.is_followed:
-            live.outcomes.publish([row for row in rows if row.call_id == call_id])
+            live.outcomes.publish(rows)
         if live.waiters:
             _answer(live, rows[0])
 
