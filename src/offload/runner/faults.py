@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from offload.runner.bodies import Outgoing
@@ -22,6 +23,8 @@ _OWN_CODE = (os.path.dirname(__file__) + os.sep, serialize.__file__, chains.__fi
 
 def describe(error: BaseException, outbox: Outbox) -> Fault:
     """Return the fault for an exception; its pickle, where large, goes ahead through the outbox."""
+    if isinstance(error, ImportError):
+        _note_unreadable_folders(error)
     pickled = chains.dump_exception(error, _trace)
     exception = None
     if pickled is not None and len(pickled) <= INLINE_PAYLOAD_BYTES:
@@ -36,6 +39,20 @@ def describe(error: BaseException, outbox: Outbox) -> Fault:
         _trace(error.__traceback__),
         exception,
     )
+
+
+def _note_unreadable_folders(error: ImportError) -> None:
+    """Say which of the caller's import folders this container cannot read: they may hold what was not found."""
+    closed = [path for path in sys.path if not os.access(path, os.R_OK | os.X_OK)]
+    if closed:
+        note = (
+            f"the container cannot read {', '.join(closed)}: a folder that is closed to other users, or a home "
+            "directory itself, is not shown; `chmod o+rx` it, or import from a folder below it"
+        )
+        error.__notes__ = [
+            *getattr(error, "__notes__", ()),
+            note,
+        ]  # add_note came with CPython 3.11
 
 
 def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:

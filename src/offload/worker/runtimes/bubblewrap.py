@@ -9,6 +9,7 @@ import shutil
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from stat import S_IROTH, S_ISDIR, S_IXOTH
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import (
@@ -197,8 +198,13 @@ class BubblewrapRuntime:
             shown = image_paths(self._facts, [resolve(path) for path in wanted])
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
-        is_usable = Path(image.working_dir).is_dir() and is_visible(
-            self._facts, image.working_dir, shown
+        if self._uids is not None:
+            # A container's own uid could not enter them; the runner names what it misses when an import fails.
+            shown = tuple(bind for bind in shown if _is_open_to_others(bind.source))
+        is_usable = (
+            Path(image.working_dir).is_dir()
+            and is_visible(self._facts, image.working_dir, shown)
+            and (self._uids is None or _is_open_to_others(image.working_dir))
         )
         return shown, image.working_dir if is_usable else CONTAINER_HOME
 
@@ -246,6 +252,13 @@ class BubblewrapRuntime:
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
+
+
+def _is_open_to_others(path: str) -> bool:
+    """Tell whether a uid that owns nothing could use the path."""
+    mode = Path(path).stat().st_mode
+    needed = S_IROTH | S_IXOTH if S_ISDIR(mode) else S_IROTH
+    return mode & needed == needed
 
 
 def _read_now(fd: int) -> bytes:
