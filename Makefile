@@ -22,7 +22,7 @@ DEV_STAMP := $(VENV)/.dev-installed
 QUICK := $(wildcard tests/style tests/unit tests/contracts tests/simulation)
 SLOW := $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
 
-.PHONY: help run test check lint bench proto docs lock clean
+.PHONY: help run test check lint bench bench-peers proto docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -47,13 +47,14 @@ lint: $(DEV_STAMP)
 bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 	@test -n "$(NAME)" || { echo "Say which one: make bench NAME=…, of: $(basename $(notdir $(wildcard benchmarks/*.py)))"; exit 2; }
 	@test -f "benchmarks/$(NAME).py" || { echo "There is no benchmarks/$(NAME).py."; exit 2; }
+	@if [ -f benchmarks/$(NAME).lock ]; then $(MAKE) --no-print-directory bench-peers; fi
+	$(BIN)/python -m benchmarks.$(NAME)
+
+# What a benchmark compares with has an environment of its own: its pins are not ours.
+bench-peers:
 	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r requirements.lock
-	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --no-build-isolation --no-deps -e .
-	for lock in $(wildcard benchmarks/requirements*.lock); do \
-		$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r $$lock; \
-	done
-	$(BENCH_VENV)/bin/python benchmarks/$(NAME).py
+	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r benchmarks/$(NAME).lock
+	./scripts/install_packages.sh redis-server=redis-server
 
 proto: $(DEV_STAMP) ## Generate src/offload/wire/gen from proto/ (commit the result)
 	$(BIN)/python scripts/generate_proto.py
@@ -89,5 +90,5 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
-	./scripts/install_test_packages.sh
+	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux
 	touch $@

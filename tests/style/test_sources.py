@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = [
     str(path.relative_to(ROOT))
     for folder in (ROOT, ROOT / "benchmarks")
-    for path in sorted(folder.glob("requirements*.lock"))
+    for path in sorted(folder.glob("*.lock"))
 ]
 
 
