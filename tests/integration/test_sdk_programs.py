@@ -156,3 +156,32 @@ def test_a_call_is_found_by_its_id_in_another_process(person, folder):
     found = person("-c", f"import offload; print(offload.FunctionCall.from_id('{call_id}').get())")
 
     assert found.stdout == "42\n"
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0, reason="only a worker of root runs containers as another user"
+)
+def test_a_folder_closed_to_others_stops_no_function_and_is_named_where_an_import_misses_it(
+    person, folder
+):
+    (folder / "beside.py").write_text("ANSWER = 42\n")
+    (folder / "job.py").write_text(
+        "import offload\n"
+        "app = offload.App('job')\n"
+        "@app.function()\n"
+        "def alone():\n"
+        "    return 'ran'\n"
+        "@app.function()\n"
+        "def needs_another_file():\n"
+        "    import beside\n"
+        "with app.run():\n"
+        "    print(alone.remote())\n"
+        "    needs_another_file.remote()\n"
+    )
+    folder.chmod(0o700)
+
+    done = person("job.py")
+
+    assert done.stdout == "ran\n"
+    assert "No module named 'beside'" in done.stderr
+    assert f"cannot read {folder}" in done.stderr
