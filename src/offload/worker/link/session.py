@@ -173,11 +173,13 @@ class Session:
             self._link, self._stream = link, stream
             self._has_link.set()
             writer = asyncio.create_task(self._write(stream))
+            heartbeat = asyncio.create_task(self._beat())
             # Whichever of the two ends first ends the other.
             writer.add_done_callback(lambda _: stream.cancel())
             try:
                 await self._read(stream)
             finally:
+                heartbeat.cancel()
                 writer.cancel()
                 with contextlib.suppress(asyncio.CancelledError, WireError):
                     await writer
@@ -215,16 +217,19 @@ class Session:
                 listener.on_joined()
             listener.on_orders(read_orders(message))
 
+    async def _beat(self) -> None:
+        # One clock for the session: a timer per message costs more than the message.
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            self._wake.set()
+
     async def _write(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
         outbox = self._outbox
-        loop = asyncio.get_running_loop()
         while True:
             message = outbox.take()
             if message is None:
                 self._wake.clear()
-                timer = loop.call_later(self._heartbeat_seconds, self._wake.set)
                 await self._wake.wait()
-                timer.cancel()
                 message = outbox.take() or workers_pb2.WorkerMessage(seq=outbox.next_seq())
             await stream.send(message)
             if outbox.is_empty:
