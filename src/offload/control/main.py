@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -140,6 +141,7 @@ async def _serve(
         if config.idle_exit_seconds:
             services.cluster.end_when_idle(config.idle_exit_seconds)
         log_event(_log, logging.INFO, "server_ready", **asdict(endpoints))
+        gc.freeze()  # what lives as long as the process need not be looked through for garbage
         on_ready(endpoints)
         await services.cluster.wait_for_end()
     if unwritten:

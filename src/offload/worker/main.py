@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import signal
 import ssl
 import sys
@@ -75,6 +76,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
 
 async def _work(options: AgentOptions) -> None:
     agent = Agent(options)
+    gc.freeze()  # what lives as long as the process need not be looked through for garbage
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.leave)
