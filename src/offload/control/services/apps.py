@@ -60,11 +60,6 @@ class Apps:
         self._running: dict[str, RunningApp] = {}
 
     @property
-    def attached_total(self) -> int:
-        """How many Attach streams are open."""
-        return sum(app.attached for app in self._running.values())
-
-    @property
     def running_total(self) -> int:
         """How many apps have a caller, or one that may still come back within its lease."""
         return len(self._running)

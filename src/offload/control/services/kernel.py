@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from offload.control.services.reading import Reading
     from offload.control.services.sessions import WorkerSession
 
+# How soon payloads are read again that the store could not give. A guess: a disk in trouble is not mended in less.
+RETRY_READING_SECONDS = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -189,7 +192,7 @@ class Kernel:
                 payloads = await self.payloads.load([task.input_id for task in tasks])
             except DomainError as error:
                 log_event(_log, logging.ERROR, "payloads_unreadable", reason=error.message)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_READING_SECONDS)
                 continue
             function = self.dispatcher.function(order.function_id)
             if function is not None:
