@@ -10,7 +10,7 @@ from offload.control.core.model import (
     ContainerReport,
     FailureKind,
     Function,
-    NewInput,
+    Scaling,
     WorkerInfo,
 )
 
@@ -32,12 +32,21 @@ class AppStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalingChanged:
+    """How many containers a function may have changes. Ignored for an unknown function."""
+
+    function_id: str
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True)
 class CallSubmitted:
-    """A new call with its first inputs."""
+    """A new call with its first inputs. `ended` are the final states of those calls it comes after that are over."""
 
     call: Call
-    inputs: tuple[NewInput, ...]
+    inputs: tuple[range, ...]  # indices
     closed: bool
+    ended: tuple[tuple[str, str], ...] = ()  # (call id, "succeeded", "failed" or "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class InputsAdded:
     """More inputs of an open call; known indices are ignored."""
 
     call_id: str
-    inputs: tuple[NewInput, ...]
+    inputs: tuple[range, ...]  # indices
     close: bool
 
 
@@ -58,24 +67,33 @@ class CallCancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoredInput:
-    """An unfinished input read back from the store."""
+class History:
+    """What has happened to an unfinished input so far, where that was more than waiting."""
 
-    input_id: str
     index: int
-    attempts: int
+    attempts: int  # the last one's number
+    failures: int = 0  # retries spent
+    losses: int = 0  # workers that vanished with it
+    kills: int = 0  # containers that died of it
+    alone: bool = False  # it must be by itself in its container
+    retry_at: float = 0.0  # not to be tried before then
 
 
 @dataclass(frozen=True, slots=True)
 class CallRestored:
-    """An unfinished call read back from the store at start. `outcome_count` of its inputs are final already."""
+    """An unfinished call read back from the store at start.
+
+    `known` are the indices of all its inputs, `unfinished` of those without an outcome, `tried` what has happened to
+    some of the latter. `counts` are its outcomes by state; `ended` as in `CallSubmitted`.
+    """
 
     call: Call
-    inputs: tuple[RestoredInput, ...]
+    known: tuple[range, ...]
+    unfinished: tuple[range, ...]
     closed: bool
-    total: int
-    outcome_count: int
+    tried: tuple[History, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    ended: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +123,10 @@ class WorkerDisconnected:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDraining:
-    """A worker takes nothing new."""
+    """A worker takes nothing new: it said so, or a person did."""
 
     worker_id: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +196,7 @@ class Tick:
 Event = (
     FunctionRegistered
     | AppStopped
+    | ScalingChanged
     | CallSubmitted
     | InputsAdded
     | CallCancelled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from offload.control.core.events import History
 from offload.control.core.inputs import InputState
 from offload.control.core.model import FailureKind
 
@@ -15,6 +16,7 @@ class StartContainer:
     worker_id: str
     container_id: str
     function_id: str
+    gpu_indices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,35 @@ class RecordOutcomes:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """The same outcome of a run of a call's inputs that never began: with index `first + n` goes seq `first_seq + n`."""
+
+    call_id: str
+    first: int
+    count: int
+    first_seq: int
+    state: InputState
+    failure: FailureKind
+    reason: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRuns:
+    """As `RecordOutcomes`, for inputs that end in their thousands at once."""
+
+    runs: tuple[FinishedRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHistory:
+    """Write what has happened to this unfinished input, so that a server after this one knows it."""
+
+    call_id: str
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
 class CallCompleted:
     """Every input of the closed call has its outcome. Comes after the last of its `RecordOutcomes`."""
 
@@ -109,6 +140,8 @@ Instruction = (
     | Assign
     | CancelInputs
     | RecordOutcomes
+    | RecordRuns
+    | RecordHistory
     | CallCompleted
     | AttemptStarting
     | ForgetFunction

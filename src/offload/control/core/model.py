@@ -29,6 +29,7 @@ class FailureKind(enum.StrEnum):
     START = "start"
     WORKER_LOST = "worker_lost"
     CANCELLED = "cancelled"
+    DEPENDENCY = "dependency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,32 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """How many containers a function may and should have."""
+
+    min_containers: int = 0
+    max_containers: int = 0  # 0: as many as fit
+    buffer_containers: int = 0  # idle ones beyond what is needed, while inputs come
+    scaledown_window_seconds: float = 60.0  # how long a container that is not needed stays
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What each container of a function takes of its worker, and what the worker must be."""
+
+    cpu_milli: int
+    memory_mib: int
+    gpus: int = 0  # whole devices
+    gpu_kind: str = ""  # part of the device's name, any case; empty: any
+    runtime: str = ""  # empty: the worker's default
+    host_id: str = ""  # empty: any machine
+    labels: tuple[tuple[str, str], ...] = ()  # the worker must have all of these
+
+
+DEFAULT_WORKSPACE = "default"
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """What the dispatcher needs to know of a function; `body` is its whole FunctionDefinition for the workers."""
 
@@ -49,18 +76,15 @@ class Function:
     app_id: str
     app_name: str
     name: str
-    cpu_milli: int
-    memory_mib: int
+    needs: Needs
     timeout_seconds: float
     startup_timeout_seconds: float
-    retries: RetryPolicy
-    min_containers: int
-    max_containers: int  # 0: as many as fit
-    scaledown_window_seconds: float
-    runtime: str  # empty: the worker's default
-    host_id: str  # empty: any machine
-    is_generator: bool
+    retries: RetryPolicy = RetryPolicy()
+    scaling: Scaling = Scaling()
+    is_generator: bool = False
+    workspace: str = DEFAULT_WORKSPACE
     body: bytes = b""
+    blob: str = ""  # SHA-256 of the code where it is a blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +97,27 @@ class Call:
     created_at: float
     attached: bool  # ends with its app's caller
     durable: bool  # acknowledged and answered only after it is on disk
+    priority: int = 0  # higher goes first
+    deadline: float = 0.0  # when what is left of it times out, in Unix seconds; 0: never
+    after: tuple[str, ...] = ()  # calls that must have ended first
+    run_anyway: bool = False  # although some of those did not succeed
 
 
 @dataclass(frozen=True, slots=True)
-class NewInput:
-    """An input as submitted; the payload stays with the services."""
+class Gpu:
+    """A device of a worker."""
 
-    input_id: str
     index: int
+    kind: str  # its name
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a worker has, or what a container takes."""
+    """What a worker has, or what its containers take."""
 
     cpu_milli: int
     memory_mib: int
+    gpus: tuple[Gpu, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +154,4 @@ class ContainerReport:
     inputs_in_hand: int = 0
     reason: str = ""
     body: bytes = b""
+    gpu_indices: tuple[int, ...] = ()

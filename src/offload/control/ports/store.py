@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from offload.control.core.events import CallRestored
+    from offload.control.core.events import CallRestored, History
     from offload.control.core.inputs import InputState
-    from offload.control.core.model import Call, CallKind, FailureKind, Function
+    from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class SaveApp:
     app_id: str
     name: str
     created_at: float
+    workspace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,16 @@ class SaveFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveScaling:
+    """How many containers a saved function may have from now on. The last one counts."""
+
+    function_id: str
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True)
 class SaveCall:
-    """A new call, without its inputs. Repeats are ignored."""
+    """A new call, without its inputs. Repeats are ignored. The calls it comes after need not be known any more."""
 
     call: Call
 
@@ -51,6 +60,7 @@ class InputRow:
     input_id: str
     index: int
     payload: bytes
+    blob: str = ""  # SHA-256 of the blob that the payload names
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,71 @@ class OutcomeRow:
     reason: str
     body: bytes
     at: float
+    blob: str = ""  # SHA-256 of the blob that the body names
 
 
 @dataclass(frozen=True, slots=True)
 class SaveOutcomes:
-    """Outcomes. One that exists already stays as it is: an input ends once."""
+    """Outcomes. One that exists already stays as it is: an input ends once. A lost input is a dead letter from then on."""
 
     rows: tuple[OutcomeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOutcomeRun:
+    """The same outcome of `count` inputs that never began, from index `first` and seq `first_seq` on.
+
+    Costs as much as one outcome, and reads like as many as it stands for, with no attempts. Inputs in it that have an
+    outcome already keep it. Repeats are ignored.
+    """
+
+    call_id: str
+    first: int
+    count: int
+    first_seq: int
+    state: InputState
+    failure: FailureKind
+    reason: str
+    body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaveHistory:
+    """What has happened to an unfinished input of a saved call. The last one counts."""
+
+    call_id: str
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedLetter:
+    """The dead letter was submitted again, as the call `replay_call_id`. Ignored where there is no such letter."""
+
+    input_id: str
+    replay_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropLetter:
+    """The dead letter is off the list. Ignored where there is no such letter."""
+
+    input_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveWorker:
+    """A worker takes part: a server after this one may expect it back. Repeats are ignored."""
+
+    worker_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWorker:
+    """A worker is not expected back. Ignored for an unknown one."""
+
+    worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +176,7 @@ class ItemRow:
     input_id: str
     seq: int
     payload: bytes
+    blob: str = ""  # SHA-256 of the blob that the payload names
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +219,17 @@ Record = (
     SaveApp
     | EndApp
     | SaveFunction
+    | SaveScaling
     | SaveCall
     | SaveInputs
     | CloseCall
     | SaveOutcomes
+    | SaveOutcomeRun
+    | SaveHistory
+    | ReplayedLetter
+    | DropLetter
+    | SaveWorker
+    | RemoveWorker
     | FinishCall
     | SaveItems
     | DropItems
@@ -169,6 +245,7 @@ class StoredApp:
     name: str
     created_at: float
     stopped_at: float
+    workspace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +271,34 @@ class StoredCall:
     counts: dict[str, int] = field(
         default_factory=dict
     )  # outcomes by state; inputs without one are not in it
+    priority: int = 0
+    deadline: float = 0.0
+    after: tuple[str, ...] = ()
+    run_anyway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A lost input that was neither replayed nor dropped."""
+
+    input_id: str
+    call_id: str
+    index: int
+    app_name: str
+    function_id: str
+    function_name: str
+    attempts: int
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one pass of collection took away."""
+
+    calls: int  # that are gone altogether
+    rows: int  # of all kinds; 0 of both says that nothing more is to be collected
+    blobs: tuple[str, ...]  # nothing kept in the store names these any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +307,9 @@ class Snapshot:
 
     apps: tuple[StoredApp, ...]  # running ones, and those of unfinished calls
     functions: tuple[Function, ...]  # of those apps
-    calls: tuple[CallRestored, ...]  # unfinished ones
+    calls: tuple[CallRestored, ...]  # unfinished ones; their memory depends on the runs of inputs, not on the inputs
     last_log_seq: int
+    workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
 
 
 class StoreError(Exception):
@@ -248,6 +354,9 @@ class Store(Protocol):
     def function(self, function_id: str) -> Function | None:
         """Read one function."""
 
+    def states(self, call_ids: Sequence[str]) -> dict[str, str]:
+        """Read the final states of these calls, empty for open ones; unknown calls are missing from the answer."""
+
     def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
         """Read a call's outcomes in the order of their seq."""
 
@@ -259,6 +368,26 @@ class Store(Protocol):
 
     def logs(self, call_id: str, app_id: str, after_seq: int, limit: int) -> list[LogRow]:
         """Read lines in order, of a call or (with an empty call_id) of an app."""
+
+    def dead_letters(self, app: str, limit: int) -> list[DeadLetter]:
+        """List dead letters, newest first. `app` is an id or a name; empty means all."""
+
+    def dead_letter(self, input_id: str) -> DeadLetter | None:
+        """Read one dead letter."""
+
+    def dead_letter_count(self, app: str) -> int:
+        """Count the dead letters, of an app or all."""
+
+    def collect(self, before: float, limit: int) -> Collected:
+        """Remove what ended before that time, up to about `limit` rows, durably; call it again until it returns none.
+
+        Goes by finished calls with all that belongs to them, then stopped apps without calls, with their functions, then
+        lines of output. A call whose end has passed is gone for readers from the first pass that touches it. Writes, so it
+        takes turns with `commit`, and may be called from any thread.
+        """
+
+    def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
+        """Return which of these blobs something in the store names."""
 
     def close(self) -> None:
         """Release the store. Idempotent."""

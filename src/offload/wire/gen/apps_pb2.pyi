@@ -8,12 +8,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateAppRequest(_message.Message):
-    __slots__ = ("name", "app_id")
+    __slots__ = ("name", "app_id", "workspace")
     NAME_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     name: str
     app_id: str
-    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ...) -> None: ...
+    workspace: str
+    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ...) -> None: ...
 
 class CreateAppReply(_message.Message):
     __slots__ = ("app_id", "lease_seconds")
@@ -35,6 +37,14 @@ class RetryPolicy(_message.Message):
     max_delay_seconds: float
     def __init__(self, max_retries: _Optional[int] = ..., initial_delay_seconds: _Optional[float] = ..., backoff_coefficient: _Optional[float] = ..., max_delay_seconds: _Optional[float] = ...) -> None: ...
 
+class GpuRequest(_message.Message):
+    __slots__ = ("count", "kind")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    kind: str
+    def __init__(self, count: _Optional[int] = ..., kind: _Optional[str] = ...) -> None: ...
+
 class LocalImage(_message.Message):
     __slots__ = ("host_id", "python", "sys_path", "read_only_paths", "working_dir")
     HOST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -50,8 +60,15 @@ class LocalImage(_message.Message):
     def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
 
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels")
     class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +93,9 @@ class FunctionDefinition(_message.Message):
     LOCAL_IMAGE_FIELD_NUMBER: _ClassVar[int]
     ENV_FIELD_NUMBER: _ClassVar[int]
     PYTHON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    GPU_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     app_id: str
     name: str
@@ -94,7 +114,10 @@ class FunctionDefinition(_message.Message):
     local_image: LocalImage
     env: _containers.ScalarMap[str, str]
     python_version: str
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ...) -> None: ...
+    buffer_containers: int
+    gpu: GpuRequest
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")
@@ -185,3 +208,21 @@ class ListAppsReply(_message.Message):
     APPS_FIELD_NUMBER: _ClassVar[int]
     apps: _containers.RepeatedCompositeFieldContainer[AppSummary]
     def __init__(self, apps: _Optional[_Iterable[_Union[AppSummary, _Mapping]]] = ...) -> None: ...
+
+class UpdateAutoscalerRequest(_message.Message):
+    __slots__ = ("function_id", "min_containers", "max_containers", "buffer_containers", "scaledown_window_seconds")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    SCALEDOWN_WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    min_containers: int
+    max_containers: int
+    buffer_containers: int
+    scaledown_window_seconds: float
+    def __init__(self, function_id: _Optional[str] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., buffer_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ...) -> None: ...
+
+class UpdateAutoscalerReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

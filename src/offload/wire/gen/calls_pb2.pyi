@@ -27,28 +27,46 @@ class Input(_message.Message):
     args: _common_pb2.Payload
     def __init__(self, index: _Optional[int] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ...) -> None: ...
 
+class CallOptions(_message.Message):
+    __slots__ = ("priority", "timeout_seconds", "after", "run_anyway", "idempotency_key")
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    RUN_ANYWAY_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    priority: int
+    timeout_seconds: float
+    after: _containers.RepeatedScalarFieldContainer[str]
+    run_anyway: bool
+    idempotency_key: str
+    def __init__(self, priority: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., after: _Optional[_Iterable[str]] = ..., run_anyway: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
 class RunRequest(_message.Message):
-    __slots__ = ("call_id", "function_id", "args", "is_repeat")
+    __slots__ = ("call_id", "function_id", "args", "is_repeat", "options")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     ARGS_FIELD_NUMBER: _ClassVar[int]
     IS_REPEAT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     function_id: str
     args: _common_pb2.Payload
     is_repeat: bool
-    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_repeat: _Optional[bool] = ...) -> None: ...
+    options: CallOptions
+    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_repeat: _Optional[bool] = ..., options: _Optional[_Union[CallOptions, _Mapping]] = ...) -> None: ...
 
 class RunReply(_message.Message):
-    __slots__ = ("outcome", "input_id")
+    __slots__ = ("outcome", "input_id", "call_id")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     INPUT_ID_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
     outcome: _common_pb2.Outcome
     input_id: str
-    def __init__(self, outcome: _Optional[_Union[_common_pb2.Outcome, _Mapping]] = ..., input_id: _Optional[str] = ...) -> None: ...
+    call_id: str
+    def __init__(self, outcome: _Optional[_Union[_common_pb2.Outcome, _Mapping]] = ..., input_id: _Optional[str] = ..., call_id: _Optional[str] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("call_id", "function_id", "kind", "inputs", "closed", "attached", "is_repeat")
+    __slots__ = ("call_id", "function_id", "kind", "inputs", "closed", "attached", "is_repeat", "options")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +74,7 @@ class SubmitRequest(_message.Message):
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     ATTACHED_FIELD_NUMBER: _ClassVar[int]
     IS_REPEAT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     function_id: str
     kind: CallKind
@@ -63,13 +82,26 @@ class SubmitRequest(_message.Message):
     closed: bool
     attached: bool
     is_repeat: bool
-    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., closed: _Optional[bool] = ..., attached: _Optional[bool] = ..., is_repeat: _Optional[bool] = ...) -> None: ...
+    options: CallOptions
+    def __init__(self, call_id: _Optional[str] = ..., function_id: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., closed: _Optional[bool] = ..., attached: _Optional[bool] = ..., is_repeat: _Optional[bool] = ..., options: _Optional[_Union[CallOptions, _Mapping]] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
     __slots__ = ("call_id",)
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     def __init__(self, call_id: _Optional[str] = ...) -> None: ...
+
+class SubmitGraphRequest(_message.Message):
+    __slots__ = ("calls",)
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    calls: _containers.RepeatedCompositeFieldContainer[SubmitRequest]
+    def __init__(self, calls: _Optional[_Iterable[_Union[SubmitRequest, _Mapping]]] = ...) -> None: ...
+
+class SubmitGraphReply(_message.Message):
+    __slots__ = ("call_ids",)
+    CALL_IDS_FIELD_NUMBER: _ClassVar[int]
+    call_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, call_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AddInputsRequest(_message.Message):
     __slots__ = ("call_id", "inputs", "close")
@@ -162,7 +194,7 @@ class DescribeRequest(_message.Message):
     def __init__(self, call_id: _Optional[str] = ..., input_limit: _Optional[int] = ...) -> None: ...
 
 class CallDescription(_message.Message):
-    __slots__ = ("call_id", "app_id", "app_name", "function_id", "function_name", "kind", "created_at", "finished_at", "closed", "state", "counts", "inputs")
+    __slots__ = ("call_id", "app_id", "app_name", "function_id", "function_name", "kind", "created_at", "finished_at", "closed", "state", "counts", "inputs", "options", "waiting_reason")
     class CountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +214,8 @@ class CallDescription(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
     call_id: str
     app_id: str
     app_name: str
@@ -194,7 +228,9 @@ class CallDescription(_message.Message):
     state: str
     counts: _containers.ScalarMap[str, int]
     inputs: _containers.RepeatedCompositeFieldContainer[InputDescription]
-    def __init__(self, call_id: _Optional[str] = ..., app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., created_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., closed: _Optional[bool] = ..., state: _Optional[str] = ..., counts: _Optional[_Mapping[str, int]] = ..., inputs: _Optional[_Iterable[_Union[InputDescription, _Mapping]]] = ...) -> None: ...
+    options: CallOptions
+    waiting_reason: str
+    def __init__(self, call_id: _Optional[str] = ..., app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., created_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., closed: _Optional[bool] = ..., state: _Optional[str] = ..., counts: _Optional[_Mapping[str, int]] = ..., inputs: _Optional[_Iterable[_Union[InputDescription, _Mapping]]] = ..., options: _Optional[_Union[CallOptions, _Mapping]] = ..., waiting_reason: _Optional[str] = ...) -> None: ...
 
 class ListCallsRequest(_message.Message):
     __slots__ = ("app_id", "open_only", "limit")
@@ -243,3 +279,69 @@ class LogBatch(_message.Message):
     LINES_FIELD_NUMBER: _ClassVar[int]
     lines: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogLine]
     def __init__(self, lines: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ...) -> None: ...
+
+class ListDeadLettersRequest(_message.Message):
+    __slots__ = ("app_id", "limit")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    limit: int
+    def __init__(self, app_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class DeadLetter(_message.Message):
+    __slots__ = ("input_id", "call_id", "index", "app_name", "function_name", "attempts", "at", "reason")
+    INPUT_ID_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    APP_NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    input_id: str
+    call_id: str
+    index: int
+    app_name: str
+    function_name: str
+    attempts: int
+    at: float
+    reason: str
+    def __init__(self, input_id: _Optional[str] = ..., call_id: _Optional[str] = ..., index: _Optional[int] = ..., app_name: _Optional[str] = ..., function_name: _Optional[str] = ..., attempts: _Optional[int] = ..., at: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListDeadLettersReply(_message.Message):
+    __slots__ = ("letters", "total")
+    LETTERS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    letters: _containers.RepeatedCompositeFieldContainer[DeadLetter]
+    total: int
+    def __init__(self, letters: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+
+class DeadLettersRequest(_message.Message):
+    __slots__ = ("input_ids", "all", "app_id")
+    INPUT_IDS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    input_ids: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    app_id: str
+    def __init__(self, input_ids: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., app_id: _Optional[str] = ...) -> None: ...
+
+class Replay(_message.Message):
+    __slots__ = ("input_id", "call_id")
+    INPUT_ID_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
+    input_id: str
+    call_id: str
+    def __init__(self, input_id: _Optional[str] = ..., call_id: _Optional[str] = ...) -> None: ...
+
+class ReplayDeadLettersReply(_message.Message):
+    __slots__ = ("replays",)
+    REPLAYS_FIELD_NUMBER: _ClassVar[int]
+    replays: _containers.RepeatedCompositeFieldContainer[Replay]
+    def __init__(self, replays: _Optional[_Iterable[_Union[Replay, _Mapping]]] = ...) -> None: ...
+
+class DropDeadLettersReply(_message.Message):
+    __slots__ = ("dropped",)
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    dropped: int
+    def __init__(self, dropped: _Optional[int] = ...) -> None: ...

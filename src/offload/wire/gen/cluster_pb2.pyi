@@ -15,7 +15,7 @@ class StatusRequest(_message.Message):
     def __init__(self, pending_limit: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("worker_id", "name", "state", "capacity", "used", "labels", "runtimes", "connected_at", "version")
+    __slots__ = ("worker_id", "name", "state", "capacity", "used", "labels", "runtimes", "connected_at", "version", "reason")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class WorkerStatus(_message.Message):
     RUNTIMES_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     name: str
     state: str
@@ -41,7 +42,8 @@ class WorkerStatus(_message.Message):
     runtimes: _containers.RepeatedScalarFieldContainer[str]
     connected_at: float
     version: str
-    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., capacity: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., used: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., connected_at: _Optional[float] = ..., version: _Optional[str] = ...) -> None: ...
+    reason: str
+    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., capacity: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., used: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., connected_at: _Optional[float] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
     __slots__ = ("container_id", "worker_id", "function_id", "function_name", "app_name", "state", "started_at", "inputs_in_hand")
@@ -80,7 +82,7 @@ class PendingInput(_message.Message):
     def __init__(self, input_id: _Optional[str] = ..., call_id: _Optional[str] = ..., function_name: _Optional[str] = ..., app_name: _Optional[str] = ..., since: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "started_at", "data_dir", "workers", "containers", "pending", "pending_total", "running_total", "pools")
+    __slots__ = ("version", "started_at", "data_dir", "workers", "containers", "pending", "pending_total", "running_total", "pools", "workspaces", "blocked_total")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     DATA_DIR_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +92,8 @@ class StatusReply(_message.Message):
     PENDING_TOTAL_FIELD_NUMBER: _ClassVar[int]
     RUNNING_TOTAL_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACES_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     version: str
     started_at: float
     data_dir: str
@@ -99,7 +103,25 @@ class StatusReply(_message.Message):
     pending_total: int
     running_total: int
     pools: _containers.RepeatedCompositeFieldContainer[_apps_pb2.PoolProgress]
-    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[float] = ..., data_dir: _Optional[str] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerStatus, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[PendingInput, _Mapping]]] = ..., pending_total: _Optional[int] = ..., running_total: _Optional[int] = ..., pools: _Optional[_Iterable[_Union[_apps_pb2.PoolProgress, _Mapping]]] = ...) -> None: ...
+    workspaces: _containers.RepeatedCompositeFieldContainer[WorkspaceStatus]
+    blocked_total: int
+    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[float] = ..., data_dir: _Optional[str] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerStatus, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[PendingInput, _Mapping]]] = ..., pending_total: _Optional[int] = ..., running_total: _Optional[int] = ..., pools: _Optional[_Iterable[_Union[_apps_pb2.PoolProgress, _Mapping]]] = ..., workspaces: _Optional[_Iterable[_Union[WorkspaceStatus, _Mapping]]] = ..., blocked_total: _Optional[int] = ...) -> None: ...
+
+class WorkspaceStatus(_message.Message):
+    __slots__ = ("name", "weight", "max_containers", "containers", "share", "pending")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    weight: float
+    max_containers: int
+    containers: int
+    share: float
+    pending: int
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[float] = ..., max_containers: _Optional[int] = ..., containers: _Optional[int] = ..., share: _Optional[float] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class ShutDownRequest(_message.Message):
     __slots__ = ("workers", "reason")
@@ -112,3 +134,15 @@ class ShutDownRequest(_message.Message):
 class ShutDownReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class DrainWorkerRequest(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    def __init__(self, worker: _Optional[str] = ...) -> None: ...
+
+class DrainWorkerReply(_message.Message):
+    __slots__ = ("worker_id",)
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    worker_id: str
+    def __init__(self, worker_id: _Optional[str] = ...) -> None: ...

@@ -31,6 +31,7 @@ class FailureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_KIND_START: _ClassVar[FailureKind]
     FAILURE_KIND_WORKER_LOST: _ClassVar[FailureKind]
     FAILURE_KIND_CANCELLED: _ClassVar[FailureKind]
+    FAILURE_KIND_DEPENDENCY: _ClassVar[FailureKind]
 INPUT_STATE_UNSPECIFIED: InputState
 INPUT_STATE_BLOCKED: InputState
 INPUT_STATE_READY: InputState
@@ -50,6 +51,7 @@ FAILURE_KIND_EXIT: FailureKind
 FAILURE_KIND_START: FailureKind
 FAILURE_KIND_WORKER_LOST: FailureKind
 FAILURE_KIND_CANCELLED: FailureKind
+FAILURE_KIND_DEPENDENCY: FailureKind
 
 class BlobRef(_message.Message):
     __slots__ = ("sha256", "size_bytes")
@@ -82,7 +84,7 @@ class TracebackFrame(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., function: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
-    __slots__ = ("kind", "reason", "type_name", "message", "frames", "exception", "exit_code", "signal")
+    __slots__ = ("kind", "reason", "type_name", "message", "frames", "exception", "exit_code", "signal", "last_lines")
     KIND_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TYPE_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +93,7 @@ class Failure(_message.Message):
     EXCEPTION_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    LAST_LINES_FIELD_NUMBER: _ClassVar[int]
     kind: FailureKind
     reason: str
     type_name: str
@@ -99,7 +102,8 @@ class Failure(_message.Message):
     exception: Payload
     exit_code: int
     signal: int
-    def __init__(self, kind: _Optional[_Union[FailureKind, str]] = ..., reason: _Optional[str] = ..., type_name: _Optional[str] = ..., message: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[TracebackFrame, _Mapping]]] = ..., exception: _Optional[_Union[Payload, _Mapping]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ...) -> None: ...
+    last_lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[_Union[FailureKind, str]] = ..., reason: _Optional[str] = ..., type_name: _Optional[str] = ..., message: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[TracebackFrame, _Mapping]]] = ..., exception: _Optional[_Union[Payload, _Mapping]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., last_lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("state", "value", "failure", "item_count", "started_at", "run_seconds")

@@ -24,13 +24,23 @@ CONTAINER_STATE_STOPPED: ContainerState
 CONTAINER_STATE_FAILED: ContainerState
 CONTAINER_STATE_DIED: ContainerState
 
+class Gpu(_message.Message):
+    __slots__ = ("index", "kind")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    kind: str
+    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ...) -> None: ...
+
 class Capacity(_message.Message):
-    __slots__ = ("cpu_milli", "memory_mib")
+    __slots__ = ("cpu_milli", "memory_mib", "gpus")
     CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
     MEMORY_MIB_FIELD_NUMBER: _ClassVar[int]
+    GPUS_FIELD_NUMBER: _ClassVar[int]
     cpu_milli: int
     memory_mib: int
-    def __init__(self, cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ...) -> None: ...
+    gpus: _containers.RepeatedCompositeFieldContainer[Gpu]
+    def __init__(self, cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., gpus: _Optional[_Iterable[_Union[Gpu, _Mapping]]] = ...) -> None: ...
 
 class HeldInput(_message.Message):
     __slots__ = ("input_id", "attempt", "function_id")
@@ -43,18 +53,20 @@ class HeldInput(_message.Message):
     def __init__(self, input_id: _Optional[str] = ..., attempt: _Optional[int] = ..., function_id: _Optional[str] = ...) -> None: ...
 
 class ContainerReport(_message.Message):
-    __slots__ = ("container_id", "function_id", "state", "failure", "inputs_in_hand")
+    __slots__ = ("container_id", "function_id", "state", "failure", "inputs_in_hand", "gpu_indices")
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_IN_HAND_FIELD_NUMBER: _ClassVar[int]
+    GPU_INDICES_FIELD_NUMBER: _ClassVar[int]
     container_id: str
     function_id: str
     state: ContainerState
     failure: _common_pb2.Failure
     inputs_in_hand: int
-    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., state: _Optional[_Union[ContainerState, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., inputs_in_hand: _Optional[int] = ...) -> None: ...
+    gpu_indices: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., state: _Optional[_Union[ContainerState, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., inputs_in_hand: _Optional[int] = ..., gpu_indices: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers")
@@ -170,12 +182,14 @@ class Welcome(_message.Message):
     def __init__(self, server_version: _Optional[str] = ..., heartbeat_seconds: _Optional[float] = ...) -> None: ...
 
 class StartContainer(_message.Message):
-    __slots__ = ("container_id", "function_id")
+    __slots__ = ("container_id", "function_id", "gpu_indices")
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    GPU_INDICES_FIELD_NUMBER: _ClassVar[int]
     container_id: str
     function_id: str
-    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ...) -> None: ...
+    gpu_indices: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., gpu_indices: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class StopContainer(_message.Message):
     __slots__ = ("container_id", "grace_seconds")
@@ -214,7 +228,7 @@ class CancelInput(_message.Message):
     def __init__(self, input_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down")
+    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down", "drain")
     RECORDED_SEQ_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +238,7 @@ class ServerMessage(_message.Message):
     CANCELS_FIELD_NUMBER: _ClassVar[int]
     FORGET_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     SHUT_DOWN_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     recorded_seq: int
     welcome: Welcome
     functions: _containers.RepeatedCompositeFieldContainer[_apps_pb2.FunctionDefinition]
@@ -233,4 +248,5 @@ class ServerMessage(_message.Message):
     cancels: _containers.RepeatedCompositeFieldContainer[CancelInput]
     forget_functions: _containers.RepeatedScalarFieldContainer[str]
     shut_down: bool
-    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ...) -> None: ...
+    drain: bool
+    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ..., drain: _Optional[bool] = ...) -> None: ...
