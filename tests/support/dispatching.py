@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import (
@@ -33,8 +34,9 @@ from offload.control.core.model import (
     ContainerState,
     FailureKind,
     Function,
-    NewInput,
-    RetryPolicy,
+    Gpu,
+    Needs,
+    Scaling,
     WorkerInfo,
 )
 
@@ -44,8 +46,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BASE = Function(
-    "fn-a", "ap-1", "app", "a", 1000, 256, 60.0, 10.0, RetryPolicy(), 0, 0, 30.0, "", "", False
+    "fn-a", "ap-1", "app", "a", Needs(1000, 256), 60.0, 10.0, scaling=Scaling(scaledown_window_seconds=30.0)
 )  # fmt: skip
+
+
+def function(function_id: str = "fn-a", **changes: Any) -> Function:
+    """Return `BASE` under another id, with changes of its own or of its needs, scaling and retries."""
+    parts = {"needs": BASE.needs, "scaling": BASE.scaling, "retries": BASE.retries}
+    for name, usual in parts.items():
+        part = changes.pop(name, usual)
+        fields = {field.name for field in dataclasses.fields(part)}
+        inner = {key: changes.pop(key) for key in fields & changes.keys()}
+        parts[name] = replace(part, **inner)  # type: ignore[type-var]
+    return replace(BASE, function_id=function_id, name=function_id[3:], **parts, **changes)
 
 
 @dataclass(frozen=True)
@@ -93,25 +106,30 @@ class Script:
         """Register a function."""
         self.tell(FunctionRegistered(function))
 
-    def join(self, worker_id: str = "wk-1", cpus: float = 2, **info: str) -> list[Instruction]:
-        """Let a worker join."""
-        capacity = Capacity(int(cpus * 1000), 4096)
+    def join(
+        self, worker_id: str = "wk-1", cpus: float = 2, gpus: str = "", **info: str
+    ) -> list[Instruction]:
+        """Let a worker join; `gpus` are the kinds of its devices, its labels are written "zone=a"."""
+        devices = tuple(Gpu(index, kind) for index, kind in enumerate(gpus.split()))
+        capacity = Capacity(int(cpus * 1000), 4096, devices)
         host_id = info.get("host_id", "h1")
         runtimes = tuple(info.get("runtimes", "bubblewrap").split())
-        worker = WorkerInfo(worker_id, worker_id, "0", host_id, capacity, {}, runtimes)
+        labels = dict(pair.split("=", 1) for pair in info.get("labels", "").split())
+        worker = WorkerInfo(worker_id, worker_id, "0", host_id, capacity, labels, runtimes)
         return self.tell(WorkerJoined(worker))
 
     def submit(
-        self, call_id: str = "fc-1", count: int = 1, function_id: str = "fn-a", closed: bool = True
+        self,
+        call_id: str = "fc-1",
+        count: int = 1,
+        function_id: str = "fn-a",
+        closed: bool = True,
+        **options: Any,
     ) -> list[Instruction]:
-        """Submit a call of `count` inputs."""
+        """Submit a call of `count` inputs; the options are fields of `Call`."""
         kind = CallKind.SINGLE if count == 1 else CallKind.MAP
-        call = Call(call_id, function_id, kind, self.now, True, True)
-        return self.tell(CallSubmitted(call, self.inputs(call_id, range(count)), closed))
-
-    def inputs(self, call_id: str, indices: Iterable[int]) -> tuple[NewInput, ...]:
-        """Name inputs of a call."""
-        return tuple(NewInput(f"in-{call_id[3:]}-{index}", index) for index in indices)
+        call = Call(call_id, function_id, kind, self.now, True, True, **options)
+        return self.tell(CallSubmitted(call, (range(count),), closed))
 
     def report(
         self,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.support.dispatching import BASE
+from tests.support.dispatching import function
 
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import (
@@ -42,16 +40,15 @@ from offload.control.core.model import (
     ContainerReport,
     ContainerState,
     FailureKind,
-    NewInput,
     RetryPolicy,
     WorkerInfo,
 )
 
 WORKERS = st.sampled_from(["wk-1", "wk-2", "wk-3"])
 FUNCTIONS = {
-    "fn-a": replace(BASE, retries=RetryPolicy(1, 0.5), scaledown_window_seconds=2.0),
-    "fn-b": replace(BASE, function_id="fn-b", cpu_milli=500, min_containers=1, max_containers=2),
-    "fn-c": replace(BASE, function_id="fn-c", host_id="elsewhere"),
+    "fn-a": function(retries=RetryPolicy(1, 0.5), scaledown_window_seconds=2.0),
+    "fn-b": function("fn-b", cpu_milli=500, min_containers=1, max_containers=2),
+    "fn-c": function("fn-c", host_id="elsewhere"),
 }
 
 
@@ -106,16 +103,15 @@ class Dispatching(RuleBasedStateMachine):
 
     @initialize()
     def register(self) -> None:
-        for function in FUNCTIONS.values():
-            self.tell(FunctionRegistered(function))
+        for each in FUNCTIONS.values():
+            self.tell(FunctionRegistered(each))
 
     @rule(function_id=st.sampled_from(sorted(FUNCTIONS)), count=st.integers(0, 6))
     def submit(self, function_id: str, count: int) -> None:
         call_id = f"fc-{function_id}-{len(self.submitted)}"
         self.submitted[call_id] = count
         call = Call(call_id, function_id, CallKind.MAP, self.now, True, True)
-        inputs = tuple(NewInput(f"in{call_id[2:]}-{i}", i) for i in range(count))
-        self.tell(CallSubmitted(call, inputs, closed=True))
+        self.tell(CallSubmitted(call, (range(count),), closed=True))
 
     @rule(pick=st.integers(0, 99))
     def cancel(self, pick: int) -> None:
@@ -197,16 +193,16 @@ class Dispatching(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_add_up(self) -> None:
-        unfinished = self.core.pending_total() + self.core.running_total()
+        unfinished = self.core.pending_total + self.core.running_total
         assert unfinished + len(self.outcomes) == sum(self.submitted.values())
         views = [v for call_id in self.submitted for v in self.core.inputs(call_id, 1000)]
         assert len(views) == unfinished
-        assert sum(v.state is InputState.READY for v in views) == self.core.pending_total()
+        assert sum(v.state is InputState.READY for v in views) == self.core.pending_total
 
     @invariant()
     def nothing_waits_without_a_reason(self) -> None:
         pending = self.core.pending(1000)
-        assert len(pending) == self.core.pending_total()
+        assert len(pending) == self.core.pending_total
         assert all(view.reason for view in pending)
         assert all(view.waiting_reason for view in self.core.pools() if view.pending)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from offload.control.core.instructions import Assign, AttemptStarting, Task
-from offload.control.core.records import Pool, Slot
-from offload.control.core.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from offload.control.core.records import Pool, Slot
+    from offload.control.core.state import State
 
 
 def shares(waiting: int, rooms: Sequence[int]) -> list[int]:
@@ -55,13 +59,9 @@ def assign(state: State, pool: Pool) -> None:
 
 def _hand_over(state: State, slot: Slot, count: int) -> None:
     pool = slot.pool
-    pop = pool.queue.pop
     is_generator = pool.function.is_generator
     tasks: list[Task] = []
-    for _ in range(count):
-        record = pop()
-        if record is None:
-            break
+    for record in pool.queue.take(count, state.now):
         attempt = record.attempts + 1
         state.attach(record, slot, attempt)
         tasks.append(Task(record.input_id, attempt, record.alone))

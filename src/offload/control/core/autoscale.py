@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.control.core.model import RetryPolicy, Scaling
 
 
-def wanted_containers(open_inputs: int, minimum: int, maximum: int) -> int:
-    """Return one container per open input within the bounds; a maximum of 0 means as many as fit.
+def wanted_containers(open_inputs: int, scaling: Scaling) -> int:
+    """Return one container per open input, and the buffer while there are any, within the bounds.
 
-    >>> wanted_containers(5, minimum=0, maximum=3)
+    >>> from offload.control.core.model import Scaling
+    >>> wanted_containers(5, Scaling(max_containers=3))
     3
+    >>> wanted_containers(1, Scaling(buffer_containers=2)), wanted_containers(0, Scaling(buffer_containers=2))
+    (3, 0)
     """
-    wanted = max(open_inputs, minimum)
-    return min(wanted, maximum) if maximum else wanted
+    wanted = open_inputs + scaling.buffer_containers if open_inputs else 0
+    wanted = max(wanted, scaling.min_containers)
+    return min(wanted, scaling.max_containers) if scaling.max_containers else wanted
 
 
-def start_delay_seconds(failures_in_a_row: int) -> float:
-    """Return how long to wait after the n-th failed start in a row: 1 s, 2 s, 4 s, at most a minute."""
-    return float(min(60.0, 2.0 ** min(failures_in_a_row - 1, 6)))
+def retry_delay_seconds(retry: int, policy: RetryPolicy, seed: str) -> float:
+    """Return the delay before the n-th retry: drawn from the upper half of what the policy says.
 
-
-def retry_delay_seconds(
-    retry: int, initial_seconds: float, coefficient: float, max_seconds: float
-) -> float:
-    """Return the delay before the n-th retry."""
+    Inputs that failed together are spread out. The draw depends on the seed alone, so that a run can be repeated.
+    """
     try:
-        return min(max_seconds, initial_seconds * coefficient ** (retry - 1))
+        full = policy.initial_delay_seconds * policy.backoff_coefficient ** (retry - 1)
     except OverflowError:
-        return max_seconds
+        full = policy.max_delay_seconds
+    draw = zlib.crc32(f"{seed}/{retry}".encode()) / 0xFFFFFFFF
+    return min(policy.max_delay_seconds, full) * (0.5 + 0.5 * draw)
 
 
 class RecentPeak:
@@ -42,6 +49,10 @@ class RecentPeak:
         self._window_seconds = window_seconds
         self._level = 0
         self._past: deque[tuple[float, int]] = deque()  # (when it was left, level), falling levels
+
+    def resize(self, window_seconds: float) -> None:
+        """Look back this far from now on."""
+        self._window_seconds = window_seconds
 
     def see(self, level: int, now: float) -> int:
         """Note the level from now on; return the greatest of the window."""

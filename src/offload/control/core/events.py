@@ -17,9 +17,10 @@ from offload.control.core.model import (
 
 @dataclass(frozen=True, slots=True)
 class FunctionRegistered:
-    """A function may be called from now on. Repeats are harmless."""
+    """A function may be called from now on. Repeats are harmless. `is_stopped` says that its app is, as `AppStopped`."""
 
     function: Function
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class CallSubmitted:
     inputs: tuple[range, ...]  # indices
     closed: bool
     ended: tuple[tuple[str, str], ...] = ()  # (call id, "succeeded", "failed" or "cancelled")
+    although_stopped: bool = False  # run it even if its app is stopped: it was accepted before
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from offload.control.core.model import ContainerState, Function
-from offload.control.core.placement import is_feasible, is_offered
-from offload.control.core.records import InputRecord, Pool, WorkerRecord, WorkerState
+from typing import TYPE_CHECKING
+
+from offload.control.core.model import ContainerState
+from offload.control.core.placement import count_gpus, is_feasible, is_offered
 from offload.control.core.scaling import count_containers
-from offload.control.core.state import State
+from offload.control.core.workers import WorkerState
+
+if TYPE_CHECKING:
+    from offload.control.core.calls import CallRecord, InputRecord
+    from offload.control.core.model import Needs
+    from offload.control.core.records import Pool, WorkerRecord
+    from offload.control.core.state import State
 
 
-def why_input_waits(state: State, record: InputRecord, before: int | None = None) -> str:
-    """Say why a ready input is not assigned; `before` is how many of its function come first, where known."""
-    pool = record.pool
-    if record.retry_at:
+def why_input_waits(
+    state: State, pool: Pool, record: InputRecord | None, before: int | None = None
+) -> str:
+    """Say why a ready input is not assigned; `record` is None for one that was never handed out.
+
+    `before` is how many of its function come first, where known.
+    """
+    if record is not None and record.retry_at:
         retries = pool.function.retries.max_retries
         left = max(0.0, record.retry_at - state.now)
         return f"retry {record.failures} of {retries} in {left:.3g} s"
@@ -29,6 +40,16 @@ def why_input_waits(state: State, record: InputRecord, before: int | None = None
     )
 
 
+def why_call_waits(call: CallRecord) -> str:
+    """Say which calls the call waits for; empty where it waits for none."""
+    if not call.blocked_on:
+        return ""
+    first = next(iter(call.blocked_on))
+    others = len(call.blocked_on) - 1
+    also = f" and {_count(others, 'other call')}" if others else ""
+    return f"blocked until {first}{also} ended"
+
+
 def why_pool_waits(state: State, pool: Pool) -> str:
     """Say why the pool's backlog is not assigned; empty where there is none."""
     if not pool.queue.size:
@@ -36,95 +57,153 @@ def why_pool_waits(state: State, pool: Pool) -> str:
     reason = _why_none_serves(state, pool)
     if reason:
         return reason
-    first = next(pool.queue.in_line(), None)
-    if first is None:
+    if pool.queue.first() is None:
         next_retry = min(pool.queue.delayed(), key=lambda record: record.retry_at)
-        return why_input_waits(state, next_retry)
+        return why_input_waits(state, pool, next_retry)
     ready = count_containers(pool, ContainerState.READY)
     return (
         f"waiting for its turn: {_count(pool.queue.size, 'input')} for {_count(ready, 'container')}"
     )
 
 
+def why_worker_waits(state: State, worker: WorkerRecord) -> str:
+    """Say why the worker takes nothing new; empty while it does."""
+    match worker.state:
+        case WorkerState.QUARANTINED:
+            left = max(0.0, worker.quarantined_until - state.now)
+            return f"containers could not start on it: {worker.strike_reason}; trying again in {left:.3g} s"
+        case WorkerState.DRAINING:
+            return worker.drain_reason or "it is draining"
+        case WorkerState.OFFLINE:
+            left = max(0.0, worker.lost_at - state.now)
+            return f"it lost the connection; given up in {left:.3g} s"
+        case _:
+            return ""
+
+
 def _why_none_serves(state: State, pool: Pool) -> str:
     """Say why no container serves the pool; empty where one does."""
     if state.is_recovering:
-        left = max(0.0, state.recover_until - state.now)
-        return (
-            f"the server has just started: waiting {left:.3g} s for workers to say what they hold"
-        )
+        return _why_recovering(state)
     if count_containers(pool, ContainerState.READY):
         return ""
-    impossible = _why_impossible(state, pool.function)
+    impossible = why_impossible(state, pool.function.needs)
     if impossible:
         return impossible
-    if pool.start_failures:
+    if not pool.breaker.is_closed:
         return _why_not_started(state, pool)
     starting = count_containers(pool, ContainerState.STARTING)
-    if starting:
-        return f"waiting for a container: {starting} starting"
-    return _why_no_room(state, pool.function)
+    return (
+        f"waiting for a container: {starting} starting" if starting else _why_no_room(state, pool)
+    )
 
 
-def _why_impossible(state: State, function: Function) -> str:
+def _why_recovering(state: State) -> str:
+    left = max(0.0, state.recover_until - state.now)
+    names = list(state.expected.values())
+    who = names[0] if len(names) == 1 else f"{len(names)} workers" if names else "workers"
+    return f"the server has just started: waiting {left:.3g} s for {who} to come back"
+
+
+def why_impossible(state: State, needs: Needs) -> str:
+    """Say why no worker that is here could ever run such containers; empty where one could."""
     online = [worker for worker in state.workers.values() if worker.is_online]
     if not online:
         return _why_no_worker(state)
-    on_host = [w for w in online if not function.host_id or w.info.host_id == function.host_id]
+    on_host = [w for w in online if not needs.host_id or w.info.host_id == needs.host_id]
     if not on_host:
-        return f"no worker on the caller's machine (host {_short(function.host_id)})"
-    offered = [w for w in on_host if is_offered(w, function)]
+        return f"no worker on the caller's machine (host {_short(needs.host_id)})"
+    offered = [w for w in on_host if is_offered(w, needs)]
     if not offered:
-        return f"no worker offers runtime {function.runtime}"
-    if any(is_feasible(w, function) for w in offered):
+        return _why_not_offered(on_host, needs)
+    if any(is_feasible(w, needs) for w in offered):
         return ""
-    return "no worker can ever run it: " + _what_is_too_large(offered, function)
+    return "no worker can ever run it: " + _what_is_too_large(offered, needs)
 
 
 def _why_no_worker(state: State) -> str:
     states = [worker.state for worker in state.workers.values()]
     if not states:
         return "no worker is connected" + (f": {state.turned_away}" if state.turned_away else "")
-    draining = states.count(WorkerState.DRAINING)
-    if draining == 0:
+    words = {
+        WorkerState.DRAINING: "draining",
+        WorkerState.QUARANTINED: "in quarantine",
+        WorkerState.OFFLINE: "lost the connection",
+    }
+    parts = [f"{states.count(s)} {word}" for s, word in words.items() if s in states]
+    if states.count(WorkerState.OFFLINE) == len(states):
         return f"no worker is connected: {_count(len(states), 'worker')} lost the connection"
-    offline = len(states) - draining
-    also = f", {offline} lost the connection" if offline else ""
-    return f"no worker takes new work: {draining} draining{also}"
+    return f"no worker takes new work: {', '.join(parts)}"
 
 
-def _what_is_too_large(workers: list[WorkerRecord], function: Function) -> str:
+def _why_not_offered(workers: list[WorkerRecord], needs: Needs) -> str:
+    if needs.runtime and not any(needs.runtime in w.info.runtimes for w in workers):
+        return f"no worker offers runtime {needs.runtime}"
+    labels = ", ".join(f"{key}={value}" for key, value in needs.labels)
+    also = f" with runtime {needs.runtime}" if needs.runtime else ""
+    return f"no worker{also} has the labels {labels}"
+
+
+def _what_is_too_large(workers: list[WorkerRecord], needs: Needs) -> str:
     most_cpu = max(worker.info.capacity.cpu_milli for worker in workers)
     most_memory = max(worker.info.capacity.memory_mib for worker in workers)
-    if function.cpu_milli > most_cpu:
-        return f"needs {_cpus(function.cpu_milli)}, the largest worker has {most_cpu / 1000:g}"
-    if function.memory_mib > most_memory:
-        return f"needs {function.memory_mib} MiB of memory, the largest worker has {most_memory}"
-    return f"needs {_cpus(function.cpu_milli)} and {function.memory_mib} MiB of memory, no one worker has both"
+    most_gpus = max(count_gpus(worker, needs) for worker in workers)
+    if needs.cpu_milli > most_cpu:
+        return f"needs {_cpus(needs.cpu_milli)}, the largest worker has {most_cpu / 1000:g}"
+    if needs.memory_mib > most_memory:
+        return f"needs {needs.memory_mib} MiB of memory, the largest worker has {most_memory}"
+    if needs.gpus > most_gpus:
+        kind = f" {needs.gpu_kind}" if needs.gpu_kind else ""
+        have = f"no worker has more than {most_gpus}" if most_gpus else "no worker has one"
+        return f"needs {needs.gpus}{kind} gpu{'s' if needs.gpus > 1 else ''}, {have}"
+    return f"needs {_needs(needs)}, no one worker has all of it"
 
 
 def _why_not_started(state: State, pool: Pool) -> str:
-    times = _count(pool.start_failures, "time")
-    left = pool.retry_start_at - state.now
+    breaker = pool.breaker
+    left = breaker.retry_at - state.now
     again = f"trying again in {left:.3g} s" if left > 0 else "trying again now"
-    return f"container start failed {times}, {again}: {pool.start_reason}"
+    return f"container start failed {_count(breaker.failures, 'time')}, {again}: {breaker.reason}"
 
 
-def _why_no_room(state: State, function: Function) -> str:
-    workers = [w for w in state.workers.values() if is_feasible(w, function)]
+def _why_no_room(state: State, pool: Pool) -> str:
+    if pool.workspace.is_full:
+        limit = _count(pool.workspace.max_containers, "container")
+        return f"workspace {pool.workspace.name!r} has all of its {limit} in use"
+    needs = pool.function.needs
+    workers = [w for w in state.workers.values() if is_feasible(w, needs)]
     of = f"of {_count(len(workers), 'worker')}"
     stopping = any(worker.coming_cpu or worker.coming_memory for worker in workers)
     tail = "; a container is stopping to make room" if stopping else ""
-    if all(worker.free_cpu < function.cpu_milli for worker in workers):
+    if not stopping and len(state.workspaces) > 1:
+        tail = _why_others_keep(state, pool)
+    if all(worker.free_cpu < needs.cpu_milli for worker in workers):
         total = sum(worker.info.capacity.cpu_milli for worker in workers)
         free = max(worker.free_cpu for worker in workers)
         if free <= 0:
             return f"waiting for room: all {_cpus(total)} {of} are in use{tail}"
-        need = _cpus(function.cpu_milli)
+        need = _cpus(needs.cpu_milli)
         return f"waiting for room: needs {need}, at most {free / 1000:g} {of} are free{tail}"
+    if needs.gpus and all(len(worker.free_gpus) < needs.gpus for worker in workers):
+        return f"waiting for room: needs {_count(needs.gpus, 'gpu')}, all fitting ones {of} are in use{tail}"
     free = max(worker.free_memory for worker in workers)
-    need = f"needs {_cpus(function.cpu_milli)} and {function.memory_mib} MiB of memory together"
-    return f"waiting for room: {need}, at most {free} MiB {of} are free{tail}"
+    return (
+        f"waiting for room: needs {_needs(needs)} together, at most {free} MiB {of} are free{tail}"
+    )
+
+
+def _why_others_keep(state: State, pool: Pool) -> str:
+    mine = state.share(pool.workspace)
+    return (
+        f"; workspace {pool.workspace.name!r} has {mine:.0%} of the cluster for its weight, others that want some have less"
+        if any(state.share(other) < mine for other in state.workspaces.values() if other.containers)
+        else ""
+    )
+
+
+def _needs(needs: Needs) -> str:
+    gpus = f", {_count(needs.gpus, 'gpu')}" if needs.gpus else ""
+    return f"{_cpus(needs.cpu_milli)}{gpus} and {needs.memory_mib} MiB of memory"
 
 
 def _cpus(milli: int) -> str:

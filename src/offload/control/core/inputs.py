@@ -57,6 +57,7 @@ TRANSITIONS: dict[InputState, dict[InputEvent, InputState]] = {
     InputState.BLOCKED: {
         InputEvent.UNBLOCKED: InputState.READY,
         InputEvent.FAILED: InputState.FAILED,
+        InputEvent.TIMED_OUT: InputState.TIMED_OUT,
         InputEvent.CANCELLED: InputState.CANCELLED,
     },
     InputState.READY: {

@@ -1,51 +1,58 @@
-"""What happens to calls and their inputs."""
+"""Calls from their submission to their end, and the one outcome of each input."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from offload.control.core.autoscale import retry_delay_seconds
+from offload.control.core import dependencies
+from offload.control.core.calls import CallRecord, Ended, InputRecord
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import CallRestored, CallSubmitted, InputsAdded, Result
-from offload.control.core.inputs import InputEvent, InputState
-from offload.control.core.instructions import Finished
-from offload.control.core.model import FailureKind, NewInput
-from offload.control.core.records import CallRecord, InputRecord, Pool
-from offload.control.core.state import State
+from offload.control.core.ids import input_id as make_input_id
+from offload.control.core.inputs import InputEvent, InputState, move
+from offload.control.core.instructions import Finished, FinishedRun
+from offload.control.core.model import FailureKind
+from offload.control.core.waiters import Recovery
 
-_RETRIED = frozenset(
-    {
-        FailureKind.EXCEPTION,
-        FailureKind.TIMEOUT,
-        FailureKind.OUT_OF_MEMORY,
-        FailureKind.SIGNAL,
-        FailureKind.EXIT,
-    }
-)
-_ENDS = {
-    InputState.SUCCEEDED: InputEvent.SUCCEEDED,
-    InputState.FAILED: InputEvent.FAILED,
-    InputState.TIMED_OUT: InputEvent.TIMED_OUT,
-    InputState.CANCELLED: InputEvent.CANCELLED,
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from offload.control.core.events import CallRestored, CallSubmitted, History, InputsAdded
+    from offload.control.core.model import Call
+    from offload.control.core.records import Pool
+    from offload.control.core.state import State
+
+# So many inputs that never began end one by one; more of them are recorded as runs.
+MAX_SINGLE_OUTCOMES = 64
 
 
 def submit(state: State, event: CallSubmitted) -> None:
     """Open a call; one that is open already is joined."""
-    call_id = event.call.call_id
-    if call_id in state.calls:
+    if event.call.call_id in state.calls:
         return
-    pool = _pool(state, event.call.function_id, call_id)
-    if pool.is_stopped:
+    pool = check_submit(state, event.call, event.ended, although_stopped=event.although_stopped)
+    call = _add_call(state, event.call, pool)
+    call.closed = event.closed
+    if event.call.after:
+        dependencies.wait_for_others(state, call, dict(event.ended))
+    _learn(state, call, event.inputs)
+    _end_if_hopeless(state, call)
+    complete_if_over(state, call)
+
+
+def check_submit(
+    state: State, call: Call, ended: tuple[tuple[str, str], ...], *, although_stopped: bool = False
+) -> Pool:
+    """Return the pool of a new call; raise `DomainError` where the call cannot be taken."""
+    pool = _pool(state, call)
+    if pool.is_stopped and not although_stopped:
         raise DomainError(
             ErrorCode.FAILED_PRECONDITION,
-            f"Call {call_id}: the app {pool.function.app_name!r} of function {pool.function.name!r}"
+            f"Call {call.call_id}: the app {pool.function.app_name!r} of function {pool.function.name!r}"
             " is stopped; start the app again.",
         )
-    call = state.calls[call_id] = CallRecord(event.call, event.closed)
-    _enqueue(state, call, pool, event.inputs)
-    if event.closed and not call.open:
-        complete_if_over(state, call)
+    if call.after:
+        dependencies.check(state, call, dict(ended))
+    return pool
 
 
 def add_inputs(state: State, event: InputsAdded) -> None:
@@ -56,7 +63,7 @@ def add_inputs(state: State, event: InputsAdded) -> None:
             ErrorCode.NOT_FOUND, f"Call {event.call_id} is not open here: submit it first."
         )
     if not call.closed:
-        _enqueue(state, call, state.pools[call.call.function_id], event.inputs)
+        _learn(state, call, event.inputs)
         call.closed = event.close
         complete_if_over(state, call)
 
@@ -65,140 +72,134 @@ def restore(state: State, event: CallRestored) -> None:
     """Take up a call that a server before this one left unfinished; nothing runs before workers could come back."""
     if event.call.call_id in state.calls:
         return
-    pool = _pool(state, event.call.function_id, event.call.call_id)
+    pool = _pool(state, event.call)
     if state.now < state.recover_until and not state.is_recovering:
         state.is_recovering = True
-        state.wake(state.recover_until, None)
-    call = state.calls[event.call.call_id] = CallRecord(event.call, event.closed)
-    call.seq = event.outcome_count
+        state.wake(state.recover_until, Recovery())
+    call = _add_call(state, event.call, pool)
+    call.closed = event.closed
     call.counts = dict(event.counts)
-    pool.finished += event.outcome_count
-    known = max(event.total, event.outcome_count + len(event.inputs))
-    if all(given.index < known for given in event.inputs):
-        call.skip_to(known)
-    for given in event.inputs:
-        call.learn(given.index)
-        record = InputRecord(given.input_id, given.index, call, pool, event.call.created_at)
-        record.attempts = given.attempts
-        _enter(state, record)
+    call.seq = sum(event.counts.values())
+    pool.finished += call.seq
+    for run in event.known:
+        call.known.add(run.start, run.stop)
+    for run in event.unfinished:
+        call.waiting.add(run.start, run.stop)
+    for history in event.tried:
+        if call.waiting.discard(history.index):
+            _restore_tried(state, call, history)
+    dependencies.wait_for_others(state, call, dict(event.ended))
+    if call.is_blocked:
+        state.blocked_total += len(call.waiting)
+    else:
+        pool.queue.enter(call, len(call.waiting))
     state.touch_pool(pool)
+    _end_if_hopeless(state, call)
     complete_if_over(state, call)
 
 
 def cancel(state: State, call: CallRecord, reason: str) -> None:
     """End a call with everything in it that is not over."""
     call.is_cancelled = True
+    end_call(state, call, Ended(InputEvent.CANCELLED, FailureKind.CANCELLED, reason))
+
+
+def time_out(state: State, call: CallRecord) -> None:
+    """End what is left of a call whose deadline has passed."""
+    if state.calls.get(call.call.call_id) is call:
+        seconds = call.call.deadline - call.call.created_at
+        reason = f"its call was not over within its {seconds:.6g} s"
+        end_call(state, call, Ended(InputEvent.TIMED_OUT, FailureKind.TIMEOUT, reason))
+
+
+def end_call(state: State, call: CallRecord, ended: Ended) -> None:
+    """End every input of a call that is not over, all the same way, and take no more."""
     call.closed = True
     for record in list(call.open.values()):
         if record.slot is not None:
-            state.out.cancel(record.slot.worker.info.worker_id, record.input_id, reason)
-        end(state, record, InputEvent.CANCELLED, FailureKind.CANCELLED, reason)
+            state.out.cancel(record.slot.worker.info.worker_id, record.input_id, ended.reason)
+        end(state, record, ended)
+    end_waiting(state, call, ended)
     complete_if_over(state, call)
 
 
-def take_result(state: State, record: InputRecord, result: Result) -> None:
-    """Record what an attempt came to, or try again where the function's policy grants it."""
-    event = _ENDS.get(result.state)
-    if event is None:
-        return
-    policy = record.pool.function.retries
-    is_failure = event is InputEvent.FAILED or event is InputEvent.TIMED_OUT
-    kind = FailureKind.TIMEOUT if event is InputEvent.TIMED_OUT else result.failure
-    if is_failure and kind in _RETRIED and record.failures < policy.max_retries:
-        record.failures += 1
-        record.alone = False
-        record.move(InputEvent.FAILED_TO_RETRY)
-        state.detach(record)
-        record.since = state.now
-        delay = retry_delay_seconds(
-            record.failures,
-            policy.initial_delay_seconds,
-            policy.backoff_coefficient,
-            policy.max_delay_seconds,
-        )
-        record.pool.queue.delay(record, state.now + delay)
-        state.touch_pool(record.pool)
-        return
-    end(state, record, event, kind if is_failure else result.failure, result.reason, result.body)
+def fail_ready(state: State, pool: Pool, ended: Ended) -> None:
+    """End every input that waits for a container of the pool."""
+    for call in list(pool.queue.in_line()):
+        for record in list(call.front or ()):
+            end(state, record, ended)
+        end_waiting(state, call, ended)
+        complete_if_over(state, call)
+    for record in list(pool.queue.delayed()):
+        end(state, record, ended)
 
 
-def give_back(state: State, record: InputRecord) -> None:
-    """Put an input a worker had in hand before all others of its function; no retry is spent."""
-    record.move(InputEvent.GIVEN_BACK)
-    state.detach(record)
-    record.since = state.now
-    record.pool.queue.push_front(record)
-    state.touch_pool(record.pool)
-
-
-def give_back_all(state: State, records: Iterable[InputRecord]) -> None:
-    """Give back several, so that they keep their order."""
-    for record in reversed(list(records)):
-        give_back(state, record)
-
-
-def lose(state: State, record: InputRecord, reason: str) -> None:
-    """Give back an input whose worker vanished with it, unless that happened too often."""
-    record.losses += 1
-    if record.losses >= state.policy.max_losses:
-        end(state, record, InputEvent.LOST, FailureKind.WORKER_LOST, reason)
-    else:
-        give_back(state, record)
-
-
-def fail_waiting(state: State, pool: Pool, reason: str, body: bytes) -> None:
-    """Fail everything that waits for a container of the pool."""
-    waiting = [*pool.queue.in_line(), *pool.queue.delayed()]
-    for record in waiting:
-        end(state, record, InputEvent.FAILED, FailureKind.START, reason, body)
-
-
-def end(
-    state: State,
-    record: InputRecord,
-    event: InputEvent,
-    failure: FailureKind | None,
-    reason: str,
-    body: bytes = b"",
-) -> None:
-    """Give an input its one outcome."""
-    record.move(event)
+def end(state: State, record: InputRecord, ended: Ended) -> None:
+    """Give an input with a record its one outcome."""
+    record.move(ended.event)
+    call = record.call
     if record.slot is not None:
         state.detach(record)
     else:
-        record.pool.queue.leave(record)
-        state.touch_pool(record.pool)
-    del state.inputs[record.input_id]
-    call = record.call
+        call.pool.queue.remove(record)
+        state.touch_pool(call.pool)
+    state.inputs.pop(record.input_id, None)
     del call.open[record.index]
-    call.seq += 1
-    record.pool.finished += 1
-    final = record.state
-    call.counts[final] = call.counts.get(final, 0) + 1
-    call_id = call.call.call_id
+    _count(call, record.state, 1, ended.reason)
     state.out.record(
         Finished(
             record.input_id,
-            call_id,
+            call.call.call_id,
             record.index,
             call.seq,
             record.attempts,
-            final,
-            failure,
-            reason,
-            body,
+            record.state,
+            ended.failure,
+            ended.reason,
+            ended.body,
         )
     )
     if not call.open:
         complete_if_over(state, call)
 
 
+def end_waiting(state: State, call: CallRecord, ended: Ended) -> None:
+    """Give every input of the call that was never handed out its one outcome."""
+    count = len(call.waiting)
+    if not count:
+        return
+    final = move(call.resting_state, ended.event)
+    runs = call.waiting.runs()
+    call.waiting.clear()
+    if call.is_blocked:
+        state.blocked_total -= count
+    else:
+        call.pool.queue.leave_waiting(count)
+    state.touch_pool(call.pool)
+    if count <= MAX_SINGLE_OUTCOMES or ended.failure is None:
+        for index in (index for run in runs for index in run):
+            _count(call, final, 1, ended.reason)
+            state.out.record(_unbegun(call, index, final, ended))
+        return
+    for run in runs:
+        first_seq = call.seq + 1
+        _count(call, final, len(run), ended.reason)
+        state.out.record_run(
+            FinishedRun(
+                call.call.call_id, run.start, len(run), first_seq, final, ended.failure, ended.reason, ended.body
+            )
+        )  # fmt: skip
+
+
 def complete_if_over(state: State, call: CallRecord) -> None:
-    """End a closed call whose inputs all have their outcome."""
+    """End a closed call whose inputs all have their outcome; its dependants are told by `dependencies`."""
     call_id = call.call.call_id
-    if not call.closed or call.open or call_id not in state.calls:
+    if not call.closed or call.open or call.waiting or state.calls.get(call_id) is not call:
         return
     del state.calls[call_id]
+    call.pool.attached.pop(call_id, None)
+    state.forget_deadline(call)
+    dependencies.leave_others(state, call)
     bad = sum(call.counts.values()) - call.counts.get(InputState.SUCCEEDED, 0)
     cancelled = call.counts.get(InputState.CANCELLED, 0)
     if bad > cancelled:
@@ -208,26 +209,96 @@ def complete_if_over(state: State, call: CallRecord) -> None:
     else:
         ending = "succeeded"
     state.out.complete(call_id, ending)
+    if call_id in state.dependants:
+        state.ended.append((call, ending))
 
 
-def _pool(state: State, function_id: str, call_id: str) -> Pool:
-    pool = state.pools.get(function_id)
+def settle_dependants(state: State) -> None:
+    """Free the calls that waited for calls which have ended, or end them too; one after the other, however long the chain."""
+    while state.ended:
+        call, ending = state.ended.popleft()
+        for other in dependencies.take_dependants(state, call, ending):
+            if other.blame is not None:
+                _end_if_hopeless(state, other)
+                continue
+            dependencies.leave_others(state, other)
+            state.blocked_total -= len(other.waiting)
+            other.pool.queue.enter(other, len(other.waiting))
+
+
+def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
+    """Return the record of an unfinished input, made now where it was never handed out."""
+    record = call.open.get(index)
+    if record is None and not call.is_blocked and call.waiting.discard(index):
+        call.pool.queue.leave_waiting(1)
+        record = call.open[index] = InputRecord(call, index, state.now)
+        call.pool.queue.push_front(record)
+    return record
+
+
+def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:
+    order = call.created_at - call.priority * state.policy.ageing_seconds
+    record = CallRecord(call, pool, order, state.next_call_number())
+    state.calls[call.call_id] = record
+    if call.attached:
+        pool.attached[call.call_id] = record
+    if call.deadline:
+        state.wake(call.deadline, record)
+    return record
+
+
+def _end_if_hopeless(state: State, call: CallRecord) -> None:
+    if call.blame is not None and state.calls.get(call.call.call_id) is call:
+        end_call(state, call, Ended(InputEvent.FAILED, FailureKind.DEPENDENCY, str(call.blame)))
+
+
+def _learn(state: State, call: CallRecord, inputs: Iterable[range]) -> None:
+    count = 0
+    for run in inputs:
+        for new in call.known.add(run.start, run.stop):
+            call.waiting.add(new.start, new.stop)
+            count += len(new)
+    if call.is_blocked:
+        state.blocked_total += count
+    else:
+        call.pool.queue.enter(call, count)
+        state.touch_pool(call.pool)
+
+
+def _restore_tried(state: State, call: CallRecord, history: History) -> None:
+    record = call.open[history.index] = InputRecord(call, history.index, state.now)
+    record.attempts = history.attempts
+    record.failures = history.failures
+    record.losses = history.losses
+    record.kills = history.kills
+    record.alone = history.alone
+    state.inputs[record.input_id] = record
+    if history.retry_at > state.now:
+        call.pool.queue.delay(record, history.retry_at)
+    else:
+        call.pool.queue.push_front(record)
+
+
+def _count(call: CallRecord, final: InputState, count: int, reason: str) -> None:
+    if final is not InputState.SUCCEEDED and not call.trouble:
+        call.trouble = reason
+    call.seq += count
+    call.pool.finished += count
+    call.counts[final] = call.counts.get(final, 0) + count
+
+
+def _unbegun(call: CallRecord, index: int, final: InputState, ended: Ended) -> Finished:
+    input_id = make_input_id(call.call.call_id, index)
+    return Finished(
+        input_id, call.call.call_id, index, call.seq, 0, final, ended.failure, ended.reason, ended.body
+    )  # fmt: skip
+
+
+def _pool(state: State, call: Call) -> Pool:
+    pool = state.pools.get(call.function_id)
     if pool is None:
         raise DomainError(
             ErrorCode.NOT_FOUND,
-            f"Call {call_id}: there is no function {function_id}; register it first.",
+            f"Call {call.call_id}: there is no function {call.function_id}; register it first.",
         )
     return pool
-
-
-def _enqueue(state: State, call: CallRecord, pool: Pool, inputs: Iterable[NewInput]) -> None:
-    for new in inputs:
-        if call.learn(new.index):
-            _enter(state, InputRecord(new.input_id, new.index, call, pool, state.now))
-    state.touch_pool(pool)
-
-
-def _enter(state: State, record: InputRecord) -> None:
-    state.inputs[record.input_id] = record
-    record.call.open[record.index] = record
-    record.pool.queue.push(record)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from offload.control.core.attempts import give_back_all, lose
 from offload.control.core.events import (
-    HeldInput,
     WorkerDisconnected,
     WorkerDraining,
     WorkerJoined,
     WorkerLeft,
 )
+from offload.control.core.ids import split_input_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import StopContainer
-from offload.control.core.ledger import give_back_all, lose
-from offload.control.core.model import ContainerReport, ContainerState
-from offload.control.core.records import Slot, WorkerRecord, WorkerState
+from offload.control.core.ledger import find
+from offload.control.core.model import ContainerState
 from offload.control.core.reports import take_container_report
-from offload.control.core.state import State
+from offload.control.core.workers import WorkerEvent, WorkerState
+
+if TYPE_CHECKING:
+    from offload.control.core.calls import InputRecord
+    from offload.control.core.events import HeldInput
+    from offload.control.core.model import ContainerReport
+    from offload.control.core.records import Slot, WorkerRecord
+    from offload.control.core.state import State
 
 _ENDED_MEANWHILE = "its outcome is recorded already"
 
@@ -34,7 +43,8 @@ def take(
         case WorkerDisconnected():
             disconnect(state, worker)
         case WorkerDraining():
-            drain(state, worker)
+            worker.drain_reason = event.reason or worker.drain_reason
+            state.move_worker(worker, WorkerEvent.DRAINED)
         case WorkerLeft():
             if event.turned_away:
                 state.turned_away = f"{worker.info.name} was turned away: {event.turned_away}"
@@ -49,30 +59,25 @@ def join(state: State, event: WorkerJoined) -> None:
     if worker is None:
         worker = state.add_worker(info)
     else:
-        worker.free_cpu += info.capacity.cpu_milli - worker.info.capacity.cpu_milli
-        worker.free_memory += info.capacity.memory_mib - worker.info.capacity.memory_mib
-        worker.info = info
-        state.set_worker_state(worker, WorkerState.ONLINE)
+        state.change_worker(worker, info)
+        state.move_worker(worker, WorkerEvent.JOINED)
+        if worker.quarantined_until > state.now and worker.is_online:
+            state.move_worker(worker, WorkerEvent.QUARANTINED)
     for slot in worker.slots.values():
         slot.window = 0
         state.touch(slot)
     _match_containers(state, worker, event.containers)
     _match_inputs(state, worker, event.held)
+    _stop_expecting(state, info.worker_id)
 
 
 def disconnect(state: State, worker: WorkerRecord) -> None:
     """Give the worker time to come back."""
     if worker.state is WorkerState.OFFLINE:
         return
-    state.set_worker_state(worker, WorkerState.OFFLINE)
+    state.move_worker(worker, WorkerEvent.DISCONNECTED)
     worker.lost_at = state.now + state.policy.worker_lost_seconds
     state.wake(worker.lost_at, worker)
-
-
-def drain(state: State, worker: WorkerRecord) -> None:
-    """Give the worker nothing new."""
-    if worker.state is WorkerState.ONLINE:
-        state.set_worker_state(worker, WorkerState.DRAINING)
 
 
 def leave(state: State, worker: WorkerRecord) -> None:
@@ -93,8 +98,7 @@ def lose_if_due(state: State, worker: WorkerRecord) -> None:
         return
     for slot in worker.slots.values():
         for record in reversed(list(slot.held.values())):
-            lost = record.losses + 1
-            lose(state, record, f"lost with {lost} workers, the last of them {worker.info.name}")
+            lose(state, record, worker.info.name)
     _forget(state, worker)
 
 
@@ -110,6 +114,21 @@ def take_back_stranded(state: State, slot: Slot) -> None:
     give_back_all(state, slot.held.values())
 
 
+def end_recovery(state: State) -> None:
+    """Decide about everything again: the workers have had their time to say what they hold."""
+    if state.is_recovering:
+        state.is_recovering = False
+        state.expected.clear()
+        for pool in state.pools.values():
+            state.touch_pool(pool)
+
+
+def _stop_expecting(state: State, worker_id: str) -> None:
+    # With the last of those that took part before there is nothing to wait for any more.
+    if state.expected.pop(worker_id, None) is not None and not state.expected:
+        end_recovery(state)
+
+
 def _forget(state: State, worker: WorkerRecord) -> None:
     worker_id = worker.info.worker_id
     for function_id, slot in worker.slots.items():
@@ -120,8 +139,7 @@ def _forget(state: State, worker: WorkerRecord) -> None:
         slot.pool.roomy.pop(worker_id, None)
         del slot.pool.slots[worker_id]
         slot.pool.recount()
-    del state.workers[worker_id]
-    state.replan = True
+    state.remove_worker(worker)
 
 
 def _match_containers(
@@ -133,14 +151,10 @@ def _match_containers(
             state.remove_container(slot.containers[missing])
     for report in reports:
         container = state.containers.get(report.container_id)
-        pool = state.pools.get(report.function_id)
         is_up = report.state in {ContainerState.STARTING, ContainerState.READY}
         takes_room = is_up or report.state is ContainerState.STOPPING
-        if container is None and pool is not None and takes_room:
-            adopted = state.add_container(
-                report.container_id, state.slot(pool, worker), ContainerState.STARTING
-            )
-            state.wake(state.now + 2 * pool.function.startup_timeout_seconds, adopted)
+        if container is None and takes_room:
+            _adopt(state, worker, report)
         elif container is not None and not container.is_live and is_up:
             # The order to stop it may have been lost with the session.
             state.out.order(
@@ -151,22 +165,45 @@ def _match_containers(
         take_container_report(state, worker, report)
 
 
+def _adopt(state: State, worker: WorkerRecord, report: ContainerReport) -> None:
+    pool = state.pools.get(report.function_id)
+    if pool is None:
+        return
+    slot = state.slot(pool, worker)
+    container = state.add_container(
+        report.container_id, slot, ContainerState.STARTING, report.gpu_indices
+    )
+    state.wake(state.now + 2 * pool.function.startup_timeout_seconds, container)
+
+
 def _match_inputs(state: State, worker: WorkerRecord, held: tuple[HeldInput, ...]) -> None:
     attempts = {one.input_id: one.attempt for one in held}
     for slot in worker.slots.values():
         gone = [r for r in slot.held.values() if attempts.get(r.input_id) != r.attempts]
         give_back_all(state, gone)
     for one in held:
-        record = state.inputs.get(one.input_id)
+        record = _find(state, one.input_id)
         if record is not None and record.slot is not None and record.slot.worker is worker:
             continue
         is_waiting = record is not None and record.state is InputState.READY
         if record is None or not is_waiting or one.attempt < record.attempts:
             state.out.cancel(worker.info.worker_id, one.input_id, _ENDED_MEANWHILE)
             continue
-        record.pool.queue.leave(record)
+        record.pool.queue.remove(record)
         slot = state.slot(record.pool, worker)
         state.attach(record, slot, one.attempt)
         state.touch(slot)
     for slot in worker.slots.values():
         state.watch(slot)
+
+
+def _find(state: State, input_id: str) -> InputRecord | None:
+    record = state.inputs.get(input_id)
+    if record is not None:
+        return record
+    try:
+        call_id, index = split_input_id(input_id)
+    except ValueError:
+        return None
+    call = state.calls.get(call_id)
+    return find(state, call, index) if call is not None else None

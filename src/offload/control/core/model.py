@@ -155,3 +155,4 @@ class ContainerReport:
     reason: str = ""
     body: bytes = b""
     gpu_indices: tuple[int, ...] = ()
+    blames_function: bool = False  # it came so far as to load the function, and that raised

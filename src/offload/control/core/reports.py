@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from offload.control.core.autoscale import start_delay_seconds
+from typing import TYPE_CHECKING
+
+from offload.control.core.attempts import give_back, give_back_alone, take_result
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import Returned, Started, Window, WorkerReported
+from offload.control.core.events import Result
 from offload.control.core.inputs import InputEvent, InputState
 from offload.control.core.instructions import StopContainer
-from offload.control.core.ledger import fail_waiting, give_back, lose, take_result
-from offload.control.core.model import ContainerReport, ContainerState
-from offload.control.core.records import ContainerRecord, InputRecord, Pool, WorkerRecord
-from offload.control.core.scaling import count_containers
-from offload.control.core.state import State
+from offload.control.core.model import ContainerState
+from offload.control.core.starts import take_failed_start, take_start
+
+if TYPE_CHECKING:
+    from offload.control.core.calls import InputRecord
+    from offload.control.core.events import Returned, Started, Window, WorkerReported
+    from offload.control.core.model import ContainerReport
+    from offload.control.core.records import ContainerRecord, WorkerRecord
+    from offload.control.core.state import State
+    from offload.control.core.waiters import Overdue
 
 _ENDED = frozenset({ContainerState.STOPPED, ContainerState.FAILED, ContainerState.DIED})
 
@@ -52,55 +59,51 @@ def take_container_report(state: State, worker: WorkerRecord, report: ContainerR
                 )
             )
         return
-    pool = container.slot.pool
-    state.replan = True
     state.touch(container.slot)
     if report.state in _ENDED:
-        was_starting = container.state is ContainerState.STARTING
-        state.remove_container(container)
-        if report.state is ContainerState.FAILED or (
-            was_starting and report.state is ContainerState.DIED
-        ):
-            _count_failed_start(state, pool, container, report.reason, report.body)
+        _take_end(state, container, report)
     elif report.state is ContainerState.STOPPING:
         if container.is_live:
             state.mark_stopping(container)
+            state.replan = True
     elif report.state is ContainerState.READY and container.is_live:
         container.state = ContainerState.READY
-        pool.start_failures = 0
+        take_start(state, container)
 
 
-def give_up_starting(state: State, container: ContainerRecord) -> None:
-    """Take a container that never said a word for gone."""
-    if (
-        container.state is not ContainerState.STARTING
-        or state.containers.get(container.container_id) is not container
-    ):
+def end_overdue(state: State, waiter: Overdue) -> None:
+    """End attempts that are past their timeout by more than their worker may take to say so."""
+    slot = waiter.slot
+    if slot.overdue_at != waiter.at:
         return
-    pool = container.slot.pool
-    limit_seconds = pool.function.startup_timeout_seconds
-    state.stop_container(container, state.policy.stop_grace_seconds)
+    slot.overdue_at = None
+    timeout_seconds = slot.pool.function.timeout_seconds
+    patience = timeout_seconds + state.policy.overdue_seconds
+    running = [record for record in slot.held.values() if record.state is InputState.RUNNING]
+    for record in running:
+        if record.since + patience > state.now:
+            state.watch_timeouts(slot, record.since + patience)
+            continue
+        reason = (
+            f"ran longer than its timeout of {timeout_seconds:g} s, and its worker did not end it"
+        )
+        state.out.cancel(slot.worker.info.worker_id, record.input_id, reason)
+        container = record.container
+        take_result(
+            state,
+            record,
+            Result(record.input_id, record.attempts, InputState.TIMED_OUT, reason=reason),
+        )
+        if container is not None and container.is_live:
+            state.stop_container(container, 0.0)
+
+
+def _take_end(state: State, container: ContainerRecord, report: ContainerReport) -> None:
+    was_starting = container.state is ContainerState.STARTING
     state.remove_container(container)
-    reason = f"the worker did not say within {2 * limit_seconds:g} s that the container was ready"
-    _count_failed_start(state, pool, container, reason, b"")
-
-
-def _count_failed_start(
-    state: State, pool: Pool, container: ContainerRecord, reason: str, body: bytes
-) -> None:
-    state.touch_pool(pool)
-    if pool.start_failures and container.started_at < pool.start_failed_at:
-        return  # started side by side with one that failed before: the same failure seen twice
-    pool.start_failures += 1
-    pool.start_failed_at = state.now
-    pool.retry_start_at = state.now + start_delay_seconds(pool.start_failures)
-    pool.start_reason = reason or "no reason was given"
-    pool.start_body = body
-    is_hopeless = pool.start_failures >= state.policy.max_start_failures
-    if is_hopeless and not count_containers(pool, ContainerState.READY) and pool.queue.size:
-        fail_waiting(state, pool, pool.start_reason, body)
-        pool.start_failures = 0
-        pool.retry_start_at = 0.0
+    has_failed = report.state is ContainerState.FAILED
+    if has_failed or (was_starting and report.state is ContainerState.DIED):
+        take_failed_start(state, container, report)
 
 
 def _take_window(state: State, worker: WorkerRecord, window: Window) -> None:
@@ -113,22 +116,22 @@ def _take_window(state: State, worker: WorkerRecord, window: Window) -> None:
 
 def _take_started(state: State, worker: WorkerRecord, started: Started) -> None:
     record = _current(state, worker, started.input_id, started.attempt)
-    if record is None or record.state is not InputState.ASSIGNED:
+    if record is None or record.state is not InputState.ASSIGNED or record.slot is None:
         return
     record.move(InputEvent.STARTED)
     record.since = state.now
     record.container = state.containers.get(started.container_id)
     if record.container is not None:
         record.container.running += 1
+    patience = record.pool.function.timeout_seconds + state.policy.overdue_seconds
+    state.watch_timeouts(record.slot, state.now + patience)
 
 
 def _take_back(state: State, record: InputRecord, returned: Returned) -> None:
-    if returned.retry_alone and record.alone:
-        # It was alone with its container and still nobody can say how that one died: it must not go on for ever.
-        lose(state, record, f"its container died with it again and again: {returned.reason}")
-        return
-    record.alone = record.alone or returned.retry_alone
-    give_back(state, record)
+    if returned.retry_alone:
+        give_back_alone(state, record, returned.reason)
+    else:
+        give_back(state, record)
 
 
 def _current(state: State, worker: WorkerRecord, input_id: str, attempt: int) -> InputRecord | None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from offload.control.core.autoscale import wanted_containers
 from offload.control.core.instructions import ForgetFunction
 from offload.control.core.model import ContainerState
-from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerState
-from offload.control.core.state import State
+from offload.control.core.workers import WorkerState
+
+if TYPE_CHECKING:
+    from offload.control.core.events import ScalingChanged
+    from offload.control.core.records import ContainerRecord, Pool, Slot
+    from offload.control.core.state import State
 
 
 def wanted(pool: Pool) -> int:
     """Return how many containers the pool should have on online workers."""
-    function = pool.function
-    return wanted_containers(
-        pool.queue.size + pool.held - pool.away,
-        0 if pool.is_stopped else function.min_containers,
-        function.max_containers,
-    )
+    scaling = pool.scaling
+    if pool.is_stopped:
+        scaling = replace(scaling, min_containers=0, buffer_containers=0)
+    return wanted_containers(pool.queue.size + pool.held - pool.away, scaling)
 
 
 def surplus(pool: Pool) -> int:
@@ -27,9 +32,10 @@ def surplus(pool: Pool) -> int:
 def shortage(state: State, pool: Pool) -> int:
     """Return how many containers to start now; after a failed start one at a time, and not before its delay is over."""
     short = wanted(pool) - pool.live
-    if short <= 0 or not pool.start_failures:
+    breaker = pool.breaker
+    if short <= 0 or breaker.is_closed:
         return short
-    if state.now < pool.retry_start_at or count_containers(pool, ContainerState.STARTING):
+    if state.now < breaker.retry_at or count_containers(pool, ContainerState.STARTING):
         return 0
     return 1
 
@@ -50,8 +56,8 @@ def resize(state: State, pool: Pool) -> None:
     want = wanted(pool)
     peak = pool.peak.see(min(want, pool.live), state.now)
     if want > pool.live:
-        if pool.start_failures and pool.retry_start_at > state.now:
-            state.wake(pool.retry_start_at, pool)
+        if pool.breaker.retry_at > state.now:
+            state.wake(pool.breaker.retry_at, pool)
             state.starving.pop(function_id, None)
         elif function_id not in state.starving:
             pool.waits_since = state.now
@@ -68,6 +74,15 @@ def resize(state: State, pool: Pool) -> None:
         state.replan = state.replan or bool(state.starving)
 
 
+def change(state: State, event: ScalingChanged) -> None:
+    """Give a function other bounds."""
+    pool = state.pools.get(event.function_id)
+    if pool is not None:
+        pool.scaling = event.scaling
+        pool.peak.resize(event.scaling.scaledown_window_seconds)
+        state.touch_pool(pool)
+
+
 def retire(state: State, slot: Slot) -> None:
     """Stop what a worker that takes nothing new has idle."""
     if slot.worker.state is WorkerState.DRAINING and not slot.held:
@@ -76,7 +91,7 @@ def retire(state: State, slot: Slot) -> None:
 
 def close_if_over(state: State, pool: Pool) -> None:
     """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or state.is_recovering or pool.queue.size or pool.held:
+    if not pool.is_stopped or state.is_recovering or pool.queue.size or pool.held or pool.blocked:
         return
     for slot in pool.slots.values():
         _stop_all(state, slot)

@@ -4,77 +4,23 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
+from typing import TYPE_CHECKING
 
+from offload.control.core.calls import CallRecord
 from offload.control.core.inputs import InputEvent
-from offload.control.core.instructions import (
-    CallCompleted,
-    CancelInputs,
-    Finished,
-    Instruction,
-    RecordOutcomes,
-    StopContainer,
-)
-from offload.control.core.model import ContainerState, Function, WorkerInfo
-from offload.control.core.policy import Policy
-from offload.control.core.records import (
-    CallRecord,
-    ContainerRecord,
-    InputRecord,
-    Pool,
-    Slot,
-    WorkerRecord,
-    WorkerState,
-)
+from offload.control.core.instructions import StopContainer
+from offload.control.core.model import ContainerState
+from offload.control.core.outbox import Outbox
+from offload.control.core.policy import Policy, WorkspaceLimits
+from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerRecord, Workspace
+from offload.control.core.waiters import Overdue, Stranded
 
-Waiter = Pool | WorkerRecord | ContainerRecord | Slot | None
-
-
-class Outbox:
-    """What one event leads to, in the order its readers rely on: outcomes, ends of calls, cancellations, the rest."""
-
-    __slots__ = ("_cancelled", "_completed", "_orders", "_outcomes")
-
-    def __init__(self) -> None:
-        self._outcomes: list[Finished] = []
-        self._completed: list[CallCompleted] = []
-        self._cancelled: dict[tuple[str, str], list[str]] = {}
-        self._orders: list[Instruction] = []
-
-    def record(self, outcome: Finished) -> None:
-        """Add an input's outcome."""
-        self._outcomes.append(outcome)
-
-    def complete(self, call_id: str, state: str) -> None:
-        """Add a call's end."""
-        self._completed.append(CallCompleted(call_id, state))
-
-    def cancel(self, worker_id: str, input_id: str, reason: str) -> None:
-        """Have a worker end an input."""
-        self._cancelled.setdefault((worker_id, reason), []).append(input_id)
-
-    def order(self, instruction: Instruction) -> None:
-        """Add any other instruction."""
-        self._orders.append(instruction)
-
-    def take(self) -> list[Instruction]:
-        """Return all of it and be empty."""
-        instructions: list[Instruction] = []
-        if self._outcomes:
-            instructions.append(RecordOutcomes(tuple(self._outcomes)))
-            self._outcomes = []
-        if self._completed:
-            instructions += self._completed
-            self._completed = []
-        if self._cancelled:
-            instructions += [
-                CancelInputs(worker_id, tuple(ids), reason)
-                for (worker_id, reason), ids in self._cancelled.items()
-            ]
-            self._cancelled = {}
-        if self._orders:
-            instructions += self._orders
-            self._orders = []
-        return instructions
+if TYPE_CHECKING:
+    from offload.control.core.calls import InputRecord
+    from offload.control.core.model import Function, WorkerInfo
+    from offload.control.core.waiters import Waiter
+    from offload.control.core.workers import WorkerEvent
 
 
 class State:
@@ -90,11 +36,18 @@ class State:
         self.now = now
         self.recover_until = now + policy.recovery_seconds
         self.is_recovering = False
+        self.expected: dict[str, str] = {}  # workers that may come back after a restart: name by id
         self.calls: dict[str, CallRecord] = {}
-        self.inputs: dict[str, InputRecord] = {}
+        self.dependants: dict[str, dict[str, CallRecord]] = {}  # calls that wait for a call
+        self.ended: deque[tuple[CallRecord, str]] = deque()  # whose dependants do not know it yet
+        self.inputs: dict[str, InputRecord] = {}  # those with a record
         self.pools: dict[str, Pool] = {}
+        self.workspaces: dict[str, Workspace] = {}
         self.workers: dict[str, WorkerRecord] = {}
         self.containers: dict[str, ContainerRecord] = {}
+        self.total_cpu = 0  # of online workers
+        self.total_memory = 0
+        self.blocked_total = 0  # inputs that wait for other calls
         self.starving: dict[str, Pool] = {}  # pools that want containers there is no room for
         self.dirty: dict[str, Pool] = {}
         self.touched: dict[tuple[str, str], Slot] = {}
@@ -103,8 +56,10 @@ class State:
         self.out = Outbox()
         self._incarnation = incarnation
         self._container_numbers = itertools.count(1)
+        self._call_numbers = itertools.count(1)
         self._timers: list[tuple[float, int, Waiter]] = []
         self._timer_numbers = itertools.count()
+        self._void_deadlines = 0
 
     # Time
 
@@ -130,13 +85,40 @@ class State:
             due.append(waiter)
         return due
 
-    # Pools, workers and slots
+    def forget_deadline(self, call: CallRecord) -> None:
+        """Look at a call that is over no more; calls may end long before their deadline, in great numbers."""
+        if not call.call.deadline:
+            return
+        self._void_deadlines += 1
+        if self._void_deadlines > 64 + len(self._timers) // 2:
+            self._timers = [timer for timer in self._timers if not self._is_void(timer[2])]
+            heapq.heapify(self._timers)
+            self._void_deadlines = 0
+
+    def _is_void(self, waiter: Waiter) -> bool:
+        return isinstance(waiter, CallRecord) and waiter.call.call_id not in self.calls
+
+    # Calls, pools, workspaces, workers and slots
+
+    def next_call_number(self) -> int:
+        """Count the calls as they come."""
+        return next(self._call_numbers)
 
     def add_pool(self, function: Function) -> Pool:
         """Register a function."""
-        pool = self.pools[function.function_id] = Pool(function)
+        pool = Pool(function, self.workspace(function.workspace))
+        self.pools[function.function_id] = pool
         self.touch_pool(pool)
         return pool
+
+    def workspace(self, name: str) -> Workspace:
+        """Return the workspace of that name, a new one where it is the first time."""
+        known = self.workspaces.get(name)
+        if known is None:
+            limits = self.policy.workspaces.get(name, WorkspaceLimits())
+            known = Workspace(name, limits.weight, limits.max_containers)
+            self.workspaces[name] = known
+        return known
 
     def touch_pool(self, pool: Pool) -> None:
         """Decide anew about the pool at the end of the event."""
@@ -160,17 +142,52 @@ class State:
     def add_worker(self, info: WorkerInfo) -> WorkerRecord:
         """Remember a worker."""
         worker = self.workers[info.worker_id] = WorkerRecord(info, self.now)
+        self._count_capacity(worker, 1)
         self.replan = True
         return worker
 
-    def set_worker_state(self, worker: WorkerRecord, state: WorkerState) -> None:
+    def change_worker(self, worker: WorkerRecord, info: WorkerInfo) -> None:
+        """Take what a known worker says of itself now for the truth."""
+        if worker.is_online:
+            self._count_capacity(worker, -1)
+        worker.free_cpu += info.capacity.cpu_milli - worker.info.capacity.cpu_milli
+        worker.free_memory += info.capacity.memory_mib - worker.info.capacity.memory_mib
+        worker.info = info
+        taken = {
+            index
+            for slot in worker.slots.values()
+            for container in slot.containers.values()
+            for index in container.gpus
+        }
+        worker.free_gpus = {g.index: g.kind for g in info.capacity.gpus if g.index not in taken}
+        if worker.is_online:
+            self._count_capacity(worker, 1)
+        self.replan = True
+
+    def move_worker(self, worker: WorkerRecord, event: WorkerEvent) -> None:
         """Change whether the worker takes work, with all that depends on it."""
-        worker.state = state
-        worker.since = self.now
+        was_online = worker.is_online
+        worker.move(event, self.now)
+        if worker.is_online == was_online:
+            return
+        self._count_capacity(worker, 1 if worker.is_online else -1)
         self.replan = True
         for slot in worker.slots.values():
             slot.pool.recount()
             self.touch(slot)
+
+    def remove_worker(self, worker: WorkerRecord) -> None:
+        """Forget a worker that has no slot any more."""
+        if worker.is_online:
+            self._count_capacity(worker, -1)
+        del self.workers[worker.info.worker_id]
+        self.replan = True
+
+    def share(self, workspace: Workspace) -> float:
+        """Return the larger of the workspace's parts of the cluster's cpu and memory, for its weight."""
+        cpu = workspace.cpu / self.total_cpu if self.total_cpu else 0.0
+        memory = workspace.memory / self.total_memory if self.total_memory else 0.0
+        return max(cpu, memory) / workspace.weight
 
     # Inputs in a worker's hands
 
@@ -181,6 +198,7 @@ class State:
         record.since = self.now
         record.slot = slot
         slot.held[record.input_id] = record
+        self.inputs[record.input_id] = record
         slot.pool.held += 1
         if not slot.worker.is_online:
             slot.pool.away += 1
@@ -200,6 +218,12 @@ class State:
         record.slot = None
         self.touch(slot)
 
+    def watch_timeouts(self, slot: Slot, at: float) -> None:
+        """See then whether inputs that the slot runs are past their timeout."""
+        if slot.overdue_at is None or at < slot.overdue_at:
+            slot.overdue_at = at
+            self.wake(at, Overdue(slot, at))
+
     # Containers
 
     def new_container_id(self) -> str:
@@ -207,14 +231,18 @@ class State:
         return f"ct-{self._incarnation}-{next(self._container_numbers)}"
 
     def add_container(
-        self, container_id: str, slot: Slot, state: ContainerState
+        self, container_id: str, slot: Slot, state: ContainerState, gpus: tuple[int, ...]
     ) -> ContainerRecord:
         """Remember a container and take its room."""
         container = ContainerRecord(container_id, slot, state, self.now)
         self.containers[container_id] = container
         slot.containers[container_id] = container
-        slot.worker.free_cpu -= slot.pool.function.cpu_milli
-        slot.worker.free_memory -= slot.pool.function.memory_mib
+        worker, needs = slot.worker, slot.pool.function.needs
+        worker.free_cpu -= needs.cpu_milli
+        worker.free_memory -= needs.memory_mib
+        container.gpus = gpus
+        for index in gpus:
+            worker.free_gpus.pop(index, None)
         self._count_live(slot, 1)
         return container
 
@@ -230,24 +258,23 @@ class State:
     def mark_stopping(self, container: ContainerRecord) -> None:
         """Expect the container's end."""
         container.state = ContainerState.STOPPING
-        slot = container.slot
-        slot.worker.coming_cpu += slot.pool.function.cpu_milli
-        slot.worker.coming_memory += slot.pool.function.memory_mib
-        self._count_live(slot, -1)
+        self._count_coming(container, 1)
+        self._count_live(container.slot, -1)
 
     def remove_container(self, container: ContainerRecord) -> None:
         """Forget a container and free its room."""
         slot = container.slot
-        function = slot.pool.function
+        worker, needs = slot.worker, container.needs
         del self.containers[container.container_id]
         del slot.containers[container.container_id]
-        slot.worker.free_cpu += function.cpu_milli
-        slot.worker.free_memory += function.memory_mib
+        worker.free_cpu += needs.cpu_milli
+        worker.free_memory += needs.memory_mib
+        kinds = {gpu.index: gpu.kind for gpu in worker.info.capacity.gpus}
+        worker.free_gpus.update((i, kinds[i]) for i in container.gpus if i in kinds)
         if container.is_live:
             self._count_live(slot, -1)
         else:
-            slot.worker.coming_cpu -= function.cpu_milli
-            slot.worker.coming_memory -= function.memory_mib
+            self._count_coming(container, -1)
             self.touch(slot)
         self.replan = True
         self.watch(slot)
@@ -255,10 +282,24 @@ class State:
     def watch(self, slot: Slot) -> None:
         """See later whether inputs are still with a worker that has no container for them any more."""
         if slot.held and not slot.containers:
-            self.wake(self.now + self.policy.stop_grace_seconds, slot)
+            self.wake(self.now + self.policy.stop_grace_seconds, Stranded(slot))
+
+    def _count_coming(self, container: ContainerRecord, sign: int) -> None:
+        worker, needs = container.slot.worker, container.needs
+        worker.coming_cpu += sign * needs.cpu_milli
+        worker.coming_memory += sign * needs.memory_mib
+        worker.coming_gpus += sign * len(container.gpus)
 
     def _count_live(self, slot: Slot, change: int) -> None:
         slot.live += change
         if slot.worker.is_online:
             slot.pool.live += change
+        workspace, needs = slot.pool.workspace, slot.pool.function.needs
+        workspace.containers += change
+        workspace.cpu += change * needs.cpu_milli
+        workspace.memory += change * needs.memory_mib
         self.touch(slot)
+
+    def _count_capacity(self, worker: WorkerRecord, sign: int) -> None:
+        self.total_cpu += sign * worker.info.capacity.cpu_milli
+        self.total_memory += sign * worker.info.capacity.memory_mib

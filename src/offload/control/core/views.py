@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from offload.control.core.inputs import InputState
 from offload.control.core.model import Capacity, Function, WorkerInfo
+from offload.control.core.workers import WorkerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,13 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A worker, for people. `state` is "online", "draining" or "offline"."""
+    """A worker, for people. `reason` says why it takes nothing new; empty while it does."""
 
     worker: WorkerInfo
-    state: str
+    state: WorkerState
     used: Capacity
     since: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,15 @@ class InputView:
     container_id: str
     since: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    """A workspace, for people. `share` is the larger of its parts of the cluster's cpu and memory, 0 to 1."""
+
+    name: str
+    weight: float
+    max_containers: int  # 0: as many as fit
+    containers: int
+    share: float
+    pending: int

@@ -1,0 +1,107 @@
+"""Containers that could not start: whose fault it is, when to try again, and which worker to leave alone for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.control.core.breaker import BreakerEvent
+from offload.control.core.calls import Ended
+from offload.control.core.inputs import InputEvent
+from offload.control.core.ledger import fail_ready
+from offload.control.core.model import ContainerReport, ContainerState, FailureKind
+from offload.control.core.placement import is_feasible
+from offload.control.core.scaling import count_containers
+from offload.control.core.workers import WorkerEvent, WorkerState
+
+if TYPE_CHECKING:
+    from offload.control.core.records import ContainerRecord, Pool, WorkerRecord
+    from offload.control.core.state import State
+
+MAX_QUARANTINE_SECONDS = 600.0
+
+
+def take_start(state: State, container: ContainerRecord) -> None:
+    """Take note that a container started: its function and its worker are well."""
+    slot = container.slot
+    if not slot.pool.breaker.is_closed:
+        slot.pool.breaker.close(BreakerEvent.STARTED)
+        state.touch_pool(slot.pool)
+    slot.failed_starts = 0
+    slot.worker.strikes.clear()
+    slot.worker.quarantines = 0
+
+
+def take_failed_start(state: State, container: ContainerRecord, report: ContainerReport) -> None:
+    """Take note that a container, forgotten already, could not start."""
+    slot = container.slot
+    pool, worker = slot.pool, slot.worker
+    state.touch_pool(pool)
+    slot.failed_starts += 1
+    if not report.blames_function and _strike(state, worker, pool, report.reason):
+        return
+    breaker = pool.breaker
+    if not breaker.is_closed and container.started_at < breaker.failed_at:
+        return  # started side by side with one that failed before: the same failure seen twice
+    gives_up = breaker.fail(state.now, state.policy.max_start_failures, report.reason, report.body)
+    if gives_up and not count_containers(pool, ContainerState.READY) and pool.queue.size:
+        ended = Ended(InputEvent.FAILED, FailureKind.START, breaker.reason, breaker.body)
+        fail_ready(state, pool, ended)
+
+
+def give_up_starting(state: State, container: ContainerRecord) -> None:
+    """Take a container that never said a word for gone."""
+    is_known = state.containers.get(container.container_id) is container
+    if container.state is not ContainerState.STARTING or not is_known:
+        return
+    function = container.slot.pool.function
+    state.stop_container(container, state.policy.stop_grace_seconds)
+    state.remove_container(container)
+    seconds = 2 * function.startup_timeout_seconds
+    reason = f"the worker did not say within {seconds:g} s that the container was ready"
+    report = ContainerReport(
+        container.container_id, function.function_id, ContainerState.FAILED, reason=reason
+    )
+    take_failed_start(state, container, report)
+
+
+def release_if_due(state: State, worker: WorkerRecord) -> None:
+    """Let a quarantined worker try again once its time is over: the next failed start sends it back for longer."""
+    if worker.state is WorkerState.QUARANTINED and worker.quarantined_until <= state.now:
+        state.move_worker(worker, WorkerEvent.RELEASED)
+
+
+def _strike(state: State, worker: WorkerRecord, pool: Pool, reason: str) -> bool:
+    """Count a failed start against the worker; return whether that sends it into quarantine.
+
+    One function alone says nothing about a worker, unless it starts elsewhere.
+    """
+    strikes = worker.strikes
+    function_id = pool.function.function_id
+    strikes[function_id] = strikes.get(function_id, 0) + 1
+    worker.strike_reason = reason
+    is_on_probation = worker.quarantines > 0
+    is_well_elsewhere = count_containers(pool, ContainerState.READY) > 0
+    is_suspect = len(strikes) > 1 or is_well_elsewhere or is_on_probation
+    is_enough = is_on_probation or sum(strikes.values()) >= state.policy.quarantine_strikes
+    if not (is_suspect and is_enough) or not worker.is_online:
+        return False
+    _quarantine(state, worker)
+    return True
+
+
+def _quarantine(state: State, worker: WorkerRecord) -> None:
+    policy = state.policy
+    seconds = min(MAX_QUARANTINE_SECONDS, policy.quarantine_seconds * 2.0**worker.quarantines)
+    worker.quarantines = min(worker.quarantines + 1, 16)
+    worker.quarantined_until = state.now + seconds
+    state.wake(worker.quarantined_until, worker)
+    state.move_worker(worker, WorkerEvent.QUARANTINED)
+    # What failed here was not its functions' fault: they may start elsewhere at once.
+    for function_id in worker.strikes:
+        pool = state.pools.get(function_id)
+        if pool is None:
+            continue
+        if any(is_feasible(other, pool.function.needs) for other in state.workers.values()):
+            pool.breaker.close(BreakerEvent.FORGIVEN)
+        state.touch_pool(pool)
+    worker.strikes.clear()
