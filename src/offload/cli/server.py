@@ -26,6 +26,24 @@ _FILE = click.Path(path_type=Path)
     help="Listen beyond this machine without TLS, on a network you trust.",
 )
 @click.option("--idle-exit-seconds", type=float, help="End after so long without work; 0: never.")
+@click.option("--retention-days", type=float, help="How long ended calls are kept; 7.")
+@click.option(
+    "--worker-lost-seconds",
+    type=float,
+    help="How long a disconnected worker keeps what it runs; 10.",
+)
+@click.option(
+    "--placement",
+    type=click.Choice(["spread", "pack"]),
+    help="Start containers where most cpu is free, or where least is.",
+)
+@click.option(
+    "--workspace",
+    "workspaces",
+    multiple=True,
+    metavar="NAME=WEIGHT[:MAX]",
+    help="A workspace's share of the machines, and its most containers. Repeat it.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 def command(*, as_json: bool, **given: object) -> int:  # noqa: ARG001  # read where errors are printed
@@ -40,5 +58,5 @@ def command(*, as_json: bool, **given: object) -> int:  # noqa: ARG001  # read w
         config = ServerConfig.from_env()
     except ConfigError as error:
         raise CliError(str(error)) from None
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
     return run(dataclasses.replace(config, **chosen))  # type: ignore[arg-type]  # click made them of these types

@@ -11,16 +11,33 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from offload.control.core.policy import Policy, WorkspaceLimits
 from offload.wire.limits import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+PLACEMENTS = ("spread", "pack")
 
 
 class ConfigError(Exception):
     """The configuration cannot be meant; the message says what to change."""
+
+
+def _workspace(text: str) -> tuple[str, WorkspaceLimits]:
+    name, _, entitlement = text.partition("=")
+    weight, _, containers = entitlement.partition(":")
+    try:
+        limits = WorkspaceLimits(float(weight), int(containers or 0))
+    except ValueError:
+        limits = WorkspaceLimits(0.0)
+    if not name or not 0.001 <= limits.weight <= 1000 or limits.max_containers < 0:
+        raise ConfigError(
+            f"Workspace {text!r} cannot be read: write NAME=WEIGHT, with a weight of 0.001 to 1000, or "
+            "NAME=WEIGHT:MAX_CONTAINERS."
+        )
+    return name, limits
 
 
 def default_data_dir() -> Path:
@@ -41,6 +58,12 @@ class ServerConfig:
     tls_key: Path | None = None  # its PEM private key
     insecure_no_tls: bool = False  # listen beyond this machine in clear text all the same
     idle_exit_seconds: float = 0.0  # end, workers too, after this long without work; 0: never
+    retention_days: float = 7.0  # how long what a call came to is kept after its end
+    worker_lost_seconds: float = 10.0  # how long a disconnected worker keeps what it runs
+    placement: str = "spread"  # "spread": where most cpu is free; "pack": where least is
+    workspaces: tuple[
+        str, ...
+    ] = ()  # "name=weight" or "name=weight:max_containers"; others weigh 1, without a bound
     log_level: str = "info"  # "debug", "info", "warning" or "error"
 
     @property
@@ -73,6 +96,10 @@ class ServerConfig:
             tls_key=path("OFFLOAD_TLS_KEY"),
             insecure_no_tls=given.get("OFFLOAD_INSECURE_NO_TLS", "") in ("1", "true", "yes"),
             idle_exit_seconds=_number(given, "OFFLOAD_IDLE_EXIT_SECONDS", 0.0),
+            retention_days=_number(given, "OFFLOAD_RETENTION_DAYS", 7.0),
+            worker_lost_seconds=_number(given, "OFFLOAD_WORKER_LOST_SECONDS", 10.0),
+            placement=given.get("OFFLOAD_PLACEMENT") or "spread",
+            workspaces=tuple(given.get("OFFLOAD_WORKSPACES", "").replace(",", " ").split()),
             log_level=given.get("OFFLOAD_LOG_LEVEL") or "info",
         )
 
@@ -89,7 +116,22 @@ class ServerConfig:
             raise ConfigError("--idle-exit-seconds must be 0 (never) or more.")
         if self.token and (not self.token.isascii() or not self.token.isprintable()):
             raise ConfigError("The token must be printable ASCII: remove it to have one made.")
+        if self.placement not in PLACEMENTS:
+            raise ConfigError(f"--placement {self.placement!r} is neither spread nor pack.")
+        if not self.retention_days > 0:
+            raise ConfigError("--retention-days must be more than 0.")
+        if not 1 <= self.worker_lost_seconds <= 3600:
+            raise ConfigError("--worker-lost-seconds must be 1 to 3600.")
+        self.policy()
         self._check_tls()
+
+    def policy(self) -> Policy:
+        """Return what the dispatcher decides by; raises `ConfigError` for a workspace that cannot be read."""
+        return Policy(
+            worker_lost_seconds=self.worker_lost_seconds,
+            packs=self.placement == "pack",
+            workspaces=dict(map(_workspace, self.workspaces)),
+        )
 
     def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from offload.control.services.assembly import Services
     from offload.control.services.cluster import Cluster
 
+DAY_SECONDS = 86_400.0
 EXIT_OK = 0
 EXIT_CONFIG = 2
 EXIT_PORT = 3
@@ -118,8 +119,11 @@ async def _serve(
         blobs = await asyncio.to_thread(DiskBlobs, state_dir / "blobs")
         incarnation = secrets.token_hex(4)
         services = await start(
-            Outside(store, blobs, clock, Telemetry(), incarnation, str(state_dir))
-        )
+            Outside(
+                store, blobs, clock, Telemetry(), incarnation, str(state_dir), config.policy(),
+                retention_seconds=config.retention_days * DAY_SECONDS,
+            )
+        )  # fmt: skip
 
         async def close_services() -> None:
             nonlocal unwritten

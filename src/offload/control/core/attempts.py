@@ -38,12 +38,12 @@ def take_result(state: State, record: InputRecord, result: Result) -> None:
     is_failure = event is InputEvent.FAILED or event is InputEvent.TIMED_OUT
     kind = FailureKind.TIMEOUT if event is InputEvent.TIMED_OUT else result.failure
     if not is_failure:
-        end(state, record, Ended(event, result.failure, result.reason, result.body))
+        end(state, record, Ended(event, result.failure, result.reason, result.body, result.blob))
         return
     record.kills += kind in _KILLS
     may_retry = kind in _RETRIED and record.failures < record.pool.function.retries.max_retries
     if not may_retry:
-        end(state, record, Ended(event, kind, result.reason, result.body))
+        end(state, record, Ended(event, kind, result.reason, result.body, result.blob))
     elif record.kills >= state.policy.max_kills:
         reason = f"it ended {record.kills} containers, the last time: {result.reason}"
         end(state, record, Ended(InputEvent.LOST, kind, reason))

@@ -262,14 +262,20 @@ class Queue:
 
 
 class Ended:
-    """How an input ends that the dispatcher itself ends."""
+    """How an input ends."""
 
-    __slots__ = ("body", "event", "failure", "reason")
+    __slots__ = ("blob", "body", "event", "failure", "reason")
 
     def __init__(
-        self, event: InputEvent, failure: FailureKind | None, reason: str, body: bytes = b""
+        self,
+        event: InputEvent,
+        failure: FailureKind | None,
+        reason: str,
+        body: bytes = b"",
+        blob: str = "",
     ) -> None:
         self.event = event
         self.failure = failure
         self.reason = reason
         self.body = body
+        self.blob = blob

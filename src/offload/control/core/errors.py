@@ -10,6 +10,7 @@ class ErrorCode(enum.StrEnum):
 
     INVALID = "invalid"
     NOT_FOUND = "not_found"
+    EXPIRED = "expired"
     ALREADY_EXISTS = "already_exists"
     FAILED_PRECONDITION = "failed_precondition"
     RESOURCE_EXHAUSTED = "resource_exhausted"

@@ -166,6 +166,7 @@ class Result:
     failure: FailureKind | None = None
     reason: str = ""
     body: bytes = b""
+    blob: str = ""  # SHA-256 of the blob that the body names
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class Finished:
     failure: FailureKind | None
     reason: str
     body: bytes
+    blob: str = ""  # SHA-256 of the blob that the body names
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ class ForgetFunction:
     function_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetWorker:
+    """It left, or was given up: a server after this one need not wait for it."""
+
+    worker_id: str
+
+
 Instruction = (
     StartContainer
     | StopContainer
@@ -145,4 +153,5 @@ Instruction = (
     | CallCompleted
     | AttemptStarting
     | ForgetFunction
+    | ForgetWorker
 )

@@ -157,6 +157,7 @@ def end(state: State, record: InputRecord, ended: Ended) -> None:
             ended.failure,
             ended.reason,
             ended.body,
+            ended.blob,
         )
     )
     if not call.open:
@@ -197,6 +198,7 @@ def complete_if_over(state: State, call: CallRecord) -> None:
     if not call.closed or call.open or call.waiting or state.calls.get(call_id) is not call:
         return
     del state.calls[call_id]
+    call.pool.open_calls -= 1
     call.pool.attached.pop(call_id, None)
     state.forget_deadline(call)
     dependencies.leave_others(state, call)
@@ -240,6 +242,7 @@ def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:
     order = call.created_at - call.priority * state.policy.ageing_seconds
     record = CallRecord(call, pool, order, state.next_call_number())
     state.calls[call.call_id] = record
+    pool.open_calls += 1
     if call.attached:
         pool.attached[call.call_id] = record
     if call.deadline:

@@ -13,7 +13,7 @@ from offload.control.core.events import (
 )
 from offload.control.core.ids import split_input_id
 from offload.control.core.inputs import InputState
-from offload.control.core.instructions import StopContainer
+from offload.control.core.instructions import ForgetWorker, StopContainer
 from offload.control.core.ledger import find
 from offload.control.core.model import ContainerState
 from offload.control.core.reports import take_container_report
@@ -140,6 +140,7 @@ def _forget(state: State, worker: WorkerRecord) -> None:
         del slot.pool.slots[worker_id]
         slot.pool.recount()
     state.remove_worker(worker)
+    state.out.order(ForgetWorker(worker_id))
 
 
 def _match_containers(

@@ -130,8 +130,8 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "attached", "away", "blocked", "breaker", "finished", "function", "held", "is_stopped", "live", "peak", "queue",
-        "roomy", "scaling", "slots", "timer_at", "waits_since", "workspace",
+        "attached", "away", "blocked", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
+        "peak", "queue", "roomy", "scaling", "slots", "timer_at", "waits_since", "workspace",
     )  # fmt: skip
 
     def __init__(self, function: Function, workspace: Workspace) -> None:
@@ -143,6 +143,7 @@ class Pool:
         self.slots: dict[str, Slot] = {}
         self.roomy: dict[str, Slot] = {}  # slots with room, by worker
         self.attached: dict[str, CallRecord] = {}  # calls that end with their app's caller
+        self.open_calls = 0
         self.blocked = 0  # calls that wait for other calls
         self.held = 0
         self.finished = 0  # inputs of its function that have their outcome

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from offload.control.core.calls import CallRecord, InputRecord
-    from offload.control.core.model import Function, Needs
+    from offload.control.core.model import Function, Needs, Scaling
     from offload.control.core.records import Pool, WorkerRecord
     from offload.control.core.state import State
 
@@ -68,6 +68,19 @@ class Views:
             return False
         call = self._state.calls.get(call_id)
         return call is not None and (index in call.open or index in call.waiting)
+
+    def open_calls(self) -> dict[str, int]:
+        """Count the unfinished calls of each app."""
+        counts: dict[str, int] = {}
+        for pool in self._state.pools.values():
+            app_id = pool.function.app_id
+            counts[app_id] = counts.get(app_id, 0) + pool.open_calls
+        return counts
+
+    def scaling(self, function_id: str) -> Scaling | None:
+        """Return how many containers a registered function may have now."""
+        pool = self._state.pools.get(function_id)
+        return pool.scaling if pool is not None else None
 
     def function(self, function_id: str) -> Function | None:
         """Return a registered function."""

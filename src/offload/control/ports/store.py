@@ -307,7 +307,9 @@ class Snapshot:
 
     apps: tuple[StoredApp, ...]  # running ones, and those of unfinished calls
     functions: tuple[Function, ...]  # of those apps
-    calls: tuple[CallRestored, ...]  # unfinished ones; their memory depends on the runs of inputs, not on the inputs
+    calls: tuple[
+        CallRestored, ...
+    ]  # unfinished ones; their memory depends on the runs of inputs, not on the inputs
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
 

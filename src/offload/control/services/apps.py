@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import AppStopped, FunctionRegistered
-from offload.control.ports.store import EndApp, SaveApp, SaveFunction
+from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
+from offload.control.core.model import DEFAULT_WORKSPACE
+from offload.control.ports.store import EndApp, SaveApp, SaveFunction, SaveScaling
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from offload.control.services.views import LogRow, StoredApp
 
 LEASE_SECONDS = 30.0
+MAX_WORKSPACE_CHARACTERS = 100
 PROGRESS_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class RunningApp:
 
     app_id: str
     name: str
+    workspace: str = DEFAULT_WORKSPACE
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
 
@@ -64,10 +67,16 @@ class Apps:
         """How many apps have a caller, or one that may still come back within its lease."""
         return len(self._running)
 
-    async def create(self, name: str, app_id: str) -> str:
+    async def create(self, name: str, app_id: str, workspace: str = "") -> str:
         """Open an app and return its id. A repeat under the same id is harmless."""
         if not name.strip():
             raise DomainError(ErrorCode.INVALID, 'An app needs a name: App("my-app").')
+        workspace = workspace or DEFAULT_WORKSPACE
+        if len(workspace) > MAX_WORKSPACE_CHARACTERS or not workspace.isprintable():
+            raise DomainError(
+                ErrorCode.INVALID,
+                f"{workspace[:80]!r} is no name of a workspace: at most {MAX_WORKSPACE_CHARACTERS} printable characters.",
+            )
         if app_id in self._running:
             return app_id
         if app_id and not app_id.startswith("ap-"):
@@ -79,13 +88,13 @@ class Apps:
                 ErrorCode.FAILED_PRECONDITION, f"App {app_id} is stopped: open one with a new id."
             )
         app_id = app_id or f"ap-{secrets.token_hex(13)}"
-        self.adopt(app_id, name)
-        await journal.durable((SaveApp(app_id, name, self._kernel.clock.now()),))
+        self.adopt(app_id, name, workspace)
+        await journal.durable((SaveApp(app_id, name, self._kernel.clock.now(), workspace),))
         return app_id
 
-    def adopt(self, app_id: str, name: str) -> None:
+    def adopt(self, app_id: str, name: str, workspace: str) -> None:
         """Take in a running app and give its caller a lease to attach in."""
-        app = self._running[app_id] = RunningApp(app_id, name)
+        app = self._running[app_id] = RunningApp(app_id, name, workspace)
         self._start_lease(app)
 
     def is_running(self, app_id: str) -> bool:
@@ -96,12 +105,29 @@ class Apps:
         """Make functions callable, once they are on disk."""
         app = await self.require_running(app_id)
         self._kernel.journal.require_working()
-        named = [replace(function, app_name=app.name) for function in functions]
+        named = [
+            replace(function, app_name=app.name, workspace=app.workspace) for function in functions
+        ]
         for function in named:
             _check(function)
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
+
+    async def change_scaling(self, function_id: str, **changes: float) -> None:
+        """Give a function of a running app other bounds of its containers, once they are on disk."""
+        scaling = self._kernel.dispatcher.scaling(function_id)
+        function = self._kernel.dispatcher.function(function_id)
+        if scaling is None or function is None:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"Function {function_id!r} has no running app: start the app again.",
+            )
+        changed = replace(scaling, **changes)  # type: ignore[arg-type]
+        _check(replace(function, scaling=changed))
+        self._kernel.journal.require_working()
+        self._kernel.apply(ScalingChanged(function_id, changed))
+        await self._kernel.journal.durable((SaveScaling(function_id, changed),))
 
     async def require_running(self, app_id: str) -> RunningApp:
         """Return a running app, or raise what says why there is none."""
@@ -153,11 +179,7 @@ class Apps:
     async def list(self, limit: int) -> list[tuple[StoredApp, int]]:
         """List apps, newest first, each with how many of its calls are open."""
         stored = await self._reading.get(self._reading.store.apps, limit)
-        open_calls: dict[str, int] = {}
-        for live in self._kernel.calls.values():
-            function = self._kernel.dispatcher.function(live.call.function_id)
-            if function is not None:
-                open_calls[function.app_id] = open_calls.get(function.app_id, 0) + 1
+        open_calls = self._kernel.dispatcher.open_calls()
         return [(app, open_calls.get(app.app_id, 0)) for app in stored]
 
     def close(self) -> None:
@@ -227,14 +249,15 @@ def _check(function: Function) -> None:
     name = function.name
     if not name.strip():
         raise DomainError(ErrorCode.INVALID, "A function needs a name.")
+    needs, scaling = function.needs, function.scaling
     wrong = {
-        "cpu must be above 0": function.cpu_milli <= 0,
-        "memory must be above 0 MiB": function.memory_mib <= 0,
+        "cpu must be above 0": needs.cpu_milli <= 0,
+        "memory must be above 0 MiB": needs.memory_mib <= 0,
         "timeout must be above 0 seconds": not function.timeout_seconds > 0,
         "startup_timeout must be above 0 seconds": not function.startup_timeout_seconds > 0,
-        "scaledown_window must not be negative": not function.scaledown_window_seconds >= 0,
+        "scaledown_window must not be negative": not scaling.scaledown_window_seconds >= 0,
         "min_containers must not be larger than max_containers": (
-            0 < function.max_containers < function.min_containers
+            0 < scaling.max_containers < scaling.min_containers
         ),
         "the delays of retries must not be negative": not (
             function.retries.initial_delay_seconds >= 0

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
-from offload.control.core.ids import split_input_id
 from offload.control.services.apps import LEASE_SECONDS, Apps
+from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.cluster import Cluster, ServerFacts
+from offload.control.services.following import Following
 from offload.control.services.inspection import Inspection
 from offload.control.services.journal import Journal
 from offload.control.services.kernel import Kernel
+from offload.control.services.letters import Letters
 from offload.control.services.logs import Logs
 from offload.control.services.reading import Reading
+from offload.control.services.retention import Retention
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from offload.control.ports.clock import Clock
     from offload.control.ports.store import Snapshot, Store
     from offload.control.telemetry import Telemetry
+
+
+RETENTION_SECONDS = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Outside:
     data_dir: str = ""
     policy: Policy = field(default_factory=Policy)
     lease_seconds: float = LEASE_SECONDS
+    retention_seconds: float = RETENTION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Services:
 
     apps: Apps
     calls: Calls
+    following: Following
+    letters: Letters
     inspection: Inspection
     logs: Logs
     workers: Workers
@@ -55,9 +64,11 @@ class Services:
     telemetry: Telemetry
     kernel: Kernel
     reading: Reading
+    retention: Retention
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
+        await self.retention.close()
         self.cluster.close()
         self.apps.close()
         self.workers.close()
@@ -72,22 +83,27 @@ async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
     now = outside.clock.now()
-    dispatcher = Dispatcher(outside.policy, outside.incarnation, now)
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, now, snapshot.workers)
     reading = Reading(outside.store)
     journal = Journal(outside.store, outside.telemetry.observe_commit)
     kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
-    logs = Logs(kernel, reading, snapshot.last_log_seq)
+    archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
+    logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
     apps = Apps(kernel, reading, logs, outside.lease_seconds)
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
     _restore(snapshot, kernel, apps)
     workers.start()
+    retention.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         apps=apps,
-        calls=Calls(kernel, reading, apps),
-        inspection=Inspection(kernel, reading),
+        calls=Calls(kernel, archive, apps),
+        following=Following(kernel, reading, archive),
+        letters=Letters(kernel, reading, archive, apps),
+        inspection=Inspection(kernel, reading, archive),
         logs=logs,
         workers=workers,
         blobs=BlobStreams(outside.blobs),
@@ -95,6 +111,7 @@ async def start(outside: Outside) -> Services:
         telemetry=outside.telemetry,
         kernel=kernel,
         reading=reading,
+        retention=retention,
     )
 
 
@@ -108,14 +125,11 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
             # What was spawned from it still runs; its containers are to end with the last of that.
             kernel.apply(AppStopped(app.app_id, cancel=False, reason="its app was stopped"))
         else:
-            apps.adopt(app.app_id, app.name)
+            apps.adopt(app.app_id, app.name, app.workspace)
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
     live = kernel.open_call(restored.call, restored.closed)
-    for index in range(restored.total):
-        live.indices.add(index)
-    for given in restored.inputs:
-        live.indices.add(split_input_id(given.input_id)[1])
-        kernel.payloads.keep(given.input_id, None)
+    for run in restored.known:
+        live.indices.add(run.start, run.stop)
     kernel.apply(restored)

@@ -1,193 +1,182 @@
-"""Calls: submitting inputs, following outcomes and items, cancelling."""
+"""Calls: submitting inputs and cancelling."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from offload.control.core.dependencies import find_cycle
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import CallCancelled, CallSubmitted, InputsAdded
-from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.core.ids import input_id as make_input_id
+from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
-from offload.control.core.instructions import RecordOutcomes
-from offload.control.core.model import Call, CallKind, NewInput
-from offload.control.ports.store import CloseCall, InputRow, Record, SaveCall, SaveInputs
-from offload.control.services.feeds import Follower, Topic
+from offload.control.core.instructions import RecordOutcomes, RecordRuns
+from offload.control.core.model import CallKind
+from offload.control.ports.store import CloseCall, SaveInputs
+from offload.control.services.submission import (
+    NO_OPTIONS,
+    CallOptions,
+    NewCall,
+    NewInput,
+    check_indices,
+    new_call_id,
+    new_rows,
+    records_of,
+    runs_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from offload.control.core.instructions import Instruction
+    from offload.control.ports.store import OutcomeRow, Record, StoredCall
     from offload.control.services.apps import Apps
-    from offload.control.services.kernel import Kernel, LiveCall
-    from offload.control.services.reading import Reading
-    from offload.control.services.views import ItemRow, OutcomeRow, StoredCall
+    from offload.control.services.archive import Archive
+    from offload.control.services.kernel import Kernel
+    from offload.control.services.live import LiveCall
+    from offload.control.services.submission import Inputs
 
-Inputs = Sequence[tuple[int, bytes]]  # (index, encoded Payload)
-
-
-@dataclass(frozen=True, slots=True)
-class NewCall:
-    """What a caller submits."""
-
-    call_id: str
-    function_id: str
-    kind: CallKind
-    attached: bool
-    durable: bool
-    closed: bool
-    is_repeat: bool = False  # the caller has sent it before and got no answer
+Ended = tuple[tuple[str, str], ...]  # (call id, final state)
 
 
 class Calls:
-    """Takes calls in and shows what becomes of them."""
+    """Takes calls in, and ends them."""
 
-    def __init__(self, kernel: Kernel, reading: Reading, apps: Apps) -> None:
+    def __init__(self, kernel: Kernel, archive: Archive, apps: Apps) -> None:
         self._kernel = kernel
-        self._reading = reading
+        self._archive = archive
         self._apps = apps
 
     async def run(
-        self, call_id: str, function_id: str, payload: bytes, *, is_repeat: bool = False
+        self,
+        call_id: str,
+        function_id: str,
+        only: NewInput,
+        *,
+        is_repeat: bool = False,
+        options: CallOptions = NO_OPTIONS,
     ) -> OutcomeRow:
         """Run one input and return its outcome; a known call is joined, not run again."""
         live = self._kernel.calls.get(call_id)
         if live is None:
-            new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True, is_repeat)
-            known = await self._find_repeated(new)
-            if known is not None:
-                return await self._only_outcome(known)
-            if not self._is_callable(function_id):
-                await self._require_stored_callable(new)
-            live = self._kernel.calls.get(call_id) or self._open(new, ((0, payload),))
+            new = NewCall(
+                call_id, function_id, CallKind.SINGLE, True, False, True, is_repeat, options
+            )
+            if options is not NO_OPTIONS:
+                new = await self._named(new)
+                live = self._kernel.calls.get(new.call_id)
+            if live is None:
+                known = await self._find_repeated(new)
+                if known is not None:
+                    return await self._only_outcome(known)
+                live = await self._open(new, (only,))
         if live.call.kind is not CallKind.SINGLE:
             raise DomainError(
-                ErrorCode.FAILED_PRECONDITION, f"Call {call_id} is a {live.call.kind}: follow it."
+                ErrorCode.FAILED_PRECONDITION,
+                f"Call {live.call.call_id} is a {live.call.kind}: follow it.",
             )
         waiter: asyncio.Future[OutcomeRow] = asyncio.get_running_loop().create_future()
-        live.waiters.append(waiter)
+        live.wait(waiter)
         return await waiter
 
     async def submit(self, new: NewCall, inputs: Inputs) -> str:
         """Open a call with its first inputs; return its id once they are on disk."""
-        _check_indices(inputs)
-        if not new.call_id:
-            call_id = f"fc-{secrets.token_hex(13)}"
-            new = replace(new, call_id=call_id)
-        if new.call_id not in self._kernel.calls:
-            if await self._find_repeated(new) is not None:
-                return new.call_id
-            if not self._is_callable(new.function_id):
-                await self._require_stored_callable(new)
+        check_indices(inputs)
+        new = await self._named(new)
+        if new.call_id not in self._kernel.calls and await self._find_repeated(new) is not None:
+            return new.call_id
         live = self._kernel.calls.get(new.call_id)
         if live is not None:
             await self._add(live, inputs, new.closed)
             return new.call_id
-        self._open(new, inputs)
-        try:
-            await self._kernel.journal.flush()
-        except DomainError as error:
-            self._withdraw(new.call_id, error.message)
-            raise
+        await self._open(new, inputs)
+        await self._flush_or_withdraw([new.call_id])
         return new.call_id
+
+    async def submit_graph(self, graph: Sequence[tuple[NewCall, Inputs]]) -> list[str]:
+        """Open calls that may come after one another, all or none; return their ids once they are on disk.
+
+        Calls that are known already are joined. A cycle is refused, and named.
+        """
+        calls: list[tuple[NewCall, Inputs]] = []
+        for new, inputs in graph:
+            check_indices(inputs)
+            calls.append((await self._named(new), inputs))
+        in_order = _in_order(calls)
+        fresh = [(new, inputs) for new, inputs in in_order if await self._find_ended(new) is None]
+        for new, _ in fresh:
+            await self._require_callable(new)
+        ended = await self._ended([new for new, _ in fresh])
+        # From here on nothing else happens in between: either all of it is taken, or the first refusal ends it.
+        self._kernel.journal.require_working()
+        opened: list[str] = []
+        try:
+            for new, inputs in fresh:
+                if new.call_id not in self._kernel.calls:
+                    self._begin(new, inputs, ended)
+                    opened.append(new.call_id)
+        except DomainError as error:
+            for call_id in opened:
+                self._withdraw(call_id, error.message)
+            raise
+        await self._flush_or_withdraw(opened)
+        return [new.call_id for new, _ in calls]
 
     async def add_inputs(self, call_id: str, inputs: Inputs, close: bool) -> None:
         """Add inputs to an open call; return once they are on disk. Known indices are ignored."""
-        _check_indices(inputs)
+        check_indices(inputs)
         live = self._kernel.calls.get(call_id)
         if live is None:
-            await self._require_stored(call_id)
+            await self._archive.require_call(call_id)
             return
         await self._add(live, inputs, close)
-
-    async def follow_outcomes(self, call_id: str, after_seq: int) -> Follower[OutcomeRow]:
-        """Follow a call's outcomes to its end."""
-        topic = await self._topic(call_id)
-
-        async def read(after: int, limit: int) -> list[OutcomeRow]:
-            return await self._reading.get(self._reading.store.outcomes, call_id, after, limit)
-
-        return Follower(topic, read, after_seq)
-
-    async def follow_items(
-        self, call_id: str, index: int, after_item: int
-    ) -> tuple[Follower[ItemRow], str]:
-        """Follow what a generator input yields to its end; also return the input's id."""
-        await self._topic(call_id)
-        input_id = make_input_id(call_id, index)
-        topic: Topic[ItemRow] | None = None
-        if self._kernel.payloads.is_open(input_id):
-            topic = self._kernel.items.setdefault(input_id, Topic())
-        else:
-            # Decided, but its last items may still be on their way to the disk.
-            await self._kernel.journal.flush()
-            if await self.outcome(input_id) is None:
-                raise DomainError(
-                    ErrorCode.NOT_FOUND, f"Call {call_id} has no input {index}: submit it first."
-                )
-
-        async def read(after: int, limit: int) -> list[ItemRow]:
-            return await self._reading.get(self._reading.store.items, input_id, after, limit)
-
-        return Follower(topic, read, after_item), input_id
-
-    async def outcome(self, input_id: str) -> OutcomeRow | None:
-        """Return an input's outcome if it is on disk."""
-        return await self._reading.get(self._reading.store.outcome, input_id)
 
     async def cancel(self, call_id: str, reason: str) -> int:
         """End a call; return how many of its inputs that cancelled, once that is on disk."""
         if call_id not in self._kernel.calls:
-            await self._require_stored(call_id)
+            await self._archive.require_call(call_id)
             return 0
         instructions = self._kernel.apply(CallCancelled(call_id, reason or "cancelled"))
-        count = sum(
-            outcome.call_id == call_id and outcome.state is InputState.CANCELLED
-            for instruction in instructions
-            if isinstance(instruction, RecordOutcomes)
-            for outcome in instruction.outcomes
-        )
+        count = sum(_cancelled(one, call_id) for one in instructions)
         await self._kernel.journal.flush()
         return count
 
-    def _open(self, new: NewCall, inputs: Inputs) -> LiveCall:
-        if not new.call_id.startswith("fc-") or not new.call_id[3:].isalnum():
-            raise DomainError(
-                ErrorCode.INVALID,
-                f"Call id {new.call_id!r} must be 'fc-' followed by letters and digits.",
-            )
-        call = Call(
-            new.call_id,
-            new.function_id,
-            new.kind,
-            self._kernel.clock.now(),
-            new.attached,
-            new.durable,
-        )
-        live = self._kernel.open_call(call, new.closed)
-        rows = _new_rows(live, inputs)
-        records: list[Record] = [SaveCall(call), SaveInputs(new.call_id, rows)]
-        if new.closed:
-            records.append(CloseCall(new.call_id, len(live.indices)))
-        self._kernel.journal.write(records)
-        self._kernel.keep_payloads(call, rows)
-        self._kernel.apply(CallSubmitted(call, _new_inputs(rows), new.closed))
+    async def _open(self, new: NewCall, inputs: Inputs) -> LiveCall:
+        """Take a call that is new, if nobody else has meanwhile."""
+        if not self._is_callable(new.function_id):
+            await self._require_callable(new)
+        ended: Ended = ()
+        if new.options.after:
+            ended = await self._ended([new])
+        return self._kernel.calls.get(new.call_id) or self._begin(new, inputs, ended)
+
+    def _begin(self, new: NewCall, inputs: Inputs, ended: Ended) -> LiveCall:
+        kernel = self._kernel
+        call = new.as_call(kernel.clock.now())
+        ended = tuple(pair for pair in ended if pair[0] in call.after)
+        kernel.dispatcher.check_submit(call, ended)
+        live = kernel.open_call(call, new.closed)
+        rows = new_rows(live, inputs)
+        kernel.journal.write(records_of(call, rows, new.closed, len(live.indices)))
+        kernel.keep_payloads(call, rows)
+        kernel.apply(CallSubmitted(call, runs_of(rows), new.closed, ended))
         return live
 
     async def _add(self, live: LiveCall, inputs: Inputs, close: bool) -> None:
         journal = self._kernel.journal
         journal.require_working()
-        if live.is_over or (live.closed and not inputs):
+        if live.ending or (live.closed and not inputs):
             await journal.flush()
             return
-        rows = _new_rows(live, inputs)
+        rows = new_rows(live, inputs)
+        call_id = live.call.call_id
         if live.closed and rows:
             raise DomainError(
                 ErrorCode.FAILED_PRECONDITION,
-                f"Call {live.call.call_id} is closed: no input can be added to it.",
+                f"Call {call_id} is closed: no input can be added to it.",
             )
-        call_id = live.call.call_id
         records: list[Record] = [SaveInputs(call_id, rows)] if rows else []
         if close and not live.closed:
             live.closed = True
@@ -195,54 +184,74 @@ class Calls:
         journal.write(records)
         self._kernel.keep_payloads(live.call, rows)
         if records:
-            self._kernel.apply(InputsAdded(call_id, _new_inputs(rows), close))
+            self._kernel.apply(InputsAdded(call_id, runs_of(rows), close))
         await journal.flush()
+
+    async def _flush_or_withdraw(self, call_ids: list[str]) -> None:
+        try:
+            await self._kernel.journal.flush()
+        except DomainError as error:
+            for call_id in call_ids:
+                self._withdraw(call_id, error.message)
+            raise
 
     def _withdraw(self, call_id: str, reason: str) -> None:
         if call_id in self._kernel.calls:
             self._kernel.apply(CallCancelled(call_id, f"it could not be recorded: {reason}"))
+
+    async def _named(self, new: NewCall) -> NewCall:
+        """Give the call the id of its idempotency key, or a new one where it has neither."""
+        new.options.check()
+        if new.call_id:
+            return new
+        key = new.options.idempotency_key
+        if not key:
+            return replace(new, call_id=new_call_id(self._kernel.clock.now()))
+        function = await self._archive.require_function(new.function_id, new.call_id)
+        call_id = keyed_call_id(function.workspace, function.app_name, function.name, key)
+        return replace(new, call_id=call_id, is_repeat=True)
+
+    async def _ended(self, calls: Sequence[NewCall]) -> Ended:
+        """Return the final states of those calls that these come after and that are over."""
+        own = {new.call_id for new in calls}
+        others = dict.fromkeys(o for new in calls for o in new.options.after if o not in own)
+        ended: dict[str, str] = {}
+        while True:
+            unknown = []
+            for other in others:
+                live = self._kernel.calls.get(other)
+                if live is not None and live.ending:
+                    ended[other] = live.ending
+                elif live is None and other not in ended:
+                    unknown.append(other)
+            if not unknown:
+                return tuple(ended.items())
+            stored = await self._archive.states(unknown)
+            ended.update((other, state) for other, state in stored.items() if state)
+            for other in unknown:
+                if other not in stored:
+                    await self._archive.require_call(other)
 
     def _is_callable(self, function_id: str) -> bool:
         self._kernel.journal.require_working()
         function = self._kernel.dispatcher.function(function_id)
         return function is not None and self._apps.is_running(function.app_id)
 
-    async def _require_stored_callable(self, new: NewCall) -> None:
-        stored = await self._reading.get(self._reading.store.function, new.function_id)
-        if stored is None:
-            raise DomainError(
-                ErrorCode.NOT_FOUND,
-                f"There is no function {new.function_id!r} for call {new.call_id}: "
-                "register it first.",
-            )
-        await self._apps.require_running(stored.app_id)
-
-    async def _topic(self, call_id: str) -> Topic[OutcomeRow] | None:
-        live = self._kernel.calls.get(call_id)
-        if live is not None:
-            return live.outcomes
-        await self._require_stored(call_id)
-        return None
+    async def _require_callable(self, new: NewCall) -> None:
+        function = await self._archive.require_function(new.function_id, new.call_id)
+        await self._apps.require_running(function.app_id)
 
     async def _find_repeated(self, new: NewCall) -> StoredCall | None:
         # A look into the store costs a warm call a third of its time, so only a possible repeat gets one.
         if new.is_repeat or new.call_id in self._kernel.recent:
-            return await self._find_ended(new.call_id)
+            return await self._archive.call(new.call_id)
         return None
 
-    async def _find_ended(self, call_id: str) -> StoredCall | None:
-        return await self._reading.get(self._reading.store.call, call_id)
-
-    async def _require_stored(self, call_id: str) -> StoredCall:
-        call = await self._find_ended(call_id)
-        if call is None:
-            raise DomainError(
-                ErrorCode.NOT_FOUND, f"There is no call {call_id!r}: `offload calls ls` lists them."
-            )
-        return call
+    async def _find_ended(self, new: NewCall) -> StoredCall | None:
+        return None if new.call_id in self._kernel.calls else await self._find_repeated(new)
 
     async def _only_outcome(self, call: StoredCall) -> OutcomeRow:
-        row = await self.outcome(make_input_id(call.call_id, 0))
+        row = await self._archive.outcome(make_input_id(call.call_id, 0))
         if row is None or call.kind is not CallKind.SINGLE:
             raise DomainError(
                 ErrorCode.FAILED_PRECONDITION,
@@ -251,25 +260,36 @@ class Calls:
         return row
 
 
-def _check_indices(inputs: Inputs) -> None:
-    # A store that cannot keep an index would refuse the whole batch, again and again, with everybody's records in it.
-    for index, _ in inputs:
-        if not 0 <= index < MAX_INPUTS_PER_CALL:
-            raise DomainError(
-                ErrorCode.INVALID,
-                f"Input index {index} is out of range: a call holds {MAX_INPUTS_PER_CALL} inputs, counted from 0.",
-            )
+def _in_order(calls: list[tuple[NewCall, Inputs]]) -> list[tuple[NewCall, Inputs]]:
+    """Put calls behind those of them that they come after; raises `DomainError` for a cycle."""
+    by_id = {new.call_id: (new, inputs) for new, inputs in calls}
+    after = {
+        new.call_id: [other for other in new.options.after if other in by_id] for new, _ in calls
+    }
+    cycle = find_cycle(after)
+    if cycle:
+        path = " <- ".join([*cycle, cycle[0]])
+        raise DomainError(ErrorCode.INVALID, f"These calls would wait for one another: {path}.")
+    waits = {call_id: len(others) for call_id, others in after.items()}
+    dependants: dict[str, list[str]] = {}
+    for call_id, others in after.items():
+        for other in others:
+            dependants.setdefault(other, []).append(call_id)
+    ready = [call_id for call_id, count in waits.items() if not count]
+    for call_id in ready:
+        for dependant in dependants.get(call_id, ()):
+            waits[dependant] -= 1
+            if not waits[dependant]:
+                ready.append(dependant)
+    return [by_id[call_id] for call_id in ready]
 
 
-def _new_rows(live: LiveCall, inputs: Inputs) -> tuple[InputRow, ...]:
-    call_id = live.call.call_id
-    add = live.indices.add
-    return tuple(
-        InputRow(make_input_id(call_id, index), index, payload)
-        for index, payload in inputs
-        if add(index)
-    )
-
-
-def _new_inputs(rows: Sequence[InputRow]) -> tuple[NewInput, ...]:
-    return tuple(NewInput(row.input_id, row.index) for row in rows)
+def _cancelled(instruction: Instruction, call_id: str) -> int:
+    if isinstance(instruction, RecordOutcomes):
+        return sum(
+            one.call_id == call_id and one.state is InputState.CANCELLED
+            for one in instruction.outcomes
+        )
+    if isinstance(instruction, RecordRuns):
+        return sum(one.count for one in instruction.runs if one.call_id == call_id)
+    return 0

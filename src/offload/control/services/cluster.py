@@ -59,8 +59,8 @@ class Cluster:
         """Count what there is now."""
         dispatcher = self._kernel.dispatcher
         return Load(
-            dispatcher.pending_total(),
-            dispatcher.running_total(),
+            dispatcher.pending_total,
+            dispatcher.running_total,
             len(dispatcher.containers()),
             len(self._kernel.sessions),
             self._kernel.journal.backlog,

@@ -42,6 +42,11 @@ class Topic(Generic[Row]):
         for follower in self._followers:
             follower.offer(rows)
 
+    def refresh(self) -> None:
+        """Have the followers look into the store: there are rows nobody gave."""
+        for follower in self._followers:
+            follower.fall_behind()
+
     def end(self) -> None:
         """Say that no row will follow."""
         for follower in self._followers:
@@ -77,6 +82,12 @@ class Follower(Generic[Row]):
         if len(self._live) > PAGE_ROWS:
             self._live.clear()
             self._is_behind = True
+        self._notify()
+
+    def fall_behind(self) -> None:
+        """Take the next rows from the store."""
+        self._live.clear()
+        self._is_behind = True
         self._notify()
 
     def finish(self) -> None:

@@ -21,8 +21,11 @@ from offload.control.core.instructions import (
     CallCompleted,
     CancelInputs,
     ForgetFunction,
+    ForgetWorker,
     Instruction,
+    RecordHistory,
     RecordOutcomes,
+    RecordRuns,
     StartContainer,
     StopContainer,
     Task,
@@ -33,12 +36,15 @@ from offload.control.ports.store import (
     InputRow,
     ItemRow,
     OutcomeRow,
+    RemoveWorker,
+    SaveHistory,
     SaveItems,
+    SaveOutcomeRun,
     SaveOutcomes,
 )
 from offload.control.services.feeds import Topic
-from offload.control.services.indices import IndexSet
 from offload.control.services.journal import SHOWN_SECONDS, WRITE_BEHIND_SECONDS
+from offload.control.services.live import LiveCall
 from offload.control.services.payloads import Payloads
 from offload.control.services.recent import RecentIds
 from offload.control.telemetry import Telemetry, log_event
@@ -57,20 +63,6 @@ if TYPE_CHECKING:
 RETRY_READING_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-class LiveCall:
-    """A call that is not finished on disk yet, and who waits for it."""
-
-    __slots__ = ("call", "closed", "indices", "is_over", "outcomes", "waiters")
-
-    def __init__(self, call: Call, closed: bool) -> None:
-        self.call = call
-        self.closed = closed
-        self.indices = IndexSet()
-        self.outcomes: Topic[OutcomeRow] = Topic()
-        self.waiters: list[asyncio.Future[OutcomeRow]] = []
-        self.is_over = False  # every outcome is decided, if not on disk
 
 
 class Kernel:
@@ -103,12 +95,15 @@ class Kernel:
         self._actions = {
             Assign: self._assign,
             RecordOutcomes: self._record_outcomes,
+            RecordRuns: self._record_runs,
+            RecordHistory: self._record_history,
             CallCompleted: self._complete,
             StartContainer: self._start_container,
             StopContainer: self._stop_container,
             CancelInputs: self._cancel_inputs,
             AttemptStarting: self._void_items,
             ForgetFunction: self._forget_function,
+            ForgetWorker: self._forget_worker,
         }
 
     def apply(self, event: Event) -> list[Instruction]:
@@ -136,7 +131,7 @@ class Kernel:
 
     def adopt_attempt(self, input_id: str, attempt: int) -> None:
         """Take note of an attempt that a joining worker has in hand."""
-        if self.payloads.is_open(input_id):
+        if self.dispatcher.is_open(input_id):
             self._attempts[input_id] = attempt
 
     def close(self) -> None:
@@ -196,7 +191,12 @@ class Kernel:
                 continue
             function = self.dispatcher.function(order.function_id)
             if function is not None:
-                found = [(t, payloads[t.input_id]) for t in tasks if t.input_id in payloads]
+                is_open = self.dispatcher.is_open
+                found = [
+                    (t, payloads[t.input_id])
+                    for t in tasks
+                    if t.input_id in payloads and is_open(t.input_id)
+                ]
                 session.assign(function, found)
             return
 
@@ -205,7 +205,7 @@ class Kernel:
         rows = tuple(
             OutcomeRow(
                 o.input_id, o.call_id, o.index, o.seq, o.attempts,
-                o.state, o.failure, o.reason, o.body, now,
+                o.state, o.failure, o.reason, o.body, now, o.blob,
             )
             for o in order.outcomes
         )  # fmt: skip
@@ -218,8 +218,8 @@ class Kernel:
             live = self.calls.get(row.call_id)
             if live is None or live.call.durable:
                 is_shown = True
-            elif live.waiters:
-                _answer(live, row)
+            else:
+                live.answer(row)
         self.journal.write(
             (SaveOutcomes(rows),), SHOWN_SECONDS if is_shown else WRITE_BEHIND_SECONDS
         )
@@ -236,24 +236,47 @@ class Kernel:
 
     def _publish_call(self, call_id: str, rows: list[OutcomeRow]) -> None:
         live = self.calls.get(call_id)
-        if live is None:
-            return
-        if live.outcomes.is_followed:
-            live.outcomes.publish(rows)
-        if live.waiters:
-            _answer(live, rows[0])
+        if live is not None:
+            live.publish(rows)
+
+    def _record_runs(self, order: RecordRuns) -> None:
+        now = self.clock.now()
+        records = [
+            SaveOutcomeRun(
+                run.call_id, run.first, run.count, run.first_seq, run.state,
+                run.failure, run.reason, run.body, now,
+            )
+            for run in order.runs
+        ]  # fmt: skip
+        for run in order.runs:
+            self._telemetry.inputs[run.state] += run.count
+            self.payloads.discard_run(run.call_id, range(run.first, run.first + run.count))
+        self.journal.write(records, SHOWN_SECONDS)
+        self.journal.after_commit(partial(self._publish_runs, order))
+
+    def _publish_runs(self, order: RecordRuns) -> None:
+        for run in order.runs:
+            live = self.calls.get(run.call_id)
+            if live is not None:
+                live.publish_stored()
+        for input_id in tuple(self.items):
+            if not self.dispatcher.is_open(input_id):
+                self.items.pop(input_id).end()
+
+    def _record_history(self, order: RecordHistory) -> None:
+        self.journal.write((SaveHistory(order.call_id, order.history),))
 
     def _complete(self, order: CallCompleted) -> None:
         self.journal.write((FinishCall(order.call_id, order.state, self.clock.now()),))
         live = self.calls.get(order.call_id)
         if live is not None:
-            live.is_over = True
+            live.ending = order.state
         self.journal.after_commit(partial(self._forget_call, order.call_id))
 
     def _forget_call(self, call_id: str) -> None:
         live = self.calls.pop(call_id, None)
         if live is not None:
-            live.outcomes.end()
+            live.end()
             self.recent.add(call_id)
             self.on_call_end(call_id)
 
@@ -288,6 +311,9 @@ class Kernel:
         if session is not None:
             session.forget(order.function_id)
 
+    def _forget_worker(self, order: ForgetWorker) -> None:
+        self.journal.write((RemoveWorker(order.worker_id),))
+
     def keep_payloads(self, call: Call, rows: Sequence[InputRow]) -> None:
         """Hold the payloads of new inputs for their assignment; call before telling the dispatcher."""
         for row in rows:
@@ -295,10 +321,3 @@ class Kernel:
         if call.durable and self.payloads.is_full:
             ids = [row.input_id for row in rows]
             self.journal.after_commit(partial(self.payloads.leave_to_store, ids))
-
-
-def _answer(live: LiveCall, row: OutcomeRow) -> None:
-    for waiter in live.waiters:
-        if not waiter.done():
-            waiter.set_result(row)
-    live.waiters.clear()

@@ -15,6 +15,7 @@ from offload.control.services.feeds import Follower, Topic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading
 
@@ -26,9 +27,10 @@ RESTART_GAP = 100_000
 class Logs:
     """Takes lines from workers and gives them to whoever follows a call or an app."""
 
-    def __init__(self, kernel: Kernel, reading: Reading, last_seq: int) -> None:
+    def __init__(self, kernel: Kernel, reading: Reading, archive: Archive, last_seq: int) -> None:
         self._kernel = kernel
         self._reading = reading
+        self._archive = archive
         self._last_seq = last_seq + RESTART_GAP if last_seq else 0
         self._unwritten: deque[LogRow] = deque()
         self._by_call: dict[str, Topic[LogRow]] = {}
@@ -77,11 +79,8 @@ class Logs:
         if call_id:
             if call_id in self._kernel.calls:
                 return call_id, "", True
-            if await self._reading.get(self._reading.store.call, call_id) is not None:
-                return call_id, "", False
-            raise DomainError(
-                ErrorCode.NOT_FOUND, f"There is no call {call_id!r}: `offload calls ls` lists them."
-            )
+            await self._archive.require_call(call_id)
+            return call_id, "", False
         stored = await self._reading.get(self._reading.store.app, app) if app else None
         if stored is None:
             raise DomainError(

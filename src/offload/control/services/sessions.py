@@ -35,6 +35,7 @@ class Batch:
     cancels: list[tuple[str, str]] = field(default_factory=list)  # (input id, reason)
     forget: list[str] = field(default_factory=list)
     shut_down: bool = False
+    drain: bool = False
 
 
 class WorkerSession:
@@ -91,6 +92,10 @@ class WorkerSession:
     def shut_down(self) -> None:
         """Ask the worker to leave."""
         self._last_batch().shut_down = True
+
+    def drain(self) -> None:
+        """Ask the worker to take nothing new, finish what it runs, and leave."""
+        self._last_batch().drain = True
 
     def close(self) -> None:
         """End the session once what waits has been taken. Idempotent."""

@@ -1,6 +1,7 @@
 """What the services answer with: the rows of the store, by the names their callers may use."""
 
 from offload.control.ports.store import (
+    DeadLetter,
     InputRow,
     ItemRow,
     LogRow,
@@ -9,4 +10,4 @@ from offload.control.ports.store import (
     StoredCall,
 )
 
-__all__ = ["InputRow", "ItemRow", "LogRow", "OutcomeRow", "StoredApp", "StoredCall"]
+__all__ = ["DeadLetter", "InputRow", "ItemRow", "LogRow", "OutcomeRow", "StoredApp", "StoredCall"]

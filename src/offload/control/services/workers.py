@@ -16,6 +16,8 @@ from offload.control.core.events import (
     WorkerLeft,
     WorkerReported,
 )
+from offload.control.ports.store import SaveWorker
+from offload.control.services.journal import SHOWN_SECONDS
 from offload.control.services.sessions import Batch, WorkerSession
 from offload.control.telemetry import log_event
 
@@ -85,6 +87,8 @@ class Workers:
         session = self._kernel.sessions[worker_id] = WorkerSession(worker_id)
         for held in joined.held:
             self._kernel.adopt_attempt(held.input_id, held.attempt)
+        # A server after this one waits for those that took part.
+        self._kernel.journal.write((SaveWorker(worker_id, joined.worker.name),), SHOWN_SECONDS)
         self._kernel.apply(joined)
         log_event(
             _log, logging.INFO, "worker_joined", worker_id=worker_id, name=joined.worker.name,
@@ -142,6 +146,30 @@ class Workers:
         times = [at for at in self._failed_at.get(worker_id, ()) if at > since]
         self._failed_at[worker_id] = [*times, now]
         return len(times) + 1 >= MAX_FAILED_SESSIONS
+
+    def drain(self, worker: str, reason: str) -> str:
+        """Have a worker, by id or name, take nothing new, finish what it runs, and leave; return its id."""
+        views = self._kernel.dispatcher.workers()
+        found = [v for v in views if v.worker.worker_id == worker] or [
+            v for v in views if v.worker.name == worker
+        ]
+        if len(found) != 1:
+            problem = f"{len(found)} workers are named" if found else "There is no worker"
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"{problem} {worker!r}: `offload status` lists them with their ids.",
+            )
+        worker_id = found[0].worker.worker_id
+        session = self._kernel.sessions.get(worker_id)
+        if session is None:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION,
+                f"Worker {worker!r} is not connected: it cannot be told. Try again when it is back.",
+            )
+        self._kernel.apply(WorkerDraining(worker_id, reason))
+        session.drain()
+        log_event(_log, logging.INFO, "worker_drained", worker_id=worker_id, reason=reason)
+        return worker_id
 
     async def shut_down_all(self) -> None:
         """Ask every worker to leave; return when they have."""

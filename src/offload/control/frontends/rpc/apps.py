@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from offload.control.core.model import Function, RetryPolicy
+from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
 from offload.wire.gen import apps_pb2
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
     from offload.wire.rpc import RequestContext
+
+
+_BOUNDS: Final = (
+    "min_containers", "max_containers", "buffer_containers", "scaledown_window_seconds",
+)  # fmt: skip
 
 
 class AppsHandlers:
@@ -27,7 +32,7 @@ class AppsHandlers:
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
-        app_id = await self._apps.create(request.name, request.app_id)
+        app_id = await self._apps.create(request.name, request.app_id, request.workspace)
         return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
 
     async def register_functions(
@@ -54,6 +59,14 @@ class AppsHandlers:
         """See `Apps.StopApp`."""
         await self._apps.stop(request.app_id, request.cancel, request.reason)
         return apps_pb2.StopAppReply()
+
+    async def update_autoscaler(
+        self, request: apps_pb2.UpdateAutoscalerRequest, _context: RequestContext
+    ) -> apps_pb2.UpdateAutoscalerReply:
+        """See `Apps.UpdateAutoscaler`."""
+        given = {name: getattr(request, name) for name in _BOUNDS if request.HasField(name)}
+        await self._apps.change_scaling(request.function_id, **given)
+        return apps_pb2.UpdateAutoscalerReply()
 
     async def list_apps(
         self, request: apps_pb2.ListAppsRequest, _context: RequestContext
@@ -100,8 +113,15 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         app_id=app_id,
         app_name="",
         name=definition.name,
-        cpu_milli=definition.cpu_milli,
-        memory_mib=definition.memory_mib,
+        needs=Needs(
+            definition.cpu_milli,
+            definition.memory_mib,
+            definition.gpu.count,
+            definition.gpu.kind if definition.gpu.count else "",
+            definition.runtime,
+            definition.local_image.host_id,
+            tuple(sorted(definition.labels.items())),
+        ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
         retries=RetryPolicy(
@@ -111,11 +131,13 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
             retries.backoff_coefficient or 1.0,
             retries.max_delay_seconds,
         ),
-        min_containers=definition.min_containers,
-        max_containers=definition.max_containers,
-        scaledown_window_seconds=definition.scaledown_window_seconds,
-        runtime=definition.runtime,
-        host_id=definition.local_image.host_id,
+        scaling=Scaling(
+            definition.min_containers,
+            definition.max_containers,
+            definition.buffer_containers,
+            definition.scaledown_window_seconds,
+        ),
         is_generator=definition.is_generator,
         body=definition.SerializeToString(deterministic=True),
+        blob=definition.code.blob.sha256,
     )

@@ -13,7 +13,7 @@ from offload.control.frontends.rpc.values import (
     log_message,
     outcome_message,
 )
-from offload.control.services.calls import NewCall
+from offload.control.services.submission import NO_OPTIONS, CallOptions, NewCall, NewInput
 from offload.wire.gen import calls_pb2
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from offload.control.core.dispatch import InputView
     from offload.control.services.assembly import Services
     from offload.control.services.inspection import CallView
-    from offload.control.services.views import OutcomeRow
+    from offload.control.services.views import DeadLetter, OutcomeRow
     from offload.wire.rpc import RequestContext
 
 MAX_INDEX = 2**32 - 1
+MAX_LETTERS = 5_000  # in one answer, or submitted again at once
 
 
 class CallsHandlers:
@@ -33,6 +34,8 @@ class CallsHandlers:
 
     def __init__(self, services: Services) -> None:
         self._calls = services.calls
+        self._following = services.following
+        self._letters = services.letters
         self._inspection = services.inspection
         self._logs = services.logs
 
@@ -43,30 +46,27 @@ class CallsHandlers:
         row = await self._calls.run(
             request.call_id,
             request.function_id,
-            request.args.SerializeToString(),
+            NewInput(0, request.args.SerializeToString(), request.args.blob.sha256),
             is_repeat=request.is_repeat,
+            options=_options(request.options) if request.HasField("options") else NO_OPTIONS,
         )
-        return calls_pb2.RunReply(outcome=outcome_message(row), input_id=row.input_id)
+        return calls_pb2.RunReply(
+            outcome=outcome_message(row), input_id=row.input_id, call_id=row.call_id
+        )
 
     async def submit(
         self, request: calls_pb2.SubmitRequest, _context: RequestContext
     ) -> calls_pb2.SubmitReply:
         """See `Calls.Submit`."""
-        kind = KIND_OF.get(request.kind)
-        if kind is None:
-            raise invalid(
-                "A call needs a kind: CALL_KIND_SINGLE, CALL_KIND_MAP or CALL_KIND_GENERATOR."
-            )
-        new = NewCall(
-            request.call_id,
-            request.function_id,
-            kind,
-            request.attached,
-            True,
-            request.closed,
-            request.is_repeat,
-        )
-        return calls_pb2.SubmitReply(call_id=await self._calls.submit(new, _inputs(request.inputs)))
+        new, inputs = _new_call(request), _inputs(request.inputs)
+        return calls_pb2.SubmitReply(call_id=await self._calls.submit(new, inputs))
+
+    async def submit_graph(
+        self, request: calls_pb2.SubmitGraphRequest, _context: RequestContext
+    ) -> calls_pb2.SubmitGraphReply:
+        """See `Calls.SubmitGraph`."""
+        graph = [(_new_call(each), _inputs(each.inputs)) for each in request.calls]
+        return calls_pb2.SubmitGraphReply(call_ids=await self._calls.submit_graph(graph))
 
     async def add_inputs(
         self, request: calls_pb2.AddInputsRequest, _context: RequestContext
@@ -79,7 +79,7 @@ class CallsHandlers:
         self, request: calls_pb2.OutcomesRequest, _context: RequestContext
     ) -> AsyncIterator[calls_pb2.OutcomeBatch]:
         """See `Calls.Outcomes`."""
-        follower = await self._calls.follow_outcomes(request.call_id, request.after_seq)
+        follower = await self._following.outcomes(request.call_id, request.after_seq)
         async for rows in follower.batches():
             for part in by_size(rows, _outcome_size):
                 yield calls_pb2.OutcomeBatch(
@@ -95,7 +95,7 @@ class CallsHandlers:
         self, request: calls_pb2.ItemsRequest, _context: RequestContext
     ) -> AsyncIterator[calls_pb2.ItemBatch]:
         """See `Calls.Items`."""
-        follower, input_id = await self._calls.follow_items(
+        follower, input_id = await self._following.items(
             request.call_id, request.index, request.after_item
         )
         async for rows in follower.batches():
@@ -105,7 +105,7 @@ class CallsHandlers:
                     item = batch.items.add(seq=row.seq)
                     item.value.ParseFromString(row.payload)
                 yield batch
-        outcome = await self._calls.outcome(input_id)
+        outcome = await self._following.outcome(input_id)
         if outcome is not None:
             yield calls_pb2.ItemBatch(outcome=outcome_message(outcome))
 
@@ -122,8 +122,6 @@ class CallsHandlers:
     ) -> calls_pb2.ListCallsReply:
         """See `Calls.ListCalls`."""
         views = await self._inspection.list(request.app_id, request.open_only, request.limit)
-        for view in views:
-            view.unfinished.clear()
         return calls_pb2.ListCallsReply(calls=[_description(view) for view in views])
 
     async def cancel(
@@ -132,6 +130,38 @@ class CallsHandlers:
         """See `Calls.Cancel`."""
         count = await self._calls.cancel(request.call_id, request.reason)
         return calls_pb2.CancelReply(cancelled_inputs=count)
+
+    async def list_dead_letters(
+        self, request: calls_pb2.ListDeadLettersRequest, _context: RequestContext
+    ) -> calls_pb2.ListDeadLettersReply:
+        """See `Calls.ListDeadLetters`."""
+        limit = min(request.limit or 100, MAX_LETTERS)
+        letters, total = await self._letters.newest(request.app_id, limit)
+        return calls_pb2.ListDeadLettersReply(letters=map(_letter, letters), total=total)
+
+    async def replay_dead_letters(
+        self, request: calls_pb2.DeadLettersRequest, _context: RequestContext
+    ) -> calls_pb2.ReplayDeadLettersReply:
+        """See `Calls.ReplayDeadLetters`."""
+        replays = await self._letters.replay(await self._named(request))
+        return calls_pb2.ReplayDeadLettersReply(
+            replays=[calls_pb2.Replay(input_id=i, call_id=c) for i, c in replays]
+        )
+
+    async def drop_dead_letters(
+        self, request: calls_pb2.DeadLettersRequest, _context: RequestContext
+    ) -> calls_pb2.DropDeadLettersReply:
+        """See `Calls.DropDeadLetters`."""
+        dropped = await self._letters.drop(await self._named(request))
+        return calls_pb2.DropDeadLettersReply(dropped=dropped)
+
+    async def _named(self, request: calls_pb2.DeadLettersRequest) -> list[str]:
+        if bool(request.input_ids) == request.all:
+            raise invalid("Name the dead letters by their input ids, or say all.")
+        if not request.all:
+            return list(request.input_ids)
+        letters, _ = await self._letters.newest(request.app_id, MAX_LETTERS)
+        return [letter.input_id for letter in letters]
 
     async def logs(
         self, request: calls_pb2.LogsRequest, _context: RequestContext
@@ -147,11 +177,52 @@ class CallsHandlers:
                 yield calls_pb2.LogBatch(lines=[log_message(row) for row in part])
 
 
-def _inputs(inputs: Iterable[calls_pb2.Input]) -> list[tuple[int, bytes]]:
-    pairs = [(given.index, given.args.SerializeToString()) for given in inputs]
-    if any(index > MAX_INDEX for index, _ in pairs):
+def _new_call(request: calls_pb2.SubmitRequest) -> NewCall:
+    kind = KIND_OF.get(request.kind)
+    if kind is None:
+        raise invalid(
+            "A call needs a kind: CALL_KIND_SINGLE, CALL_KIND_MAP or CALL_KIND_GENERATOR."
+        )
+    return NewCall(
+        request.call_id,
+        request.function_id,
+        kind,
+        request.attached,
+        True,
+        request.closed,
+        request.is_repeat,
+        _options(request.options) if request.HasField("options") else NO_OPTIONS,
+    )
+
+
+def _options(options: calls_pb2.CallOptions) -> CallOptions:
+    return CallOptions(
+        options.priority,
+        options.timeout_seconds,
+        tuple(options.after),
+        options.run_anyway,
+        options.idempotency_key,
+    )
+
+
+def _inputs(inputs: Iterable[calls_pb2.Input]) -> list[NewInput]:
+    new = [NewInput(i.index, i.args.SerializeToString(), i.args.blob.sha256) for i in inputs]
+    if any(each.index > MAX_INDEX for each in new):
         raise invalid(f"An input's index must be at most {MAX_INDEX}.")
-    return pairs
+    return new
+
+
+def _letter(letter: DeadLetter) -> calls_pb2.DeadLetter:
+    return calls_pb2.DeadLetter(
+        input_id=letter.input_id,
+        call_id=letter.call_id,
+        index=letter.index,
+        app_name=letter.app_name,
+        function_name=letter.function_name,
+        attempts=letter.attempts,
+        at=letter.at,
+        reason=letter.reason,
+    )
 
 
 def _outcome_size(row: OutcomeRow) -> int:
@@ -173,6 +244,13 @@ def _description(view: CallView) -> calls_pb2.CallDescription:
         state=view.state,
         counts=view.counts,
         inputs=[*map(_unfinished, view.unfinished), *map(_finished, view.finished)],
+        options=calls_pb2.CallOptions(
+            priority=call.priority,
+            timeout_seconds=call.deadline - call.created_at if call.deadline else 0.0,
+            after=call.after,
+            run_anyway=call.run_anyway,
+        ),
+        waiting_reason=view.waiting_reason,
     )
 
 

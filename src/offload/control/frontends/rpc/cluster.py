@@ -8,7 +8,7 @@ from offload.control.frontends.rpc.apps import pool_message
 from offload.wire.gen import cluster_pb2, workers_pb2
 
 if TYPE_CHECKING:
-    from offload.control.core.dispatch import ContainerView, InputView, WorkerView
+    from offload.control.core.dispatch import ContainerView, InputView, WorkerView, WorkspaceView
     from offload.control.core.model import Capacity
     from offload.control.services.assembly import Services
     from offload.wire.rpc import RequestContext
@@ -20,6 +20,7 @@ class ClusterHandlers:
     def __init__(self, services: Services) -> None:
         self._cluster = services.cluster
         self._inspection = services.inspection
+        self._workers = services.workers
 
     async def status(
         self, request: cluster_pb2.StatusRequest, _context: RequestContext
@@ -36,9 +37,11 @@ class ClusterHandlers:
             pending=[
                 self._pending(view) for view in dispatcher.pending(min(request.pending_limit, 5000))
             ],
-            pending_total=dispatcher.pending_total(),
-            running_total=dispatcher.running_total(),
+            pending_total=dispatcher.pending_total,
+            running_total=dispatcher.running_total,
+            blocked_total=dispatcher.blocked_total,
             pools=map(pool_message, dispatcher.pools()),
+            workspaces=map(_workspace, dispatcher.workspaces()),
         )
 
     async def shut_down(
@@ -47,6 +50,13 @@ class ClusterHandlers:
         """See `Cluster.ShutDown`."""
         self._cluster.shut_down(request.workers, request.reason or "asked to")
         return cluster_pb2.ShutDownReply()
+
+    async def drain_worker(
+        self, request: cluster_pb2.DrainWorkerRequest, _context: RequestContext
+    ) -> cluster_pb2.DrainWorkerReply:
+        """See `Cluster.DrainWorker`."""
+        worker_id = self._workers.drain(request.worker, "drained by an operator")
+        return cluster_pb2.DrainWorkerReply(worker_id=worker_id)
 
     def _pending(self, view: InputView) -> cluster_pb2.PendingInput:
         function = self._inspection.function_of(view.call_id)
@@ -61,7 +71,11 @@ class ClusterHandlers:
 
 
 def _capacity(capacity: Capacity) -> workers_pb2.Capacity:
-    return workers_pb2.Capacity(cpu_milli=capacity.cpu_milli, memory_mib=capacity.memory_mib)
+    return workers_pb2.Capacity(
+        cpu_milli=capacity.cpu_milli,
+        memory_mib=capacity.memory_mib,
+        gpus=[workers_pb2.Gpu(index=gpu.index, kind=gpu.kind) for gpu in capacity.gpus],
+    )
 
 
 def _worker(view: WorkerView) -> cluster_pb2.WorkerStatus:
@@ -76,6 +90,18 @@ def _worker(view: WorkerView) -> cluster_pb2.WorkerStatus:
         runtimes=worker.runtimes,
         connected_at=view.since,
         version=worker.version,
+        reason=view.reason,
+    )
+
+
+def _workspace(view: WorkspaceView) -> cluster_pb2.WorkspaceStatus:
+    return cluster_pb2.WorkspaceStatus(
+        name=view.name,
+        weight=view.weight,
+        max_containers=view.max_containers,
+        containers=view.containers,
+        share=view.share,
+        pending=view.pending,
     )
 
 

@@ -8,6 +8,7 @@ from offload.wire.status import Status, WireError
 STATUS_OF: dict[ErrorCode, Status] = {
     ErrorCode.INVALID: Status.INVALID_ARGUMENT,
     ErrorCode.NOT_FOUND: Status.NOT_FOUND,
+    ErrorCode.EXPIRED: Status.OUT_OF_RANGE,  # by what the server still keeps
     ErrorCode.ALREADY_EXISTS: Status.ALREADY_EXISTS,
     ErrorCode.FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
     ErrorCode.RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,

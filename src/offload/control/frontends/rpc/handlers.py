@@ -40,8 +40,10 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Apps/Attach": apps.attach,
         "offload.v1.Apps/StopApp": apps.stop_app,
         "offload.v1.Apps/ListApps": apps.list_apps,
+        "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
         "offload.v1.Calls/Run": calls.run,
         "offload.v1.Calls/Submit": calls.submit,
+        "offload.v1.Calls/SubmitGraph": calls.submit_graph,
         "offload.v1.Calls/AddInputs": calls.add_inputs,
         "offload.v1.Calls/Outcomes": calls.outcomes,
         "offload.v1.Calls/Items": calls.items,
@@ -49,12 +51,16 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Calls/ListCalls": calls.list_calls,
         "offload.v1.Calls/Cancel": calls.cancel,
         "offload.v1.Calls/Logs": calls.logs,
+        "offload.v1.Calls/ListDeadLetters": calls.list_dead_letters,
+        "offload.v1.Calls/ReplayDeadLetters": calls.replay_dead_letters,
+        "offload.v1.Calls/DropDeadLetters": calls.drop_dead_letters,
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,
         "offload.v1.Workers/Session": workers.session,
         "offload.v1.Cluster/Status": cluster.status,
         "offload.v1.Cluster/ShutDown": cluster.shut_down,
+        "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
     }
     requests = services.telemetry.requests
     return {

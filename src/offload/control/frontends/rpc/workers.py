@@ -16,7 +16,7 @@ from offload.control.core.events import (
     WorkerReported,
 )
 from offload.control.core.inputs import InputState
-from offload.control.core.model import Capacity, ContainerReport, WorkerInfo
+from offload.control.core.model import Capacity, ContainerReport, Gpu, WorkerInfo
 from offload.control.frontends.rpc.errors import invalid
 from offload.control.frontends.rpc.values import (
     CONTAINER_STATE_OF,
@@ -109,7 +109,11 @@ def _joined(hello: workers_pb2.Hello) -> WorkerJoined:
             hello.name,
             hello.version,
             hello.host_id,
-            Capacity(hello.capacity.cpu_milli, hello.capacity.memory_mib),
+            Capacity(
+                hello.capacity.cpu_milli,
+                hello.capacity.memory_mib,
+                tuple(Gpu(gpu.index, gpu.kind) for gpu in hello.capacity.gpus),
+            ),
             dict(hello.labels),
             tuple(hello.runtimes),
         ),
@@ -131,13 +135,15 @@ def _report(message: workers_pb2.WorkerMessage, worker_id: str) -> Report:
     return Report(
         message.seq,
         event if is_event else None,
-        [
-            (ItemRow(item.input_id, item.seq, item.value.SerializeToString()), item.attempt)
-            for item in message.items
-        ],
+        [(_item_row(item), item.attempt) for item in message.items],
         list(map(_log_row, message.logs)),
         message.draining,
     )
+
+
+def _item_row(item: workers_pb2.InputItem) -> ItemRow:
+    value = item.value
+    return ItemRow(item.input_id, item.seq, value.SerializeToString(), value.blob.sha256)
 
 
 def _result(result: workers_pb2.InputResult) -> Result:
@@ -147,10 +153,12 @@ def _result(result: workers_pb2.InputResult) -> Result:
         raise invalid(f"Input {result.input_id} cannot end in state {outcome.state}.")
     body = outcome.SerializeToString()
     if state is InputState.SUCCEEDED:
-        return Result(result.input_id, result.attempt, state, None, "", body)
+        blob = outcome.value.blob.sha256
+        return Result(result.input_id, result.attempt, state, None, "", body, blob)
     failure = outcome.failure
     kind = FAILURE_OF.get(failure.kind)
-    return Result(result.input_id, result.attempt, state, kind, failure.reason, body)
+    blob = failure.exception.blob.sha256
+    return Result(result.input_id, result.attempt, state, kind, failure.reason, body, blob)
 
 
 def _containers(
@@ -176,6 +184,8 @@ def _container(report: workers_pb2.ContainerReport) -> ContainerReport:
         report.inputs_in_hand,
         report.failure.reason,
         body,
+        tuple(report.gpu_indices),
+        bool(report.failure.type_name),
     )
 
 
@@ -198,11 +208,16 @@ def _message(batch: Batch) -> workers_pb2.ServerMessage:
         recorded_seq=batch.recorded_seq,
         forget_functions=batch.forget,
         shut_down=batch.shut_down,
+        drain=batch.drain,
     )
     for body in batch.functions:
         message.functions.add().ParseFromString(body)
     for start in batch.start:
-        message.start.add(container_id=start.container_id, function_id=start.function_id)
+        message.start.add(
+            container_id=start.container_id,
+            function_id=start.function_id,
+            gpu_indices=start.gpu_indices,
+        )
     for stop in batch.stop:
         message.stop.add(container_id=stop.container_id, grace_seconds=stop.grace_seconds)
     for assigned in batch.assigned:

@@ -1,0 +1,97 @@
+"""Takes away what ended long enough ago: rows in bounded passes, then the blobs that nothing names any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from offload.control.ports.blobs import BlobError
+from offload.control.ports.store import StoreError
+from offload.control.telemetry import log_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from offload.control.ports.blobs import Blobs
+    from offload.control.ports.clock import Clock
+    from offload.control.ports.store import Store
+
+# Rows of one pass: a commit that comes meanwhile waits for it, some ten milliseconds.
+PASS_ROWS = 2_000
+PAUSE_SECONDS = 0.05  # between passes, so that commits have most of the time
+ROUND_SECONDS = 60.0
+# A blob is left alone for so long after it was written or asked for: what names it may still be on its way.
+BLOB_GRACE_SECONDS = 3_600.0
+STALE_BLOBS = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Collects, round after round, until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        clock: Clock,
+        retention_seconds: float,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._retention_seconds = retention_seconds
+        self._round_seconds = round_seconds
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin with the first round."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop after the pass under way. Idempotent, legal before the start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def collect(self) -> int:
+        """Collect all that may go now; return how many calls went."""
+        before = self._clock.now() - self._retention_seconds
+        calls = 0
+        while True:
+            done = await asyncio.to_thread(self._store.collect, before, PASS_ROWS)
+            await asyncio.to_thread(self._remove, done.blobs)
+            calls += done.calls
+            if not done.rows and not done.calls:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.to_thread(self._remove_stale)
+        return calls
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                calls = await self.collect()
+                if calls:
+                    log_event(_log, logging.INFO, "calls_expired", calls=calls)
+            except (StoreError, BlobError) as error:
+                # A disk in trouble is told of by the journal; collecting goes on when it is well again.
+                log_event(_log, logging.WARNING, "collection_failed", reason=error.message)
+            await asyncio.sleep(self._round_seconds)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        unused = list(names)
+        if not unused:
+            return
+        in_use = self._store.blobs_in_use(unused)
+        older_than = self._clock.now() - BLOB_GRACE_SECONDS
+        for sha256 in unused:
+            if sha256 not in in_use:
+                self._blobs.remove(sha256, older_than)
+
+    def _remove_stale(self) -> None:
+        """Remove uploads that nothing ever named, and what a pass before had to leave because it was young."""
+        older_than = self._clock.now() - max(BLOB_GRACE_SECONDS, self._retention_seconds / 7)
+        self._remove(self._blobs.stale(older_than, STALE_BLOBS))
