@@ -13,9 +13,11 @@ from offload.control.core.events import (
     CallRestored,
     HeldInput,
     InputsAdded,
+    Started,
     WorkerDisconnected,
     WorkerJoined,
     WorkerLeft,
+    WorkerReported,
 )
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import (
@@ -132,10 +134,17 @@ def test_a_lost_worker_gives_its_inputs_back_without_spending_a_retry() -> None:
     assert [view.state for view in script.core.pending(9)] == [InputState.READY]
 
 
-def test_an_input_that_lost_three_workers_is_lost() -> None:
+def _start_last(script: Script) -> None:
+    given = script.assigned()[-1]
+    started = (Started(given.input_id, given.attempt, "ct-?"),)
+    script.tell(WorkerReported(given.worker_id, started=started))
+
+
+def test_an_input_that_three_workers_vanished_with_while_they_ran_it_is_lost() -> None:
     script = _running()
 
     for number in range(2, 5):
+        _start_last(script)
         script.tell(WorkerDisconnected(f"wk-{number - 1}"))
         script.wait(10.0)
         script.join(f"wk-{number}")
@@ -144,6 +153,20 @@ def test_an_input_that_lost_three_workers_is_lost() -> None:
     outcome = script.outcomes()[0]
     assert (outcome.state, outcome.failure) == (InputState.LOST, FailureKind.WORKER_LOST)
     assert "lost with 3 workers" in outcome.reason
+
+
+def test_an_input_that_workers_only_held_when_they_vanished_is_given_more_of_them() -> None:
+    script = _running(script=Script(Policy(max_losses=1, max_near_losses=4)))
+
+    for number in range(2, 6):
+        script.tell(WorkerDisconnected(f"wk-{number - 1}"))
+        script.wait(10.0)
+        script.join(f"wk-{number}")
+        script.start_all()
+
+    assert len(script.assigned()) == 4
+    assert script.outcomes()[0].state is InputState.LOST
+    assert "lost with 4 workers" in script.outcomes()[0].reason
 
 
 def test_a_worker_that_says_goodbye_is_no_loss() -> None:

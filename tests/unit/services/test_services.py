@@ -7,108 +7,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.control_fakes import KnobStore, SettableClock, outside
+from tests.support.services import Worker, a_function, a_map, play
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import Result, Window, WorkerJoined, WorkerReported
+from offload.control.core.events import Result, Window
 from offload.control.core.inputs import InputState
 from offload.control.core.model import (
     CallKind,
-    Capacity,
     ContainerReport,
     ContainerState,
-    Function,
-    RetryPolicy,
-    WorkerInfo,
 )
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.control.services.assembly import Services, start
-from offload.control.services.calls import NewCall
 from offload.control.services.payloads import Payloads
+from offload.control.services.submission import NewCall, NewInput
 from offload.control.services.views import LogRow
-from offload.control.services.workers import MAX_FAILED_SESSIONS, Report
+from offload.control.services.workers import MAX_FAILED_SESSIONS
 from offload.wire.gen import workers_pb2
 from offload.wire.rpc import RequestContext
 from offload.wire.status import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
 FULL = "The disk is full: make room."
-
-
-def _function(app_id: str, **fields: object) -> Function:
-    given: dict[str, object] = {
-        "function_id": "fu-1",
-        "app_id": app_id,
-        "app_name": "",
-        "name": "square",
-        "cpu_milli": 100,
-        "memory_mib": 64,
-        "timeout_seconds": 60.0,
-        "startup_timeout_seconds": 60.0,
-        "retries": RetryPolicy(),
-        "min_containers": 0,
-        "max_containers": 1,
-        "scaledown_window_seconds": 60.0,
-        "runtime": "",
-        "host_id": "",
-        "is_generator": False,
-        "body": b"definition",
-    }
-    return Function(**{**given, **fields})  # type: ignore[arg-type]
-
-
-def _map(call_id: str = "fc-1") -> NewCall:
-    return NewCall(call_id, "fu-1", CallKind.MAP, attached=True, durable=True, closed=True)
-
-
-def _play(
-    scenario: Callable[[Services, KnobStore], Awaitable[None]],
-) -> None:
-    async def run() -> None:
-        store = KnobStore()
-        services = await start(outside(store, SettableClock()))
-        try:
-            await services.apps.create("app", "ap-1")
-            await services.apps.register("ap-1", [_function("ap-1")])
-            await scenario(services, store)
-        finally:
-            store.refusal = ""
-            store.gate.set()
-            await services.close()
-
-    asyncio.run(run())
-
-
-class Worker:
-    """A worker without a link: joins, has one container, succeeds with whatever it is given."""
-
-    def __init__(self, services: Services) -> None:
-        self.workers = services.workers
-        self.session = services.workers.join(
-            WorkerJoined(WorkerInfo("wk-1", "w", "0", "", Capacity(4000, 4000), {}, ("fake",)))
-        )
-        self.seq = 0
-
-    async def report(self, **fields: object) -> None:
-        self.seq += 1
-        await self.workers.report(
-            self.session,
-            Report(self.seq, WorkerReported("wk-1", **fields)),  # type: ignore[arg-type]
-        )
-
-    async def work(self) -> None:
-        while (batch := await self.session.next_batch()) is not None:
-            for order in batch.start:
-                ready = ContainerReport(order.container_id, order.function_id, ContainerState.READY)
-                await self.report(containers=(ready,), windows=(Window(order.function_id, 100),))
-            for assigned in batch.assigned:
-                await self.report(
-                    results=tuple(
-                        Result(task.input_id, task.attempt, InputState.SUCCEEDED, body=payload)
-                        for task, payload in assigned.tasks
-                    )
-                )
 
 
 def test_a_run_is_answered_before_it_is_on_disk() -> None:
@@ -116,7 +38,7 @@ def test_a_run_is_answered_before_it_is_on_disk() -> None:
         working = asyncio.ensure_future(Worker(services).work())
         store.gate.clear()
 
-        row = await services.calls.run("fc-1", "fu-1", b"five")
+        row = await services.calls.run("fc-1", "fu-1", NewInput(0, b"five"))
 
         assert row.body == b"five"
         assert store.outcome("in-1-0") is None
@@ -125,14 +47,14 @@ def test_a_run_is_answered_before_it_is_on_disk() -> None:
         assert store.outcome("in-1-0") is not None
         working.cancel()
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_an_outcome_of_a_durable_call_is_shown_only_once_it_is_on_disk() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         working = asyncio.ensure_future(Worker(services).work())
-        await services.calls.submit(_map(), [(0, b"zero"), (1, b"one")])
-        follower = await services.calls.follow_outcomes("fc-1", 0)
+        await services.calls.submit(a_map(), [NewInput(0, b"zero"), NewInput(1, b"one")])
+        follower = await services.following.outcomes("fc-1", 0)
 
         seen = []
         async for rows in follower.batches():
@@ -143,18 +65,18 @@ def test_an_outcome_of_a_durable_call_is_shown_only_once_it_is_on_disk() -> None
         assert sorted(seen) == [b"one", b"zero"]
         working.cancel()
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_a_full_disk_refuses_new_work_with_the_stores_words_and_loses_nothing() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
-        await services.calls.submit(_map("fc-1"), [(0, b"accepted")])
+        await services.calls.submit(a_map("fc-1"), [NewInput(0, b"accepted")])
         store.refusal = FULL
 
         with pytest.raises(DomainError) as refusal:
-            await services.calls.submit(_map("fc-2"), [(0, b"refused")])
+            await services.calls.submit(a_map("fc-2"), [NewInput(0, b"refused")])
         with pytest.raises(DomainError) as second:
-            await services.calls.run("fc-3", "fu-1", b"refused")
+            await services.calls.run("fc-3", "fu-1", NewInput(0, b"refused"))
 
         assert refusal.value.code is second.value.code is ErrorCode.RESOURCE_EXHAUSTED
         assert refusal.value.message == second.value.message == FULL
@@ -168,12 +90,12 @@ def test_a_full_disk_refuses_new_work_with_the_stores_words_and_loses_nothing() 
         assert refused is not None
         assert refused.state == "cancelled"
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_an_app_nobody_attaches_to_is_stopped_after_its_lease() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
-        waiter = asyncio.ensure_future(services.calls.run("fc-1", "fu-1", b"x"))
+        waiter = asyncio.ensure_future(services.calls.run("fc-1", "fu-1", NewInput(0, b"x")))
         await asyncio.sleep(0)
         app = await services.apps.require_running("ap-1")
         assert app.lease is not None
@@ -185,7 +107,7 @@ def test_an_app_nobody_attaches_to_is_stopped_after_its_lease() -> None:
         assert "went away" in row.reason
         assert not services.apps.is_running("ap-1")
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_an_attached_app_has_no_lease_to_outlive() -> None:
@@ -201,25 +123,25 @@ def test_an_attached_app_has_no_lease_to_outlive() -> None:
         await attached.aclose()  # type: ignore[attr-defined]
         assert app.lease is not None
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_a_repeated_batch_of_inputs_changes_nothing() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         call = NewCall("fc-1", "fu-1", CallKind.MAP, attached=True, durable=True, closed=False)
-        await services.calls.submit(call, [(0, b"a")])
+        await services.calls.submit(call, [NewInput(0, b"a")])
 
-        await services.calls.add_inputs("fc-1", [(0, b"a"), (1, b"b")], close=False)
-        await services.calls.add_inputs("fc-1", [(1, b"b")], close=True)
+        await services.calls.add_inputs("fc-1", [NewInput(0, b"a"), NewInput(1, b"b")], close=False)
+        await services.calls.add_inputs("fc-1", [NewInput(1, b"b")], close=True)
         await services.calls.add_inputs("fc-1", [], close=True)
 
         stored = store.call("fc-1")
         assert stored is not None
         assert (stored.total, stored.closed) == (2, True)
         with pytest.raises(DomainError, match="closed"):
-            await services.calls.add_inputs("fc-1", [(7, b"late")], close=False)
+            await services.calls.add_inputs("fc-1", [NewInput(7, b"late")], close=False)
 
-    _play(scenario)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -237,10 +159,10 @@ def test_a_definition_that_cannot_be_meant_is_refused(
 ) -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         with pytest.raises(DomainError, match=words) as refusal:
-            await services.apps.register("ap-1", [_function("ap-1", **fields)])
+            await services.apps.register("ap-1", [a_function("ap-1", **fields)])
         assert refusal.value.code is ErrorCode.INVALID
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_lines_are_shown_in_order_stored_or_not() -> None:
@@ -264,36 +186,36 @@ def test_lines_are_shown_in_order_stored_or_not() -> None:
         assert [(row.seq, row.text) for row in more] == [(3, "live")]
         follower.close()
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_payloads_beyond_the_bound_are_read_back_when_they_are_handed_out() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         services.kernel.payloads = Payloads(services.reading, memory_bytes=10)
-        await services.calls.submit(_map(), [(n, b"payload %d" % n) for n in range(5)])
+        await services.calls.submit(a_map(), [NewInput(n, b"payload %d" % n) for n in range(5)])
         assert services.kernel.payloads.get("in-1-3") is None
         working = asyncio.ensure_future(Worker(services).work())
 
-        follower = await services.calls.follow_outcomes("fc-1", 0)
+        follower = await services.following.outcomes("fc-1", 0)
         bodies = [row.body async for rows in follower.batches() for row in rows]
 
         assert sorted(bodies) == [b"payload %d" % n for n in range(5)]
         working.cancel()
 
-    _play(scenario)
+    play(scenario)
 
 
 @pytest.mark.parametrize("index", [2**32, 2**40])
 def test_an_index_that_no_store_can_keep_is_refused_before_anything_is_recorded(index: int) -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         with pytest.raises(DomainError, match=f"index {index} is out of range") as refused:
-            await services.calls.submit(_map(), [(index, b"five")])
+            await services.calls.submit(a_map(), [NewInput(index, b"five")])
 
         assert refused.value.code is ErrorCode.INVALID
         assert store.call("fc-1") is None
         assert services.kernel.journal.failure == ""
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_containers_of_an_app_stopped_before_a_restart_end_with_what_was_spawned_from_it() -> None:
@@ -301,9 +223,9 @@ def test_containers_of_an_app_stopped_before_a_restart_end_with_what_was_spawned
         store, clock = KnobStore(), SettableClock()
         before = await start(outside(store, clock))
         await before.apps.create("app", "ap-1")
-        await before.apps.register("ap-1", [_function("ap-1")])
+        await before.apps.register("ap-1", [a_function("ap-1")])
         spawned = NewCall("fc-1", "fu-1", CallKind.MAP, attached=False, durable=True, closed=True)
-        await before.calls.submit(spawned, [(0, b"five")])
+        await before.calls.submit(spawned, [NewInput(0, b"five")])
         await before.apps.stop("ap-1", cancel=False, reason="done")
         await before.close()
 
@@ -335,7 +257,7 @@ def test_a_worker_whose_sessions_keep_failing_is_turned_away_and_named_to_those_
             async for _ in handlers.session(talk(), RequestContext("", "link")):
                 pass
 
-        await services.calls.submit(_map(), [(0, b"five")])
+        await services.calls.submit(a_map(), [NewInput(0, b"five")])
         for _ in range(MAX_FAILED_SESSIONS):
             with pytest.raises(WireError, match="cannot end in state"):
                 await session()
@@ -347,16 +269,16 @@ def test_a_worker_whose_sessions_keep_failing_is_turned_away_and_named_to_those_
         assert waiting.reason.startswith("no worker is connected: odd was turned away: its last 3")
         assert "cannot end in state" in waiting.reason
 
-    _play(scenario)
+    play(scenario)
 
 
 def test_calls_whose_results_come_mixed_in_one_report_each_get_all_of_theirs() -> None:
     async def scenario(services: Services, store: KnobStore) -> None:
         worker = Worker(services)
-        await services.calls.submit(_map("fc-1"), ((0, b"a"), (1, b"b")))
-        await services.calls.submit(_map("fc-2"), ((0, b"c"),))
-        first = await services.calls.follow_outcomes("fc-1", 0)
-        second = await services.calls.follow_outcomes("fc-2", 0)
+        await services.calls.submit(a_map("fc-1"), (NewInput(0, b"a"), NewInput(1, b"b")))
+        await services.calls.submit(a_map("fc-2"), (NewInput(0, b"c"),))
+        first = await services.following.outcomes("fc-1", 0)
+        second = await services.following.outcomes("fc-2", 0)
         for follower in (first, second):  # both have read the store and listen
             follower.nudge()
             assert await follower.next() == []
@@ -376,4 +298,4 @@ def test_calls_whose_results_come_mixed_in_one_report_each_get_all_of_theirs() -
         assert [row.index async for rows in first.batches() for row in rows] == [0, 1]
         assert [row.index async for rows in second.batches() for row in rows] == [0]
 
-    _play(scenario)
+    play(scenario)

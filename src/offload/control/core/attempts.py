@@ -81,9 +81,14 @@ def give_back_alone(state: State, record: InputRecord, reason: str) -> None:
 
 def lose(state: State, record: InputRecord, worker_name: str) -> None:
     """Give back an input whose worker vanished with it, unless that happened too often."""
-    record.losses += 1
-    if record.losses >= state.policy.max_losses:
-        reason = f"lost with {record.losses} workers, the last of them {worker_name}"
+    if record.state is InputState.RUNNING:
+        record.losses += 1
+    else:
+        record.near_losses += 1
+    policy = state.policy
+    if record.losses >= policy.max_losses or record.near_losses >= policy.max_near_losses:
+        count = record.losses + record.near_losses
+        reason = f"lost with {count} workers, the last of them {worker_name}"
         end(state, record, Ended(InputEvent.LOST, FailureKind.WORKER_LOST, reason))
     else:
         give_back(state, record)

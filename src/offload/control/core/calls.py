@@ -94,8 +94,8 @@ class InputRecord:
     """An unfinished input that was handed out at least once. `ticket` names its one valid place among the delayed."""
 
     __slots__ = (
-        "alone", "attempts", "call", "container", "failures", "index", "input_id", "kills", "losses", "retry_at",
-        "since", "slot", "state", "ticket",
+        "alone", "attempts", "call", "container", "failures", "index", "input_id", "kills", "losses",
+        "near_losses", "retry_at", "since", "slot", "state", "ticket",
     )  # fmt: skip
 
     def __init__(self, call: CallRecord, index: int, since: float) -> None:
@@ -106,7 +106,8 @@ class InputRecord:
         self.state = InputState.READY
         self.attempts = 0
         self.failures = 0  # retries spent, which given-back attempts do not
-        self.losses = 0  # workers that vanished with it
+        self.losses = 0  # workers that vanished while they ran it
+        self.near_losses = 0  # workers that vanished while they held it, and may have run it
         self.kills = 0  # containers that died of it
         self.alone = False
         self.retry_at = 0.0

@@ -27,7 +27,8 @@ class Policy:
         2.0  # after a restart, how long workers may take to say what they hold
     )
     worker_lost_seconds: float = 10.0  # how long a disconnected worker keeps its inputs
-    max_losses: int = 3  # lost workers an input survives before it is `lost`
+    max_losses: int = 3  # workers that vanish while they run an input before it is `lost`
+    max_near_losses: int = 10  # the same for workers of which nobody knows whether they ran it
     max_kills: int = 3  # containers an input may kill before it is `lost`
     max_start_failures: int = 3  # container starts in a row before waiting inputs fail
     stop_grace_seconds: float = 5.0
