@@ -196,7 +196,7 @@ class Function(Generic[P, L, R]):
         from offload.sdk.sources import check_sources, zipped
 
         check_sources(iterators, "for_each")
-        registered = self._for_stream("for_each")
+        registered = self._for_attached("for_each")
         inputs = partial(zipped, iterators, _running_loop())
         run_all = registered.drain(inputs, self.call_options, stop_at_failure=not ignore_exceptions)
         return Work(run_all, self._nothing)
@@ -244,11 +244,11 @@ class Function(Generic[P, L, R]):
             return ""
         return new_id("fc-")
 
-    def _for_stream(self, method: str) -> RegisteredFunction:
+    def _for_attached(self, method: str) -> RegisteredFunction:
         if self.call_options is not None and self.call_options.idempotency_key is not None:
             raise InvalidError(
-                f"{self.name}.{method}() sends its inputs while the results come and ends the call with it, so two "
-                f"programs cannot share one by an idempotency_key: write {self.name}.with_options(…).spawn_map(…).get()"
+                f"{self.name}.{method}() cannot have an idempotency_key: its inputs are sent while results come, and the "
+                f"call ends with the loop, so it cannot be shared. Write {self.name}.with_options(…).spawn_map(…).get()"
             )
         return self._for(method, wants_generator=False)
 
@@ -280,7 +280,7 @@ class Function(Generic[P, L, R]):
         from offload.sdk.map_call import MapCall
         from offload.sdk.mapping import Ordering
 
-        call = MapCall(self._for_stream(method), self.call_options)
+        call = MapCall(self._for_attached(method), self.call_options)
         ordering: Ordering[Ended] = Ordering(in_order=order_outputs)
 
         def open_stream(

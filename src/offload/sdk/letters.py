@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from offload.errors import InvalidError, NotFoundError
+from offload.errors import NotFoundError
 from offload.sdk.blocking import Blocking, Work, blocking
 from offload.sdk.call import FunctionCall
+from offload.sdk.options import check_whole
 from offload.sdk.session import current_client
 from offload.sdk.values import Letter
 
@@ -38,8 +39,7 @@ class DeadLetter(Letter):
 def _dead_letters(
     app: App | str | None = None, limit: int = 100
 ) -> Work[list[Letter], list[DeadLetter]]:
-    if limit < 1:
-        raise InvalidError(f"limit={limit!r} is out of range: it is at least 1")
+    check_whole("limit", limit, 1, 10_000)
     name = "" if app is None else app if isinstance(app, str) else app.name
     letters = current_client().dead_letters(name, limit)
     return Work(letters, lambda found: [DeadLetter(**vars(letter)) for letter in found])

@@ -236,9 +236,7 @@ class AppRun:
 
 def reason_of_end(error: BaseException | None) -> str:
     """Say why a run ended, for whoever looks at its calls later."""
-    if error is None:
-        return "the app's run ended"
     who = whoever_runs_this()
     if isinstance(error, KeyboardInterrupt):
         return f"cancelled by {who}, with Ctrl-C"
-    return f"the app's run ended with {type(error).__name__}, as {who}"
+    return f"the app's run by {who} ended" + (f" with {type(error).__name__}" if error else "")

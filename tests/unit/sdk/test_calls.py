@@ -107,6 +107,14 @@ def test_an_interrupted_run_cancels_what_it_spawned(server):
     assert server.stopped[0].reason.endswith("with Ctrl-C")
 
 
+def test_a_run_that_ends_with_an_exception_says_which_and_whose_it_was(server):
+    with pytest.raises(LookupError), app.run():
+        raise LookupError
+
+    assert server.stopped[0].reason.startswith("the app's run by ")
+    assert server.stopped[0].reason.endswith("ended with LookupError")
+
+
 def test_a_run_that_ends_well_leaves_spawned_calls_alone(server):
     with app.run():
         square.spawn(1)
