@@ -9,7 +9,7 @@ from offload.errors import InvalidError
 from offload.sdk.options import check_number, check_whole
 
 MAX_PRIORITY = 1000
-MAX_KEY_CHARACTERS = 256
+MAX_KEY_CHARACTERS = 200
 
 # What is about one call makes no sense for all of a function's.
 _OF_ONE_CALL = ("after", "run_anyway", "idempotency_key")
