@@ -12,6 +12,7 @@ class ClusterAnswers:
     def __init__(self) -> None:
         self.letters: dict[str, calls_pb2.DeadLetter] = {}  # by input id, oldest first
         self.replayed: dict[str, str] = {}  # input id → id of its new call
+        self.letters_at_once = 5000  # replayed or dropped by one request for all
         self.status = cluster_pb2.StatusReply()
         self.waiting_reasons: dict[str, str] = {}  # by call id
         self.looks_until_gone = 1  # how often a drained worker is still seen
@@ -73,7 +74,10 @@ class ClusterAnswers:
 
     def _named(self, request) -> list[str]:
         if request.all:
-            return [x.input_id for x in self.letters.values() if request.app_id in ("", x.app_name)]
+            found = [
+                x.input_id for x in self.letters.values() if request.app_id in ("", x.app_name)
+            ]
+            return found[: self.letters_at_once]
         missing = [each for each in request.input_ids if each not in self.letters]
         if missing:
             raise WireError(Status.NOT_FOUND, f"There is no dead letter {missing[0]}.")

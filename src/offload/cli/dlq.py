@@ -11,12 +11,14 @@ from offload.cli import show
 from offload.cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from offload.wire.gen import calls_pb2
 
 M = TypeVar("M", bound=Message)
 
-# More than anybody reads, few enough for one message.
-_SEARCHED = 10_000
+# As many as the server puts into one answer, or replays and drops at once.
+_SEARCHED = 5_000
 
 _app_option = click.option(
     "--app", default="", metavar="APP", help="Only inputs of this app (id or name)."
@@ -110,13 +112,20 @@ def replay(*, input_ids: tuple[str, ...], take_all: bool, app: str, as_json: boo
     from offload.wire.gen import calls_pb2
 
     request = _request(input_ids, app, take_all=take_all)
-    reply = _ask("Calls/ReplayDeadLetters", request, calls_pb2.ReplayDeadLettersReply)
+    replays: list[calls_pb2.Replay] = []
+
+    def portion() -> int:
+        reply = _ask("Calls/ReplayDeadLetters", request, calls_pb2.ReplayDeadLettersReply)
+        replays.extend(reply.replays)
+        return len(reply.replays)
+
+    _in_portions(portion, request)
     if as_json:
-        show.print_json(show.as_document(reply)["replays"])
+        show.print_json([show.as_document(each) for each in replays])
         return
-    for each in reply.replays:
+    for each in replays:
         print(f"{each.input_id} goes again as {each.call_id}.")
-    if not reply.replays:
+    if not replays:
         print("No input was given up.")
 
 
@@ -130,11 +139,15 @@ def drop(*, input_ids: tuple[str, ...], take_all: bool, app: str, as_json: bool)
     from offload.wire.gen import calls_pb2
 
     request = _request(input_ids, app, take_all=take_all)
-    reply = _ask("Calls/DropDeadLetters", request, calls_pb2.DropDeadLettersReply)
+
+    def portion() -> int:
+        return _ask("Calls/DropDeadLetters", request, calls_pb2.DropDeadLettersReply).dropped
+
+    dropped = _in_portions(portion, request)
     if as_json:
-        show.print_json({"dropped": reply.dropped})
+        show.print_json({"dropped": dropped})
     else:
-        print(f"Dropped {show.count_of(reply.dropped, 'input')}.")
+        print(f"Dropped {show.count_of(dropped, 'input')}.")
 
 
 def _list(app: str, limit: int) -> calls_pb2.ListDeadLettersReply:
@@ -159,6 +172,19 @@ def _request(
     return calls_pb2.DeadLettersRequest(
         input_ids=list(dict.fromkeys(input_ids)), all=take_all, app_id=app
     )
+
+
+def _in_portions(portion: Callable[[], int], request: calls_pb2.DeadLettersRequest) -> int:
+    """Repeat what the server does a portion at a time; return how many it were.
+
+    No more than there are now, because an input that is replayed may be lost again.
+    """
+    if not request.all:
+        return portion()
+    total, done = _list(request.app_id, 1).total, 0
+    while done < total and (count := portion()):
+        done += count
+    return done
 
 
 def _ask(method: str, request: calls_pb2.DeadLettersRequest, reply: type[M]) -> M:

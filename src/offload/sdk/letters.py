@@ -39,7 +39,7 @@ class DeadLetter(Letter):
 def _dead_letters(
     app: App | str | None = None, limit: int = 100
 ) -> Work[list[Letter], list[DeadLetter]]:
-    check_whole("limit", limit, 1, 10_000)
+    check_whole("limit", limit, 1, 5_000)
     name = "" if app is None else app if isinstance(app, str) else app.name
     letters = current_client().dead_letters(name, limit)
     return Work(letters, lambda found: [DeadLetter(**vars(letter)) for letter in found])

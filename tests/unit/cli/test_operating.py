@@ -217,6 +217,18 @@ def test_all_of_an_app_are_replayed_or_dropped(server, run):
     assert server.letters == {}
 
 
+@pytest.mark.parametrize("command", ["replay", "drop"])
+def test_all_are_more_than_the_server_takes_at_once(server, run, command):
+    server.letters_at_once = 2
+    for number in range(5):
+        server.lose(f"in-a-{number}")
+
+    code, _, _ = run("dlq", command, "--all")
+
+    assert code == Exit.OK
+    assert server.letters == {}
+
+
 @pytest.mark.parametrize("command", ["show", "replay", "drop"])
 def test_a_mistyped_input_is_corrected(server, run, command):
     server.lose("in-abcdef-0")
