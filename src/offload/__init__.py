@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall, gather, wait_first
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
+    from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
 
 __all__ = [
     "App",
+    "DeadLetter",
     "Function",
     "FunctionCall",
     "InputCancellation",
     "LocalEntrypoint",
     "Retries",
+    "dead_letters",
     "errors",
     "gather",
     "testing",
@@ -34,11 +37,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "DeadLetter": "offload.sdk.letters",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Retries": "offload.sdk.options",
+    "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
     "wait_first": "offload.sdk.call",
 }

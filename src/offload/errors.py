@@ -24,6 +24,10 @@ class NotFoundError(OffloadError):
     """The server does not know this call, app or function. Check the id, and that it is the same server."""
 
 
+class OutputExpiredError(NotFoundError):
+    """The call ended so long ago that the server no longer keeps its results. Fetch them sooner, or call again."""
+
+
 class AuthError(OffloadError):
     """The server does not accept the token. Set `OFFLOAD_TOKEN` to the content of the server's `token` file."""
 
@@ -65,7 +69,10 @@ class RemoteError(FunctionError):
 
 
 class FunctionTimeoutError(FunctionError, TimeoutError):
-    """An input ran longer than its function's `timeout`: raise it, or split the work."""
+    """An input ran longer than its function's `timeout`, or its call as a whole took longer than `call_timeout`.
+
+    The message says which: raise that one, or split the work.
+    """
 
 
 class OutOfMemoryError(FunctionError, MemoryError):
@@ -87,11 +94,25 @@ class ContainerExitError(FunctionError):
 
 
 class ContainerStartError(FunctionError):
-    """The function's container could not start or load it. The message and the traceback say why."""
+    """The function's container could not start or load it. The message and the traceback say why.
+
+    `last_lines` is what the container printed last, oldest first.
+    """
+
+    def __init__(self, message: str, last_lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message, last_lines)
+        self.last_lines = last_lines
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class InputLostError(FunctionError):
-    """The workers or containers of an input went away too often. Look at `offload status`, then call again."""
+    """The workers or containers of an input went away too often. Look for the cause in `offload dlq`, then replay it."""
+
+
+class DependencyError(FunctionError):
+    """A call that this one was to come `after` did not succeed. The message names it: see to that one first."""
 
 
 class InputCancelledError(FunctionError):
@@ -108,7 +129,7 @@ class InputCancellation(BaseException):
 _BY_STATUS: dict[Status, type[OffloadError]] = {
     Status.CANCELLED: InputCancelledError,
     Status.INVALID_ARGUMENT: InvalidError,
-    Status.OUT_OF_RANGE: InvalidError,
+    Status.OUT_OF_RANGE: OutputExpiredError,
     Status.ALREADY_EXISTS: InvalidError,
     Status.FAILED_PRECONDITION: InvalidError,
     Status.NOT_FOUND: NotFoundError,

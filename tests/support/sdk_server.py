@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from tests.support.sdk_cluster import ClusterAnswers
 
 from offload.sdk.blocking import run
 from offload.sdk.client import Client, ServerAddress
@@ -32,14 +35,21 @@ class Call:
     outcomes: list[calls_pb2.IndexedOutcome] = field(default_factory=list)
     closed: bool = False
     cancelled: str = ""
+    attached: bool = False
+    options: calls_pb2.CallOptions = field(default_factory=calls_pb2.CallOptions)
+    function_id: str = ""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class FakeServer:
+class FakeServer(ClusterAnswers):
     """Answers like the server, with the functions run in this process when their inputs arrive."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: dict[str, Call] = {}
+        self.keys: dict[tuple[str, str], str] = {}  # (function id, idempotency key) → call id
+        self.apps: list[apps_pb2.CreateAppRequest] = []
+        self.scalings: list[apps_pb2.UpdateAutoscalerRequest] = []
         self.functions: dict[str, object] = {}
         self.definitions: list[apps_pb2.FunctionDefinition] = []
         self.blobs: dict[str, bytes] = {}
@@ -56,9 +66,12 @@ class FakeServer:
         self.failures: dict[
             int, common_pb2.Failure
         ] = {}  # by index: what becomes of the input instead
+        self.expired: set[str] = set()  # calls whose results are no longer kept
         self.hold = asyncio.Event()  # inputs run only while it is set
         self.hold.set()
+        self.run_asked = threading.Event()  # a Run has come in
         self.link: LinkServer | None = None
+        self.url = ""  # as OFFLOAD_SERVER_URL has it
 
     async def start(self, port: int = 0) -> None:
         methods = {
@@ -66,15 +79,18 @@ class FakeServer:
             "Apps/RegisterFunctions": self.register,
             "Apps/Attach": self.attach,
             "Apps/StopApp": self.stop_app,
+            "Apps/UpdateAutoscaler": self.update_autoscaler,
             "Calls/Run": self.run,
             "Calls/Submit": self.submit,
             "Calls/AddInputs": self.add_inputs,
             "Calls/Outcomes": self.outcomes,
             "Calls/Items": self.items,
             "Calls/Describe": self.describe,
+            "Calls/ListCalls": self.list_calls,
             "Calls/Cancel": self.cancel,
             "Blobs/Upload": self.upload,
             "Blobs/Download": self.download,
+            **self.cluster_methods(),
         }
         options = ServeOptions("127.0.0.1", port, lambda token: token == TOKEN, lambda _: None)
         handlers = {f"offload.v1.{name}": handler for name, handler in methods.items()}
@@ -89,6 +105,7 @@ class FakeServer:
 
     async def create_app(self, request, _):
         self.requests["CreateApp"] += 1
+        self.apps.append(request)
         return apps_pb2.CreateAppReply(app_id=request.app_id, lease_seconds=30)
 
     async def register(self, request, _):
@@ -113,34 +130,41 @@ class FakeServer:
         self.ended.set()
         return apps_pb2.StopAppReply()
 
+    async def update_autoscaler(self, request, _):
+        if request.function_id not in self.functions:
+            raise WireError(Status.NOT_FOUND, f"there is no function {request.function_id}")
+        self.scalings.append(request)
+        return apps_pb2.UpdateAutoscalerReply()
+
     async def run(self, request, _):
         await self._count("Run")
+        call_id, call = self._open(request, calls_pb2.CALL_KIND_SINGLE)
+        self.run_asked.set()
         await self.hold.wait()
-        call = self.calls.setdefault(
-            request.call_id, Call(calls_pb2.CALL_KIND_SINGLE, self.functions[request.function_id])
-        )
         if not call.outcomes:
-            self._run(call, 0, self.body(request.args))
+            call.inputs[0] = self.body(request.args)
+            self._run(call, 0, call.inputs[0])
         await self._lose("Run")
-        return calls_pb2.RunReply(outcome=call.outcomes[0].outcome)
+        return calls_pb2.RunReply(outcome=call.outcomes[0].outcome, call_id=call_id)
 
     async def submit(self, request, _):
         await self._count("Submit")
-        call = self.calls.setdefault(
-            request.call_id, Call(request.kind, self.functions[request.function_id])
-        )
+        call_id, call = self._open(request, request.kind)
+        call.attached = request.attached
         self._add(call, request.inputs, closed=request.closed)
         await self._lose("Submit")
-        return calls_pb2.SubmitReply(call_id=request.call_id)
+        return calls_pb2.SubmitReply(call_id=call_id)
 
     async def add_inputs(self, request, _):
         await self._count("AddInputs")
+        self._require(request.call_id)
         self._add(self.calls[request.call_id], request.inputs, closed=request.close)
         await self._lose("AddInputs")
         return calls_pb2.AddInputsReply()
 
     async def outcomes(self, request, _) -> AsyncIterator[calls_pb2.OutcomeBatch]:
         await self._count("Outcomes")
+        self._require(request.call_id)
         call, sent = self.calls[request.call_id], request.after_seq
         while True:
             await self.hold.wait()
@@ -156,6 +180,7 @@ class FakeServer:
 
     async def items(self, request, _) -> AsyncIterator[calls_pb2.ItemBatch]:
         await self._count("Items")
+        self._require(request.call_id)
         call = self.calls[request.call_id]
         args, kwargs = pickle.loads(call.inputs[0])  # noqa: S301  # our own tests' bytes
         outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
@@ -170,20 +195,19 @@ class FakeServer:
         yield calls_pb2.ItemBatch(outcome=outcome)
 
     async def describe(self, request, _):
-        if request.call_id not in self.calls:
-            raise WireError(Status.NOT_FOUND, f"there is no call {request.call_id}")
-        call = self.calls[request.call_id]
-        state = "succeeded" if call.outcomes else "pending"
-        return calls_pb2.CallDescription(
-            call_id=request.call_id, function_name="f", app_name="t", kind=call.kind, state=state
-        )
+        self._require(request.call_id)
+        return self._described(request.call_id)
+
+    async def list_calls(self, request, _):
+        newest_first = [self._described(call_id) for call_id in reversed(self.calls)]
+        return calls_pb2.ListCallsReply(calls=newest_first[: request.limit or 100])
 
     async def cancel(self, request, _):
-        call = self.calls.get(request.call_id)
-        if call is not None:
-            call.cancelled = request.reason
-            call.changed.set()
-        return calls_pb2.CancelReply()
+        self._require(request.call_id)
+        call = self.calls[request.call_id]
+        call.cancelled = request.reason
+        call.changed.set()
+        return calls_pb2.CancelReply(cancelled_inputs=len(call.inputs) - len(call.outcomes))
 
     async def upload(self, requests, _):
         data = b"".join([chunk.data async for chunk in requests])
@@ -206,6 +230,43 @@ class FakeServer:
         self.blobs[sha256] = data
         return common_pb2.Payload(encoding="pickle", blob=common_pb2.BlobRef(sha256=sha256))
 
+    def _require(self, call_id: str) -> None:
+        if call_id in self.expired:
+            text = f"Call {call_id} ended 8 days ago, and its results were kept until yesterday."
+            raise WireError(Status.OUT_OF_RANGE, text)
+        if call_id not in self.calls:
+            raise WireError(Status.NOT_FOUND, f"there is no call {call_id}")
+
+    def _described(self, call_id: str) -> calls_pb2.CallDescription:
+        call = self.calls[call_id]
+        return calls_pb2.CallDescription(
+            call_id=call_id, function_name="f", app_name="t", kind=call.kind,
+            state="succeeded" if call.outcomes else "pending",
+            options=call.options, waiting_reason=self.waiting_reasons.get(call_id, ""),
+        )  # fmt: skip
+
+    def _open(self, request, kind: int) -> tuple[str, Call]:
+        """Return the call of the request, found by its key or its id, or a new one."""
+        for other in request.options.after:
+            self._require(other)
+        call_id, key = request.call_id, request.options.idempotency_key
+        if key:
+            assert not call_id, "with a key the server derives the id"
+            fresh = f"fc-key{len(self.keys)}"
+            call_id = self.keys.setdefault((request.function_id, key), fresh)
+        function = self.functions[request.function_id]
+        fresh_call = Call(kind, function, options=request.options, function_id=request.function_id)
+        return call_id, self.calls.setdefault(call_id, fresh_call)
+
+    def _blocked_by(self, call: Call) -> str:
+        if call.options.run_anyway:
+            return ""
+        succeeded = common_pb2.INPUT_STATE_SUCCEEDED
+        for other in call.options.after:
+            if any(each.outcome.state != succeeded for each in self.calls[other].outcomes):
+                return other
+        return ""
+
     def _add(self, call: Call, inputs, *, closed: bool) -> None:
         self.batches.append(len(inputs))
         fresh = [each for each in inputs if each.index not in call.inputs]
@@ -219,7 +280,11 @@ class FakeServer:
     def _run(self, call: Call, index: int, data: bytes) -> None:
         args, kwargs = pickle.loads(data)  # noqa: S301  # our own tests' bytes
         outcome = common_pb2.Outcome(state=common_pb2.INPUT_STATE_SUCCEEDED)
-        if index in self.failures:
+        if other := self._blocked_by(call):
+            outcome.state = common_pb2.INPUT_STATE_CANCELLED
+            outcome.failure.kind = common_pb2.FAILURE_KIND_DEPENDENCY
+            outcome.failure.reason = f"call {other}, which it comes after, failed"
+        elif index in self.failures:
             outcome.state = common_pb2.INPUT_STATE_FAILED
             outcome.failure.CopyFrom(self.failures[index])
         else:
@@ -269,6 +334,7 @@ def fake_server() -> Iterator[FakeServer]:
     server = run(begin())
     assert server.link is not None
     address = ServerAddress(f"ws://127.0.0.1:{server.link.port}/link", TOKEN)
+    server.url = address.url.replace("ws", "http", 1).removesuffix("/link")
     client = Client(lambda: address, give_up_after_seconds=2.0)
     before = use_client(client)
     try:

@@ -24,4 +24,10 @@ def test_wrong_calls_are_refused_by_the_checker():
 
     assert 'incompatible type "str"; expected "int"' in output
     assert 'Unexpected keyword argument "memry"' in output
-    assert "Found 2 errors" in output
+    assert 'Unexpected keyword argument "idempotency_key"' in output
+    assert 'Argument "after" to "with_options" of "Function" has incompatible type "int"' in output
+    assert (
+        'Argument "priority" to "with_options" of "Function" has incompatible type "str"' in output
+    )
+    assert 'Unexpected keyword argument "cpu"' in output
+    assert "Found 6 errors" in output

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
-_CODES = {Status.NOT_FOUND: Exit.NOT_FOUND, Status.INVALID_ARGUMENT: Exit.USAGE}
+_CODES = {
+    Status.NOT_FOUND: Exit.NOT_FOUND,
+    Status.OUT_OF_RANGE: Exit.NOT_FOUND,  # a call whose results are no longer kept
+    Status.INVALID_ARGUMENT: Exit.USAGE,
+}
 
 
 def ask(method: str, request: Message, reply: type[M]) -> M:

@@ -23,9 +23,10 @@ _COMMANDS = {
     "down": "End the local stack and everything it runs.",
     "status": "Show the server, workers, containers and what waits for what.",
     "calls": "List, show and cancel calls.",
+    "dlq": "List, show, replay and drop inputs that were given up.",
     "logs": "Show what a call's or an app's functions printed.",
     "server": "Be the server: accept work and hand it to workers.",
-    "worker": "Be a worker: run containers for a server.",
+    "worker": "Be a worker: run containers for a server; list and drain workers.",
 }
 
 

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAGS]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress and no output of functions.")
-def command(*, program: str, flags: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+@click.option(
+    "--workspace",
+    metavar="NAME",
+    help="Whose share of the machines it uses; default: the settings'.",
+)
+def command(
+    *, program: str, flags: tuple[str, ...], as_json: bool, quiet: bool, workspace: str | None
+) -> int:
     """Run a program's entrypoint; its functions run in sandboxed containers.
 
     FILE is a Python file with an app. NAME chooses one of its entrypoints or functions where there are several. The
@@ -53,6 +60,7 @@ def command(*, program: str, flags: tuple[str, ...], as_json: bool, quiet: bool)
         arguments=taken.arguments(values),
         as_json=as_json or values.get("as_json") is True,
         quiet=quiet,
+        workspace=workspace,
     )
     return run.go()
 
@@ -82,6 +90,7 @@ class _Run:
     arguments: inspect.BoundArguments
     as_json: bool
     quiet: bool
+    workspace: str | None
 
     def go(self) -> int:
         """Run it; print the result where it was asked for. Raises `CliError` and `ProgramError`."""
@@ -135,14 +144,15 @@ class _Run:
         from offload.sdk.output import NoOutput, StreamOutput
 
         if self.quiet or not sys.stderr.isatty():
-            with self.target.app.run(output=NoOutput() if self.quiet else StreamOutput()):
+            output = NoOutput() if self.quiet else StreamOutput()
+            with self.target.app.run(output=output, workspace=self.workspace):
                 yield
             return
         from offload.cli.progress import Display
 
         display = Display()
         try:
-            with self.target.app.run(output=display):
+            with self.target.app.run(output=display, workspace=self.workspace):
                 display.start()
                 yield
         finally:

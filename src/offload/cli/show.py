@@ -24,6 +24,17 @@ _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
+def pass_json_on(ctx: click.Context, *, as_json: bool) -> None:
+    """Have the subcommand print JSON too: where an error is printed --json is seen anywhere on the line."""
+    if as_json and ctx.invoked_subcommand is not None:
+        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 input" or "2 inputs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_json(document: object, indent: int | None = 2) -> None:
     """Print one JSON document; without `indent`, on one line."""
     print(json.dumps(document, ensure_ascii=False, indent=indent))

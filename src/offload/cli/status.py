@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,8 @@ import click
 from offload.cli import show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from offload.wire.gen import cluster_pb2, workers_pb2
 
 
@@ -31,17 +34,18 @@ def command(*, pending_limit: int, as_json: bool) -> None:
 
 
 def _print(status: cluster_pb2.StatusReply, now: float) -> None:
+    blocked = f", {status.blocked_total} blocked by other calls" if status.blocked_total else ""
     print(
         f"Server {status.version}, started {show.ago(status.started_at, now)}, state in {status.data_dir}: "
-        f"{status.running_total} inputs running, {status.pending_total} pending."
+        f"{status.running_total} inputs running, {status.pending_total} pending{blocked}."
     )
-    if not status.workers:
-        print("No worker: start one with `offload worker`.")
-    show.print_table(
-        "Workers",
-        ("worker", "name", "state", "cpu used", "memory used (MiB)", "labels", "runtimes"),
-        (_worker(worker) for worker in status.workers),
-    )
+    print_workers(status.workers)
+    if len(status.workspaces) > 1:
+        show.print_table(
+            "Workspaces",
+            ("workspace", "weight", "share of the cluster", "containers", "pending"),
+            (_workspace(workspace) for workspace in status.workspaces),
+        )
     names = {worker.worker_id: worker.name or worker.worker_id for worker in status.workers}
     show.print_table(
         "Containers",
@@ -69,16 +73,54 @@ def _print(status: cluster_pb2.StatusReply, now: float) -> None:
     )
 
 
+def print_workers(workers: Sequence[cluster_pb2.WorkerStatus]) -> None:
+    """Print what each worker is, has and does."""
+    if not workers:
+        print("No worker: start one with `offload worker`.")
+    show.print_table(
+        "Workers",
+        (
+            "worker",
+            "name",
+            "state",
+            "cpu used",
+            "memory used (MiB)",
+            "gpus used",
+            "labels",
+            "runtimes",
+        ),
+        (_worker(worker) for worker in workers),
+    )
+
+
 def _worker(worker: cluster_pb2.WorkerStatus) -> tuple[str, ...]:
     used, whole = worker.used, worker.capacity
     return (
         worker.worker_id,
         worker.name,
-        worker.state,
+        f"{worker.state}: {worker.reason}" if worker.reason else worker.state,
         f"{_cores(used)} of {_cores(whole)}",
         f"{used.memory_mib} of {whole.memory_mib}",
+        _gpus(used, whole) or "-",
         " ".join(f"{key}={value}" for key, value in sorted(worker.labels.items())) or "-",
         " ".join(worker.runtimes),
+    )
+
+
+def _gpus(used: workers_pb2.Capacity, whole: workers_pb2.Capacity) -> str:
+    taken = Counter(gpu.kind for gpu in used.gpus)
+    kinds = Counter(gpu.kind for gpu in whole.gpus)
+    return ", ".join(f"{taken[kind]} of {count} {kind}" for kind, count in kinds.items())
+
+
+def _workspace(workspace: cluster_pb2.WorkspaceStatus) -> tuple[str, ...]:
+    limit = f" of {workspace.max_containers}" if workspace.max_containers else ""
+    return (
+        workspace.name,
+        f"{workspace.weight:g}",
+        f"{workspace.share:.0%}",
+        f"{workspace.containers}{limit}",
+        str(workspace.pending),
     )
 
 

@@ -1,7 +1,8 @@
-"""`offload worker`: a node as a process."""
+"""`offload worker`: a node as a process; and the workers of a server, listed and drained."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from offload.cli import show
 from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
+    from offload.wire.gen import cluster_pb2
+    from offload.wire.link import Link
     from offload.worker.config import WorkerConfig
 
 _FILE = click.Path(path_type=Path)
@@ -34,7 +38,11 @@ class _Given:
     tls_ca: Path | None
 
 
-@click.command()
+# How often `drain --wait` looks: a person should not wait much longer than the worker does.
+_LOOK_SECONDS = 0.3
+
+
+@click.group(invoke_without_command=True)
 @click.option("--server-url", metavar="URL", help="http://HOST:PORT or https://HOST:PORT.")
 @click.option("--token-file", type=_FILE, help="The server's token; default: DATA_DIR/token.")
 @click.option("--cpu", type=float, help="Cores to give; default: all.")
@@ -50,12 +58,21 @@ class _Given:
 )
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
-def command(*, as_json: bool, **given: object) -> int:  # noqa: ARG001  # read where errors are printed
+@click.pass_context
+def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | None:
     """Be a worker: dial the server and run containers for it, until SIGTERM or Ctrl-C.
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE
-    and OFFLOAD_DATA_DIR stand in for options that are not given.
+    and OFFLOAD_DATA_DIR stand in for options that are not given. The subcommands are about workers that run elsewhere, and
+    take none of these options.
     """
+    if ctx.invoked_subcommand is not None:
+        show.pass_json_on(ctx, as_json=as_json)
+        for name, value in given.items():
+            if value not in (None, ()):
+                flag = "--" + name.replace("_", "-")
+                raise CliError(f"{flag} is for `offload worker` itself, not for its subcommands.")
+        return None
     from offload.worker.config import ConfigError
     from offload.worker.main import run
 
@@ -66,6 +83,79 @@ def command(*, as_json: bool, **given: object) -> int:  # noqa: ARG001  # read w
     return run(
         config, lambda: print(f"offload worker {config.name} is ready", file=sys.stderr, flush=True)
     )
+
+
+@command.command("ls")
+@show.json_option
+def list_workers(*, as_json: bool) -> None:
+    """List the workers of the server that the settings name."""
+    from offload.cli.ask import ask
+    from offload.cli.status import print_workers
+    from offload.wire.gen import cluster_pb2
+
+    status = ask("Cluster/Status", cluster_pb2.StatusRequest(), cluster_pb2.StatusReply)
+    if as_json:
+        show.print_json(show.as_document(status)["workers"])
+    else:
+        print_workers(status.workers)
+
+
+@command.command("drain")
+@click.argument("worker", metavar="NAME|ID")
+@click.option("--wait", is_flag=True, help="Return when it has left.")
+@show.json_option
+def drain(*, worker: str, wait: bool, as_json: bool) -> None:
+    """Have a worker take nothing new, finish what it runs, and leave. Idempotent.
+
+    Ctrl-C ends the waiting, not the draining.
+    """
+    from offload.cli.ask import talk
+
+    worker_id = talk(lambda link: _drain(link, worker, wait=wait))
+    if as_json:
+        show.print_json({"worker_id": worker_id, "has_left": wait})
+    elif wait:
+        print(f"Worker {worker} has left.")
+    else:
+        print(
+            f"Worker {worker} takes nothing new and leaves when it has finished what it runs; "
+            f"`offload worker ls` shows whether it has."
+        )
+
+
+async def _drain(link: Link, worker: str, *, wait: bool) -> str:
+    from offload.wire.gen import cluster_pb2
+
+    reply = await link.unary(
+        "offload.v1.Cluster/DrainWorker",
+        cluster_pb2.DrainWorkerRequest(worker=worker),
+        cluster_pb2.DrainWorkerReply,
+    )
+    said = ""
+    while wait:
+        status = await link.unary(
+            "offload.v1.Cluster/Status", cluster_pb2.StatusRequest(), cluster_pb2.StatusReply
+        )
+        line = _what_it_runs(status, reply.worker_id)
+        if line is None:
+            break
+        if line != said:
+            print(line, file=sys.stderr, flush=True)
+            said = line
+        await asyncio.sleep(_LOOK_SECONDS)
+    return reply.worker_id
+
+
+def _what_it_runs(status: cluster_pb2.StatusReply, worker_id: str) -> str | None:
+    """Say what keeps the worker from leaving; None where it has left."""
+    for worker in status.workers:
+        if worker.worker_id == worker_id:
+            theirs = [each for each in status.containers if each.worker_id == worker_id]
+            inputs = show.count_of(sum(each.inputs_in_hand for each in theirs), "input")
+            containers = show.count_of(len(theirs), "container")
+            name = worker.name or worker_id
+            return f"{name} is {worker.state}: {inputs} in hand, in {containers}"
+    return None
 
 
 def _config(given: _Given) -> WorkerConfig:

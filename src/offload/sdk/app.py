@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
-from offload.sdk.options import parse_options
+from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
     from types import TracebackType
     from typing import Unpack
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.options import FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Output
@@ -81,11 +82,13 @@ class App:
                 raise InvalidError(
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
-            parsed = parse_options(**options)
+            of_function, of_calls = split_arguments(options)
+            parsed = parse_options(**of_function)
+            calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
-        return cast("FunctionDecorator", _Decorator(self, parsed))
+        return cast("FunctionDecorator", _Decorator(self, parsed, calls))
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
@@ -105,12 +108,19 @@ class App:
 
         return decorate
 
-    def run(self, *, show_output: bool = True, output: Output | None = None) -> RunContext:
+    def run(
+        self,
+        *,
+        show_output: bool = True,
+        output: Output | None = None,
+        workspace: str | None = None,
+    ) -> RunContext:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
-        What they print appears here while they run, unless `show_output` is False; `output` takes it instead.
+        What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
+        `workspace` is whose share of the machines they use; None: that of the settings.
         """
-        return RunContext(self, output, show_output=show_output)
+        return RunContext(self, output, workspace, show_output=show_output)
 
     @property
     def is_running(self) -> bool:
@@ -132,16 +142,31 @@ class App:
         return self._runs[-1]
 
 
+def _defaults_of_calls(
+    options: FunctionOptions, arguments: dict[str, object]
+) -> CallOptions | None:
+    if not arguments:
+        return None
+    from offload.sdk.call_options import defaults_of
+
+    return defaults_of(options.name or "f", arguments)
+
+
 class _Decorator:
     """See `FunctionDecorator`."""
 
-    def __init__(self, app: App, options: FunctionOptions) -> None:
+    def __init__(
+        self, app: App, options: FunctionOptions, call_options: CallOptions | None
+    ) -> None:
         self._app = app
         self._options = options
+        self._call_options = call_options
 
     def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]:
         try:
-            made: Function[P, R, R] = Function(self._app, function, self._options)
+            made: Function[P, R, R] = Function(
+                self._app, function, self._options, self._call_options
+            )
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -152,9 +177,12 @@ class _Decorator:
 class RunContext:
     """Opens a run of an app and closes it again. Each use is a run of its own."""
 
-    def __init__(self, app: App, output: Output | None, *, show_output: bool) -> None:
+    def __init__(
+        self, app: App, output: Output | None, workspace: str | None, *, show_output: bool
+    ) -> None:
         self._app = app
         self._output = output
+        self._workspace = workspace
         self._show_output = show_output
         self._open: list[AppRun] = []
 
@@ -205,7 +233,7 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output)
+        opened = AppRun(self._app.name, output, self._workspace)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)

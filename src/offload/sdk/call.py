@@ -9,6 +9,7 @@ from offload.errors import InvalidError
 from offload.sdk import serialize
 from offload.sdk.blocking import Blocking, StreamWork, Work, blocking, blocking_stream
 from offload.sdk.failures import to_exception
+from offload.sdk.identity import whoever_runs_this
 from offload.sdk.session import current_client
 from offload.sdk.values import Ended
 
@@ -64,9 +65,10 @@ class FunctionCall(Generic[R]):
         return Work(self._describe(), _same)
 
     @blocking
-    def cancel(self, reason: str = "cancelled by the caller") -> Work[None, None]:
-        """Cancel what is left of the call; whoever waits for it gets `InputCancelledError`."""
-        return Work(self._cancel(reason), _same)
+    def cancel(self, reason: str = "") -> Work[None, None]:
+        """Cancel what is left of the call; whoever waits for it gets `InputCancelledError`, which says by whom."""
+        by = f"cancelled by {whoever_runs_this()}"
+        return Work(self._cancel(f"{by}: {reason}" if reason else by), _same)
 
     async def wait_ended(self) -> list[Ended]:
         """Return how the call's inputs ended, once all have."""
@@ -139,7 +141,9 @@ def failure_of(ended: Ended, call_id: str, name: str) -> BaseException | None:
     if ended.failure is None:
         return None
     function = f" of {name}()" if name else ""
-    return to_exception(ended.failure, f"input {ended.position}{function}, call {call_id}")
+    return to_exception(
+        ended.failure, f"input {ended.position}{function}, call {ended.call_id or call_id}"
+    )
 
 
 def _same(value: T) -> T:

@@ -18,6 +18,7 @@ class ClientConfig:
     token: str | None  # of `server_url`
     tls_ca: Path | None  # certificate authority of the server's certificate; None: the system's
     data_dir: Path  # state of the local stack
+    workspace: str = ""  # whose share of the machines apps use; empty: the server's default
     give_up_after_seconds: float = (
         60.0  # OFFLOAD_GIVE_UP_AFTER: how long an unreachable server is tried again
     )
@@ -31,7 +32,7 @@ def read_config() -> ClientConfig:
     environ = os.environ  # noqa: TID251  # this is the client's config module
     url, token = environ.get("OFFLOAD_SERVER_URL"), environ.get("OFFLOAD_TOKEN")
     token_file = environ.get("OFFLOAD_TOKEN_FILE")
-    ca = environ.get("OFFLOAD_TLS_CA")
+    ca, workspace = environ.get("OFFLOAD_TLS_CA"), environ.get("OFFLOAD_WORKSPACE")
     if token is None and token_file:
         token = _read_token(Path(token_file))
     if not url and "OFFLOAD_DATA_DIR" not in environ:
@@ -39,11 +40,13 @@ def read_config() -> ClientConfig:
         url = settings.get("server_url")
         token = token or settings.get("token")
         ca = ca or settings.get("tls_ca")
+        workspace = workspace or settings.get("workspace")
     return ClientConfig(
         server_url=url or None,
         token=token,
         tls_ca=Path(ca) if ca else None,
         data_dir=_data_dir(environ.get("OFFLOAD_DATA_DIR")),
+        workspace=workspace or "",
         give_up_after_seconds=_seconds("OFFLOAD_GIVE_UP_AFTER", environ, 60.0),
         idle_exit_seconds=_seconds("OFFLOAD_IDLE_EXIT", environ, 1800.0),
     )
@@ -70,9 +73,11 @@ def _read_file(path: Path) -> dict[str, str]:
         settings = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InvalidError(f"cannot read {path}: {error}") from error
-    unknown = sorted(set(settings) - {"server_url", "token", "tls_ca"})
+    unknown = sorted(set(settings) - {"server_url", "token", "tls_ca", "workspace"})
     if unknown:
-        raise InvalidError(f"{path} knows server_url, token and tls_ca, not {', '.join(unknown)}")
+        raise InvalidError(
+            f"{path} knows server_url, token, tls_ca and workspace, not {', '.join(unknown)}"
+        )
     return {name: str(value) for name, value in settings.items()}
 
 

@@ -57,7 +57,10 @@ def _exited(failure: Failure) -> BaseException:
 def _not_started(failure: Failure) -> BaseException:
     detail = f"{failure.type_name}: {failure.message}" if failure.type_name else ""
     text = ": ".join(part for part in (failure.reason, detail) if part)
-    return errors.ContainerStartError(text)
+    error = errors.ContainerStartError(text, failure.last_lines)
+    if failure.last_lines:
+        error.add_note("\n  ".join(("the container printed last:", *failure.last_lines)))
+    return error
 
 
 _BY_KIND: dict[str, Callable[[Failure], BaseException]] = {
@@ -67,6 +70,7 @@ _BY_KIND: dict[str, Callable[[Failure], BaseException]] = {
     "EXIT": _exited,
     "START": _not_started,
     "WORKER_LOST": lambda failure: errors.InputLostError(failure.reason),
+    "DEPENDENCY": lambda failure: errors.DependencyError(failure.reason),
     "CANCELLED": lambda failure: errors.InputCancelledError(failure.reason),
 }
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call import FunctionCall
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.map_call import Arguments
-    from offload.sdk.options import FunctionOptions, OptionArguments
+    from offload.sdk.options import CallArguments, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
@@ -40,11 +41,17 @@ class Function(Generic[P, L, R]):
     """A function that can be called here (`f(x)`, `f.local(x)`) and in containers (`f.remote(x)` and the others)."""
 
     def __init__(
-        self, app: FunctionOwner, function: Callable[P, L], options: FunctionOptions
+        self,
+        app: FunctionOwner,
+        function: Callable[P, L],
+        options: FunctionOptions,
+        call_options: CallOptions | None = None,
     ) -> None:
         _check(function, options.name)
         self.app = app
         self.options = options
+        self.call_options = call_options  # None: the defaults
+        self._registered_as = self
         self.name = str(options.name or function.__name__)
         self.raw_function = function
         self.is_generator = _is_generator(function)
@@ -55,12 +62,19 @@ class Function(Generic[P, L, R]):
 
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; the connection and the run stay with the caller.
-        return {"app": self.app, "options": self.options, "function": self.raw_function}
+        return {
+            "app": self.app,
+            "options": self.options,
+            "call_options": self.call_options,
+            "function": self.raw_function,
+        }
 
     def __setstate__(self, state: dict[str, object]) -> None:
         function = cast("Callable[P, L]", state["function"])
         self.app = cast("FunctionOwner", state["app"])
         self.options = cast("FunctionOptions", state["options"])
+        self.call_options = cast("CallOptions | None", state["call_options"])
+        self._registered_as = self
         self.raw_function = function
         self.is_generator = _is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
@@ -78,23 +92,36 @@ class Function(Generic[P, L, R]):
         """Call the function here, as if it were not decorated."""
         return self.raw_function(*args, **kwargs)
 
-    def with_options(self, **options: Unpack[OptionArguments]) -> Function[P, L, R]:
-        """Return the same function with some options changed; this one stays as it is."""
+    def with_options(self, **options: Unpack[CallArguments]) -> Function[P, L, R]:
+        """Return the same function with some options changed; this one stays as it is.
+
+        Where only options of calls are changed, both use the same containers.
+        """
+        from offload.sdk import call_options
+        from offload.sdk.options import split_arguments
+
+        of_function, of_calls = split_arguments(options)
         try:
-            return Function(self.app, self.raw_function, self.options.changed(**options))
+            changed = self.options.changed(**of_function)
+            calls = call_options.changed(self.call_options, of_calls)
+            if changed != self.options:
+                return Function(self.app, self.raw_function, changed, calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
+        same: Function[P, L, R] = object.__new__(Function)
+        same.__dict__.update(self.__dict__)  # also what it is registered as
+        same.call_options = calls
+        return same
 
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
         """Run the function in a container and return its result, or raise what it raised."""
         from offload.sdk import serialize
-        from offload.sdk.ids import new_id
 
         registered = self._for("remote", wants_generator=False)
-        call_id = new_id("fc-")
-        work = registered.call(call_id, serialize.dumps((args, kwargs)))
+        call_id = self._new_call_id()
+        work = registered.call(call_id, serialize.dumps((args, kwargs)), self.call_options)
         return Work(work, partial(self._value, call_id))
 
     @blocking_stream
@@ -102,26 +129,26 @@ class Function(Generic[P, L, R]):
         """Run a generator in a container and yield its items as they come."""
         from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
-        from offload.sdk.ids import new_id
 
         registered = self._for("remote_gen", wants_generator=True)
         data = serialize.dumps((args, kwargs))
-        call: FunctionCall[R] = FunctionCall(new_id("fc-"), self.name, "generator")
-        return StreamWork(lambda _: registered.follow(call.object_id, data), call.items_of)
+        call: FunctionCall[R] = FunctionCall(self._new_call_id(), self.name, "generator")
+        calls = self.call_options
+        return StreamWork(lambda _: registered.follow(call.object_id, data, calls), call.items_of)
 
     @blocking
-    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[None, FunctionCall[R]]:
+    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[str, FunctionCall[R]]:
         """Start the function in a container and return the call at once, when it is on the server's disk."""
         from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
-        from offload.sdk.ids import new_id
 
         kind = "generator" if self.is_generator else "single"
         registered = self._for("spawn", wants_generator=None)
-        call: FunctionCall[R] = FunctionCall(new_id("fc-"), self.name, kind)
         data = serialize.dumps((args, kwargs))
-        submit = registered.submit(call.object_id, data, kind=kind, attached=False)
-        return Work(submit, lambda _: call)
+        submit = registered.submit(
+            self._new_call_id(), data, self.call_options, kind=kind, attached=False
+        )
+        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, kind))
 
     @blocking_stream
     def map(
@@ -169,11 +196,9 @@ class Function(Generic[P, L, R]):
         from offload.sdk.sources import check_sources, zipped
 
         check_sources(iterators, "for_each")
-        registered = self._for("for_each", wants_generator=False)
-        loop = _running_loop()
-        run_all = registered.drain(
-            partial(zipped, iterators, loop), stop_at_failure=not ignore_exceptions
-        )
+        registered = self._for_attached("for_each")
+        inputs = partial(zipped, iterators, _running_loop())
+        run_all = registered.drain(inputs, self.call_options, stop_at_failure=not ignore_exceptions)
         return Work(run_all, self._nothing)
 
     @blocking
@@ -184,12 +209,48 @@ class Function(Generic[P, L, R]):
 
         check_sources(iterators, "spawn_map")
         registered = self._for("spawn_map", wants_generator=False)
-        submit = registered.submit_map(partial(zipped, iterators, _running_loop()))
+        submit = registered.submit_map(
+            partial(zipped, iterators, _running_loop()), self.call_options
+        )
         return Work(submit, lambda call_id: FunctionCall(call_id, self.name, "map"))
+
+    @blocking
+    def update_autoscaler(
+        self,
+        *,
+        min_containers: int | None = None,
+        max_containers: int | None = None,
+        buffer_containers: int | None = None,
+        scaledown_window: float | None = None,
+    ) -> Work[None, None]:
+        """Change how many containers the function may have, for the rest of the app's run; None leaves it as it is."""
+        from offload.sdk.options import check_scaling
+        from offload.sdk.values import Scaling
+
+        scaling = Scaling(min_containers, max_containers, buffer_containers, scaledown_window)
+        check_scaling(scaling._asdict())
+        registered = self._for("update_autoscaler", wants_generator=None)
+        return Work(registered.scale(scaling), lambda _: None)
 
     def register(self, run: AppRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
-        return run.register(self)
+        return run.register(self._registered_as)
+
+    def _new_call_id(self) -> str:
+        """Return a fresh id; an empty one where the server is to find the call by its key."""
+        from offload.sdk.ids import new_id
+
+        if self.call_options is not None and self.call_options.idempotency_key is not None:
+            return ""
+        return new_id("fc-")
+
+    def _for_attached(self, method: str) -> RegisteredFunction:
+        if self.call_options is not None and self.call_options.idempotency_key is not None:
+            raise InvalidError(
+                f"{self.name}.{method}() cannot have an idempotency_key: its inputs are sent while results come, and the "
+                f"call ends with the loop, so it cannot be shared. Write {self.name}.with_options(…).spawn_map(…).get()"
+            )
+        return self._for(method, wants_generator=False)
 
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
         run = self.app.current_run(f"{self.name}.{method}()")
@@ -219,7 +280,7 @@ class Function(Generic[P, L, R]):
         from offload.sdk.map_call import MapCall
         from offload.sdk.mapping import Ordering
 
-        call = MapCall(self._for(method, wants_generator=False))
+        call = MapCall(self._for_attached(method), self.call_options)
         ordering: Ordering[Ended] = Ordering(in_order=order_outputs)
 
         def open_stream(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from offload.errors import OffloadError
 from offload.sdk import serialize
 from offload.sdk.client import Submission
+from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
 from offload.sdk.mapping import BATCH_INPUTS, Batcher, Window
 from offload.sdk.session import current_client
@@ -24,6 +25,7 @@ from offload.wire.limits import BATCH_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.values import Ended
 
 Arguments = tuple[tuple[object, ...], dict[str, object]]
@@ -120,9 +122,11 @@ class Feeder:
 class MapCall:
     """One map under way. Used on the background loop, except `release`."""
 
-    def __init__(self, function: FunctionIdSource) -> None:
-        self.call_id = new_id("fc-")
+    def __init__(self, function: FunctionIdSource, options: CallOptions | None) -> None:
+        is_shared = options is not None and options.idempotency_key is not None
+        self.call_id = "" if is_shared else new_id("fc-")  # the server knows the call of a key
         self._function = function
+        self._options = options
         self._feeder: Feeder | None = None
         self._arrived: list[Ended] = []
         self._news = asyncio.Event()
@@ -232,9 +236,16 @@ class MapCall:
 
     async def _open(self, batch: list[tuple[int, bytes]], *, closed: bool, attached: bool) -> None:
         function_id = await self._function.function_id()
-        await current_client().submit(
-            Submission(self.call_id, function_id, "map", batch, closed=closed, attached=attached)
+        opening = Submission(
+            self.call_id,
+            function_id,
+            "map",
+            batch,
+            closed=closed,
+            attached=attached,
+            options=self._options,
         )
+        self.call_id = await current_client().submit(opening)
 
     async def _receive(self) -> None:
         try:
@@ -257,7 +268,8 @@ class MapCall:
         if was_open:
             # The caller is leaving; where the server cannot be told, the app's end cancels the call.
             with contextlib.suppress(OffloadError):
-                await current_client().cancel(self.call_id, "the caller left the map early")
+                reason = f"cancelled by {whoever_runs_this()}, who left the map early"
+                await current_client().cancel(self.call_id, reason)
 
 
 def _release_all(feeder: Feeder, batch: list[tuple[int, bytes]]) -> None:

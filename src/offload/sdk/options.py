@@ -6,19 +6,37 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from offload.errors import InvalidError
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Iterable
+    from typing import Protocol, Unpack
+
+    class CallReference(Protocol):
+        """A call that another one can come after."""
+
+        @property
+        def object_id(self) -> str:
+            """The call's id."""
+            ...
+
+    After = CallReference | str | Iterable[CallReference | str]
 
 RUNTIMES = ("bubblewrap", "process")
+
+# What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
+CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
 
 
 @dataclass(frozen=True, init=False)
 class Retries:
-    """How often and how patiently an input that failed is tried again; delays in seconds."""
+    """How often and how patiently an input that failed is tried again; delays in seconds.
+
+    The n-th delay is `initial_delay * backoff_coefficient ** (n - 1)`, at most `max_delay`; what is waited is drawn from
+    its upper half, so that inputs that failed together do not come back together.
+    """
 
     max_retries: int = 2
     initial_delay: float = 1.0
@@ -34,10 +52,10 @@ class Retries:
     ) -> None:
         # Written out, because a generated __init__ would stand in the traceback after the user's line.
         try:
-            _whole("max_retries", max_retries, 0, 1000)
-            _number("initial_delay", initial_delay, 0, 86_400)
-            _number("backoff_coefficient", backoff_coefficient, 1, 100)
-            _number("max_delay", max_delay, 0, 86_400)
+            check_whole("max_retries", max_retries, 0, 1000)
+            check_number("initial_delay", initial_delay, 0, 86_400)
+            check_number("backoff_coefficient", backoff_coefficient, 1, 100)
+            check_number("max_delay", max_delay, 0, 86_400)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -47,8 +65,8 @@ class Retries:
         object.__setattr__(self, "max_delay", max_delay)
 
 
-class OptionArguments(TypedDict, total=False):
-    """The keyword arguments of `App.function` and `Function.with_options`."""
+class FunctionArguments(TypedDict, total=False):
+    """The keyword arguments of `App.function` that say how the function runs."""
 
     name: str | None
     cpu: float
@@ -58,10 +76,28 @@ class OptionArguments(TypedDict, total=False):
     retries: int | Retries
     min_containers: int
     max_containers: int
+    buffer_containers: int
     scaledown_window: float
+    gpu: str | int | None
+    labels: Mapping[str, str]
     runtime: str | None
     block_network: bool
     env: Mapping[str, str]
+
+
+class OptionArguments(FunctionArguments, total=False):
+    """The keyword arguments of `App.function`."""
+
+    priority: int
+    call_timeout: float | None
+
+
+class CallArguments(OptionArguments, total=False):
+    """The keyword arguments of `Function.with_options`."""
+
+    after: After
+    run_anyway: bool
+    idempotency_key: str | None
 
 
 @dataclass(frozen=True)
@@ -76,26 +112,32 @@ class FunctionOptions:
     retries: int | Retries = 0
     min_containers: int = 0
     max_containers: int = 0  # 0: as many as fit
+    buffer_containers: int = 0  # idle ones kept beyond what is needed, while inputs come
     scaledown_window: float = 60.0  # seconds an idle container stays
+    gpu: str | int | None = None  # "H100", "H100:2", or so many of any kind
+    labels: Mapping[str, str] = field(default_factory=dict)  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _number("cpu", self.cpu, 0.001, 4096)
-        _whole("memory", self.memory, 1, 1 << 40, unit="MiB")
-        _number("timeout", self.timeout, 0.001, 31 * 86_400)
-        _number("startup_timeout", self.startup_timeout, 0.001, 86_400)
-        _number("scaledown_window", self.scaledown_window, 0, 86_400)
-        _whole("min_containers", self.min_containers, 0, 100_000)
-        _whole("max_containers", self.max_containers, 0, 100_000)
+        check_number("cpu", self.cpu, 0.001, 4096)
+        check_whole("memory", self.memory, 1, 1 << 40, unit="MiB")
+        check_number("timeout", self.timeout, 0.001, 31 * 86_400)
+        check_number("startup_timeout", self.startup_timeout, 0.001, 86_400)
+        check_number("scaledown_window", self.scaledown_window, 0, 86_400)
+        for name in ("min_containers", "max_containers", "buffer_containers"):
+            check_whole(name, getattr(self, name), 0, 100_000)
         if self.max_containers and self.min_containers > self.max_containers:
             raise InvalidError(
                 f"min_containers={self.min_containers} is more than max_containers={self.max_containers}"
             )
         _check_retries(self.retries)
         _check_names(self)
+        _gpu_request(self.gpu)
+        _check_labels(self.labels)
         object.__setattr__(self, "env", dict(self.env))
+        object.__setattr__(self, "labels", dict(self.labels))
 
     @property
     def retry_policy(self) -> Retries:
@@ -104,20 +146,45 @@ class FunctionOptions:
             return self.retries
         return Retries(max_retries=self.retries)
 
-    def changed(self, **arguments: Unpack[OptionArguments]) -> FunctionOptions:
+    @property
+    def gpu_request(self) -> tuple[int, str]:
+        """How many devices, and of which kind ("": any), however that was written."""
+        return _gpu_request(self.gpu)
+
+    def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed."""
         check_option_names(arguments)
         return replace(self, **arguments)
 
 
-def parse_options(**arguments: Unpack[OptionArguments]) -> FunctionOptions:
+def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
     """Check keyword arguments and make options of them. Raises `InvalidError`."""
     return FunctionOptions().changed(**arguments)
 
 
+def check_scaling(changes: Mapping[str, object]) -> None:
+    """Refuse a change of the autoscaler that changes nothing, or to what no function may have."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    if not given:
+        raise InvalidError(
+            "update_autoscaler() without arguments changes nothing: write update_autoscaler(min_containers=2), say"
+        )
+    try:
+        parse_options(**given)  # type: ignore[arg-type]  # it looks at each
+    except InvalidError as error:
+        raise error.with_traceback(None) from None  # generated code is nothing to show
+
+
+def split_arguments(arguments: Mapping[str, object]) -> tuple[FunctionArguments, dict[str, object]]:
+    """Part what is about a function from what is about its calls."""
+    of_calls = {name: value for name, value in arguments.items() if name in CALL_OPTIONS}
+    of_function = {name: value for name, value in arguments.items() if name not in of_calls}
+    return cast("FunctionArguments", of_function), of_calls
+
+
 def check_option_names(arguments: Mapping[str, object]) -> None:
     """Refuse names that are not options, and say which was probably meant."""
-    known = [field.name for field in fields(FunctionOptions)]
+    known = [*(field.name for field in fields(FunctionOptions)), *CALL_OPTIONS]
     for name in arguments:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -132,7 +199,7 @@ def _check_retries(value: object) -> None:
         raise InvalidError(
             f"retries={value!r} is not a number: write retries=3, or retries=offload.Retries(max_retries=3)"
         )
-    _whole("retries", value, 0, 1000)
+    check_whole("retries", value, 0, 1000)
 
 
 def _check_names(options: FunctionOptions) -> None:
@@ -158,13 +225,43 @@ def _check_names(options: FunctionOptions) -> None:
             raise InvalidError(f"env[{key!r}]={value!r}: names and values of variables are strings")
 
 
-def _whole(name: str, value: object, low: int, high: int, unit: str = "") -> None:
+def _gpu_request(value: object) -> tuple[int, str]:
+    if value is None:
+        return (0, "")
+    if isinstance(value, int) and not isinstance(value, bool):
+        check_whole("gpu", value, 0, 1000)
+        return (value, "")
+    if isinstance(value, str):
+        kind, colon, count = value.strip().partition(":")
+        how_many = count if colon else "1"
+        if kind and how_many.isdecimal() and 1 <= int(how_many) <= 1000:
+            return (int(how_many), "" if kind == "any" else kind)
+    raise InvalidError(
+        f'gpu={value!r} is not a request for devices: write gpu="H100", gpu="H100:2", or gpu=2 for two of any kind'
+    )
+
+
+def _check_labels(labels: object) -> None:
+    if not isinstance(labels, Mapping):
+        raise InvalidError(
+            f'labels={labels!r} is not a dict of strings: write labels={{"zone": "a"}}'
+        )
+    for key, value in labels.items():
+        if not (isinstance(key, str) and isinstance(value, str)) or not key or "=" in key:
+            raise InvalidError(
+                f"labels[{key!r}]={value!r}: a label is a string with a string, as a worker's --label KEY=VALUE"
+            )
+
+
+def check_whole(name: str, value: object, low: int, high: int, unit: str = "") -> None:
+    """Refuse what is not a whole number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidError(f"{name}={value!r} is not a whole number{' of ' + unit if unit else ''}")
-    _number(name, value, low, high)
+    check_number(name, value, low, high)
 
 
-def _number(name: str, value: object, low: float, high: float) -> None:
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """Refuse what is not a number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidError(f"{name}={value!r} is not a number")
     if not low <= value <= high:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
 from offload.sdk.client import Registration, Submission
+from offload.sdk.config import read_config
+from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
 from offload.sdk.map_call import MapCall
 from offload.sdk.session import current_client, mend_stack
@@ -19,9 +20,10 @@ from offload.sdk.waiting import Waiting
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import FunctionOptions
-    from offload.sdk.values import Output
+    from offload.sdk.values import Output, Scaling
 
 # How long the end of a run waits for the last lines that its functions printed.
 DRAIN_SECONDS = 1.0
@@ -64,40 +66,61 @@ class RegisteredFunction:
             self._registering = asyncio.get_running_loop().create_task(self._register())
         return await asyncio.shield(self._registering)
 
-    async def call(self, call_id: str, args: bytes) -> Ended:
-        """Run one input; where the caller stops waiting, cancel it."""
+    async def call(self, call_id: str, args: bytes, options: CallOptions | None) -> Ended:
+        """Run one input; where the caller stops waiting, cancel it, unless others may wait for the same call."""
         client = current_client()
         function_id = self._id or await self.function_id()
         try:
-            return await client.run(call_id, function_id, args)
+            return await client.run(call_id, function_id, args, options)
         except asyncio.CancelledError:
-            self._run.cancel_later(call_id)
+            if call_id:
+                self._run.cancel_later(call_id)
             raise
 
-    async def submit(self, call_id: str, args: bytes, *, kind: str, attached: bool) -> None:
-        """Open a call with one input; return once it is on disk."""
+    async def submit(
+        self, call_id: str, args: bytes, options: CallOptions | None, *, kind: str, attached: bool
+    ) -> str:
+        """Open a call with one input; return its id once it is on disk."""
         function_id = await self.function_id()
-        await current_client().submit(
-            Submission(call_id, function_id, kind, [(0, args)], closed=True, attached=attached)
+        return await current_client().submit(
+            Submission(
+                call_id,
+                function_id,
+                kind,
+                [(0, args)],
+                closed=True,
+                attached=attached,
+                options=options,
+            )
         )
 
-    async def follow(self, call_id: str, args: bytes) -> AsyncGenerator[list[object], None]:
-        """Run a generator; yield its items' bytes and at last how it ended. Leaving early cancels it."""
-        await self.submit(call_id, args, kind="generator", attached=True)
+    async def follow(
+        self, call_id: str, args: bytes, options: CallOptions | None
+    ) -> AsyncGenerator[list[object], None]:
+        """Run a generator; yield its items' bytes and at last how it ended.
+
+        Leaving early cancels it, unless others may follow the same call.
+        """
+        is_ours = bool(call_id)
+        call_id = await self.submit(call_id, args, options, kind="generator", attached=is_ours)
         is_complete = False
         try:
             async for batch in current_client().items(call_id):
                 is_complete = bool(batch) and isinstance(batch[-1], Ended)
                 yield list(batch)
         finally:
-            if not is_complete:
+            if is_ours and not is_complete:
                 self._run.cancel_later(call_id)
 
     async def drain(
-        self, inputs: Callable[[], Iterator[Arguments]], *, stop_at_failure: bool
+        self,
+        inputs: Callable[[], Iterator[Arguments]],
+        options: CallOptions | None,
+        *,
+        stop_at_failure: bool,
     ) -> tuple[str, Ended | None]:
         """Run a map and forget its results; return its id and the first input that failed, if that ended it."""
-        call = MapCall(self)
+        call = MapCall(self, options)
         batches = call.batches(inputs())
         try:
             async for batch in batches:
@@ -109,9 +132,15 @@ class RegisteredFunction:
             await batches.aclose()
         return call.call_id, None
 
-    async def submit_map(self, inputs: Callable[[], Iterator[Arguments]]) -> str:
+    async def submit_map(
+        self, inputs: Callable[[], Iterator[Arguments]], options: CallOptions | None
+    ) -> str:
         """Submit a map for later; return its id once all of it is on disk."""
-        return await MapCall(self).submit_all(inputs())
+        return await MapCall(self, options).submit_all(inputs())
+
+    async def scale(self, scaling: Scaling) -> None:
+        """Change how many containers the function may have."""
+        await current_client().update_autoscaler(await self.function_id(), scaling)
 
     async def _register(self) -> str:
         try:
@@ -124,9 +153,10 @@ class RegisteredFunction:
 class AppRun:
     """An ephemeral app on the server."""
 
-    def __init__(self, name: str, output: Output) -> None:
+    def __init__(self, name: str, output: Output, workspace: str | None = None) -> None:
         self.app_id = new_id("ap-")
         self._name = name
+        self._workspace = workspace
         self._output = Waiting(output)
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
@@ -151,7 +181,8 @@ class AppRun:
     async def start(self) -> None:
         """Open the app and begin to receive its output."""
         client = current_client()
-        await client.create_app(self._name, self.app_id)
+        workspace = self._workspace or read_config().workspace
+        await client.create_app(self._name, self.app_id, workspace)
         attach = client.attach(self.app_id, self._output)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -199,12 +230,13 @@ class AppRun:
     async def _cancel(self, call_id: str) -> None:
         # The caller is on its way out; where the server cannot be told, the app's lease ends the call.
         with contextlib.suppress(OffloadError):
-            await current_client().cancel(call_id, "cancelled by the caller")
+            reason = f"cancelled by {whoever_runs_this()}, who stopped waiting for it"
+            await current_client().cancel(call_id, reason)
 
 
 def reason_of_end(error: BaseException | None) -> str:
     """Say why a run ended, for whoever looks at its calls later."""
-    if error is None:
-        return "the app's run ended"
-    program = sys.argv[0] if sys.argv and sys.argv[0] else "the caller"
-    return f"the app's run ended with {type(error).__name__} in {program}"
+    who = whoever_runs_this()
+    if isinstance(error, KeyboardInterrupt):
+        return f"cancelled by {who}, with Ctrl-C"
+    return f"the app's run by {who} ended" + (f" with {type(error).__name__}" if error else "")

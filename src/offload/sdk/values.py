@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import IO, NamedTuple, Protocol
 
 
@@ -35,6 +36,7 @@ class Failure(NamedTuple):
     exception: bytes | IO[bytes] | None  # pickled
     exit_code: int
     signal: int
+    last_lines: tuple[str, ...] = ()  # what a container that could not start printed last
 
 
 class Ended(NamedTuple):
@@ -44,6 +46,7 @@ class Ended(NamedTuple):
     position: int  # of the input in its call, from 0
     value: bytes | IO[bytes]
     failure: Failure | None
+    call_id: str = ""  # where the caller did not choose it
 
 
 class CallStatus(NamedTuple):
@@ -55,6 +58,32 @@ class CallStatus(NamedTuple):
     kind: str  # "single", "map" or "generator"
     state: str  # "pending", "running", "succeeded", "failed" or "cancelled"
     counts: dict[str, int]  # of inputs, by the name of their state
+    priority: int = 0
+    after: tuple[str, ...] = ()  # the ids of the calls it comes after
+    waiting_reason: str = ""  # what the call as a whole waits for
+
+
+class Scaling(NamedTuple):
+    """How many containers a function may have; None leaves it as it is."""
+
+    min_containers: int | None = None
+    max_containers: int | None = None
+    buffer_containers: int | None = None
+    scaledown_window: float | None = None  # seconds
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An input that was given up, as its workers or containers went away too often."""
+
+    input_id: str
+    call_id: str
+    index: int  # of the input in its call, from 0
+    app_name: str
+    function_name: str
+    attempts: int
+    at: float  # when it was given up, Unix seconds
+    reason: str
 
 
 class LogLine(NamedTuple):

@@ -39,6 +39,29 @@ assert_type(square.spawn(3).get(timeout=3), int)
 assert_type(square.spawn_map([3]).get(), list[int])
 assert_type(offload.gather(square.spawn(3)), list[int])
 
+first = square.spawn(3)
+later = square.with_options(priority=5, call_timeout=60, after=first, run_anyway=True)
+assert_type(later.remote(3), int)
+assert_type(square.with_options(after=[first, "fc-1", asq.spawn(1)]).spawn(3).get(), int)
+assert_type(
+    square.with_options(idempotency_key="monday", memory=64).spawn_map([3]).get(), list[int]
+)
+assert_type(list(gen.with_options(gpu=None).remote_gen(3)), list[str])
+square.update_autoscaler(min_containers=1, scaledown_window=5.0)
+
+
+@app.function(gpu="H100:2", labels={"zone": "a"}, buffer_containers=1, priority=2, call_timeout=60)
+def train(x: int) -> float:
+    return 0.5
+
+
+assert_type(train.remote(3), float)
+for letter in offload.dead_letters(app, limit=5):
+    assert_type(letter, offload.DeadLetter)
+    assert_type(letter.reason, str)
+    assert_type(letter.replay(), offload.FunctionCall[object])
+    letter.drop()
+
 
 async def f() -> None:
     assert_type(await square.remote.aio(3), int)
@@ -47,4 +70,6 @@ async def f() -> None:
     async for y in gen.remote_gen.aio(1):
         assert_type(y, str)
     assert_type(await square.spawn.aio(3), offload.FunctionCall[int])
+    assert_type(await offload.dead_letters.aio(), list[offload.DeadLetter])
+    await square.update_autoscaler.aio(max_containers=4)
     assert_type(await offload.wait_first.aio(square.spawn(3)), offload.FunctionCall[int])

@@ -12,3 +12,7 @@ def square(x: int) -> int:
 
 square.remote("x")
 app.function(memry=4)
+app.function(idempotency_key="k")
+square.with_options(after=3)
+square.with_options(priority="high")
+square.update_autoscaler(cpu=3)

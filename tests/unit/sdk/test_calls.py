@@ -103,6 +103,16 @@ def test_an_interrupted_run_cancels_what_it_spawned(server):
         raise KeyboardInterrupt
 
     assert server.stopped[0].cancel
+    assert f"@{os.uname().nodename} (" in server.stopped[0].reason
+    assert server.stopped[0].reason.endswith("with Ctrl-C")
+
+
+def test_a_run_that_ends_with_an_exception_says_which_and_whose_it_was(server):
+    with pytest.raises(LookupError), app.run():
+        raise LookupError
+
+    assert server.stopped[0].reason.startswith("the app's run by ")
+    assert server.stopped[0].reason.endswith("ended with LookupError")
 
 
 def test_a_run_that_ends_well_leaves_spawned_calls_alone(server):
@@ -185,7 +195,8 @@ def test_a_cancelled_call_tells_the_server_why(server):
         call = square.spawn(1)
         call.cancel("enough")
 
-    assert server.calls[call.object_id].cancelled == "enough"
+    assert server.calls[call.object_id].cancelled.startswith("cancelled by ")
+    assert server.calls[call.object_id].cancelled.endswith(": enough")
 
 
 def test_large_arguments_and_results_travel_as_blobs(server):
@@ -219,6 +230,7 @@ def test_a_remote_exception_keeps_its_type_and_shows_the_remote_line(server):
         ("EXIT", errors.ContainerExitError),
         ("START", errors.ContainerStartError),
         ("WORKER_LOST", errors.InputLostError),
+        ("DEPENDENCY", errors.DependencyError),
         ("CANCELLED", errors.InputCancelledError),
     ],
 )
@@ -228,6 +240,34 @@ def test_every_other_end_has_an_exception_of_its_own(server, kind, expected):
 
     with app.run(), pytest.raises(expected, match="because"):
         square.remote(1)
+
+
+def test_a_container_that_could_not_start_shows_what_it_printed_last(server):
+    failure = common_pb2.Failure(
+        kind=common_pb2.FAILURE_KIND_START,
+        reason="the container ended with exit code 1 before it was ready",
+        last_lines=["loading", "ImportError: libcuda.so.1"],
+    )
+    server.failures[0] = failure
+
+    with app.run(), pytest.raises(errors.ContainerStartError) as caught:
+        square.remote(1)
+
+    assert str(caught.value) == failure.reason
+    assert caught.value.last_lines == ("loading", "ImportError: libcuda.so.1")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "the container printed last:\n  loading\n  ImportError: libcuda.so.1" in shown
+
+
+@pytest.mark.parametrize("method", ["get", "status", "cancel", "stream"])
+def test_a_call_whose_results_are_gone_says_until_when_they_were_kept(server, method):
+    with app.run():
+        call_id = square.spawn(1).object_id
+    server.expired.add(call_id)
+    call = offload.FunctionCall.from_id(call_id)
+
+    with pytest.raises(errors.OutputExpiredError, match="were kept until yesterday"):
+        list(getattr(call, method)())
 
 
 def test_an_exception_that_cannot_be_loaded_here_keeps_its_name_and_text(server):

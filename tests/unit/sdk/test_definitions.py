@@ -44,6 +44,9 @@ _WRONG_USES = {
     "a lock in a closure": lambda: app.function(name="locked")(_locked(_lock)),
     "an entrypoint without brackets": lambda: app.local_entrypoint(len),
     "with_options": lambda: factorial.with_options(cpu=-1),
+    "an option of calls": lambda: factorial.with_options(priority="high"),
+    "one call's option in the decorator": lambda: app.function(idempotency_key="k"),
+    "an impossible autoscaler": lambda: factorial.update_autoscaler(min_containers=-1),
     "outside a run": lambda: factorial.remote(1),
     "a map outside a run": lambda: factorial.map([1]),
     "an async map outside a run": lambda: factorial.map.aio([1]),
@@ -118,6 +121,30 @@ def test_with_options_leaves_the_function_as_it_is():
     assert larger.name == "larger"
     with pytest.raises(InvalidError, match="did you mean 'memory'"):
         factorial.with_options(memry=3)
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ({"after": ["fc-1"]}, "slow.with_options(after=call).remote(…)"),
+        ({"run_anyway": True}, "slow.with_options(run_anyway=True).remote(…)"),
+        ({"idempotency_key": "k"}, "slow.with_options(idempotency_key='k').remote(…)"),
+    ],
+)
+def test_what_is_about_one_call_is_refused_in_the_decorator_with_the_right_line(option, line):
+    with pytest.raises(InvalidError) as caught:
+        app.function(name="slow", **option)
+
+    assert line in str(caught.value)
+
+
+def test_priority_and_the_time_for_a_call_can_be_defaults_of_a_function():
+    urgent = app.function(name="urgent", priority=5, call_timeout=60)(len)
+
+    later = urgent.with_options(priority=-5)
+
+    assert (urgent.call_options.priority, urgent.call_options.call_timeout) == (5, 60)
+    assert (later.call_options.priority, later.call_options.call_timeout) == (-5, 60)
 
 
 def test_an_entrypoint_is_called_here():

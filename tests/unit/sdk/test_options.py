@@ -2,6 +2,7 @@ import pytest
 
 import offload
 from offload.errors import InvalidError
+from offload.sdk import call_options
 from offload.sdk.options import FunctionOptions, parse_options
 
 
@@ -32,6 +33,17 @@ def test_defaults_are_what_the_reference_says():
         ({"env": {"A": 1}}, "strings"),
         ({"env": {"A=B": "1"}}, "strings"),
         ({"name": ""}, "not a name"),
+        ({"buffer_containers": -1}, "buffer_containers=-1 is out of range"),
+        ({"gpu": True}, 'write gpu="H100"'),
+        ({"gpu": ""}, 'write gpu="H100"'),
+        ({"gpu": "H100:"}, 'write gpu="H100"'),
+        ({"gpu": "H100:0"}, 'write gpu="H100"'),
+        ({"gpu": ["H100"]}, 'write gpu="H100"'),
+        ({"gpu": -1}, "out of range"),
+        ({"labels": ["zone"]}, 'write labels={"zone": "a"}'),
+        ({"labels": {"zone": 1}}, "a label is a string with a string"),
+        ({"labels": {"a=b": "1"}}, "a label is a string with a string"),
+        ({"prioritty": 1}, "did you mean 'priority'"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_is_wrong(arguments, says):
@@ -55,3 +67,52 @@ def test_changing_options_checks_them_again_and_leaves_the_old_ones():
     assert (options.memory, changed.memory, changed.cpu) == (1024, 64, 2)
     with pytest.raises(InvalidError):
         options.changed(memory=-1)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "request_"),
+    [
+        (None, (0, "")),
+        (2, (2, "")),
+        ("H100", (1, "H100")),
+        ("H100:2", (2, "H100")),
+        ("any:3", (3, "")),
+    ],
+)
+def test_devices_are_asked_for_by_kind_and_number(gpu, request_):
+    assert parse_options(gpu=gpu).gpu_request == request_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"priority": 1001}, "at most 1000"),
+        ({"priority": 1.5}, "not a whole number"),
+        ({"call_timeout": 0}, "out of range"),
+        ({"after": 5}, r"what \.spawn\(\) returns"),
+        ({"after": "in-5"}, "no call"),
+        ({"after": ["fc-1", None]}, "no call"),
+        ({"run_anyway": 1}, "neither True nor False"),
+        ({"idempotency_key": " "}, "not a text"),
+        ({"idempotency_key": "k" * 201}, "not a text"),
+    ],
+)
+def test_a_wrong_option_of_calls_is_refused_with_what_is_wrong(arguments, says):
+    with pytest.raises(InvalidError, match=says):
+        call_options.changed(None, arguments)
+
+
+def test_calls_to_come_after_are_given_as_objects_or_ids_alone_or_together():
+    call = offload.FunctionCall.from_id("fc-1")
+
+    assert call_options.changed(None, {"after": call}).after == ("fc-1",)
+    assert call_options.changed(None, {"after": "fc-2"}).after == ("fc-2",)
+    assert call_options.changed(None, {"after": (call, "fc-2", "fc-1")}).after == ("fc-1", "fc-2")
+
+
+def test_options_of_calls_are_kept_when_others_change():
+    first = call_options.changed(None, {"priority": 5, "after": "fc-1"})
+
+    second = call_options.changed(first, {"call_timeout": 60})
+
+    assert (second.priority, second.after, second.call_timeout) == (5, ("fc-1",), 60)

@@ -11,7 +11,7 @@ from offload.errors import from_wire
 from offload.sdk.client import bodies, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.serialize import CODE_ENCODING, ENCODING
-from offload.sdk.values import CallStatus, Ended, Failure
+from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from typing import IO
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import LocalEnvironment, Output
     from offload.wire.link import Link
@@ -51,6 +52,7 @@ class Submission:
     inputs: Sequence[tuple[int, bytes]]
     closed: bool
     attached: bool
+    options: CallOptions | None = None  # None: the defaults
 
 
 class Client:
@@ -63,9 +65,9 @@ class Client:
         """Close the connection."""
         await self._connection.close()
 
-    async def create_app(self, name: str, app_id: str) -> None:
+    async def create_app(self, name: str, app_id: str, workspace: str = "") -> None:
         """Open an ephemeral app."""
-        request = apps_pb2.CreateAppRequest(name=name, app_id=app_id)
+        request = apps_pb2.CreateAppRequest(name=name, app_id=app_id, workspace=workspace)
         await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
@@ -90,6 +92,11 @@ class Client:
         )
         return reply.function_ids[0]
 
+    async def update_autoscaler(self, function_id: str, scaling: Scaling) -> None:
+        """Change how many containers a function may have."""
+        request = translate.autoscaler(function_id, scaling)
+        await self._unary("Apps/UpdateAutoscaler", request, apps_pb2.UpdateAutoscalerReply)
+
     async def attach(self, app_id: str, output: Output) -> None:
         """Keep an app alive and hand over its output until it has ended."""
         request = apps_pb2.AttachRequest(app_id=app_id)
@@ -100,18 +107,26 @@ class Client:
             if events.pools:
                 output.progress([translate.pool(pool) for pool in events.pools])
 
-    async def run(self, call_id: str, function_id: str, args: bytes) -> Ended:
+    async def run(
+        self, call_id: str, function_id: str, args: bytes, options: CallOptions | None
+    ) -> Ended:
         """Run one input and return how it ended."""
         if len(args) <= INLINE_PAYLOAD_BYTES:
             payload = common_pb2.Payload(encoding=ENCODING, inline=args)
         else:
             payload = await bodies.send(self._connection, args, ENCODING)
-        request = calls_pb2.RunRequest(call_id=call_id, function_id=function_id, args=payload)
+        request = calls_pb2.RunRequest(
+            call_id=call_id,
+            function_id=function_id,
+            args=payload,
+            options=translate.call_options(options),
+        )
         reply = await self._repeatable("Calls/Run", request, calls_pb2.RunReply)
-        return await self._ended(0, 0, reply.outcome)
+        ended = await self._ended(0, 0, reply.outcome)
+        return ended if call_id else ended._replace(call_id=reply.call_id)
 
-    async def submit(self, submission: Submission) -> None:
-        """Open a call; return once it is on disk."""
+    async def submit(self, submission: Submission) -> str:
+        """Open a call; return its id once it is on disk."""
         request = calls_pb2.SubmitRequest(
             call_id=submission.call_id,
             function_id=submission.function_id,
@@ -119,8 +134,10 @@ class Client:
             inputs=await self._inputs(submission.inputs),
             closed=submission.closed,
             attached=submission.attached,
+            options=translate.call_options(submission.options),
         )
-        await self._repeatable("Calls/Submit", request, calls_pb2.SubmitReply)
+        reply = await self._repeatable("Calls/Submit", request, calls_pb2.SubmitReply)
+        return reply.call_id
 
     async def add_inputs(
         self, call_id: str, inputs: Sequence[tuple[int, bytes]], *, close: bool
@@ -149,22 +166,39 @@ class Client:
                 fetched.append(await bodies.fetch(self._connection, item.value))
                 request.after_item = item.seq
             if batch.HasField("outcome"):
-                fetched.append(await self._ended(0, 0, batch.outcome))
+                ended = await self._ended(0, 0, batch.outcome)
+                fetched.append(ended._replace(call_id=call_id))
             yield fetched
 
     async def describe(self, call_id: str) -> CallStatus:
         """Say what a call is and how far it is."""
         request = calls_pb2.DescribeRequest(call_id=call_id)
         reply = await self._unary("Calls/Describe", request, calls_pb2.CallDescription)
-        kind = translate.KIND_NAMES.get(reply.kind, "single")
-        return CallStatus(
-            call_id, reply.function_name, reply.app_name, kind, reply.state, dict(reply.counts)
-        )
+        return translate.call_status(reply)
 
     async def cancel(self, call_id: str, reason: str) -> None:
         """Cancel what is left of a call."""
         request = calls_pb2.CancelRequest(call_id=call_id, reason=reason)
         await self._unary("Calls/Cancel", request, calls_pb2.CancelReply)
+
+    async def dead_letters(self, app: str, limit: int) -> list[Letter]:
+        """List lost inputs of an app (id or name; empty: of all), newest first."""
+        request = calls_pb2.ListDeadLettersRequest(app_id=app, limit=limit)
+        reply = await self._unary("Calls/ListDeadLetters", request, calls_pb2.ListDeadLettersReply)
+        return [translate.letter(letter) for letter in reply.letters]
+
+    async def replay(self, input_id: str) -> str:
+        """Submit a lost input again; return the id of its new call, empty where it is no dead letter any more."""
+        request = calls_pb2.DeadLettersRequest(input_ids=[input_id])
+        reply = await self._unary(
+            "Calls/ReplayDeadLetters", request, calls_pb2.ReplayDeadLettersReply
+        )
+        return reply.replays[0].call_id if reply.replays else ""
+
+    async def drop_letter(self, input_id: str) -> None:
+        """Take a lost input off the list."""
+        request = calls_pb2.DeadLettersRequest(input_ids=[input_id])
+        await self._unary("Calls/DropDeadLetters", request, calls_pb2.DropDeadLettersReply)
 
     async def count_workers(self) -> int:
         """Return how many workers are online."""

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from offload.sdk.values import Failure, LocalEnvironment, LogLine, PoolProgress, TraceLine
+from offload.sdk.values import (
+    CallStatus,
+    Failure,
+    Letter,
+    LocalEnvironment,
+    LogLine,
+    PoolProgress,
+    Scaling,
+    TraceLine,
+)
 from offload.wire.gen import apps_pb2, calls_pb2, common_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.options import FunctionOptions
 
 STATES: Mapping[int, str] = {
@@ -48,10 +58,69 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     definition.retries.max_delay_seconds = policy.max_delay
     definition.min_containers = options.min_containers
     definition.max_containers = options.max_containers
+    definition.buffer_containers = options.buffer_containers
     definition.scaledown_window_seconds = options.scaledown_window
     definition.runtime = options.runtime or ""
     definition.block_network = options.block_network
     definition.env.update(options.env)
+    definition.labels.update(options.labels)
+    count, kind = options.gpu_request
+    if count:
+        definition.gpu.count = count
+        definition.gpu.kind = kind
+
+
+def call_options(options: CallOptions | None) -> calls_pb2.CallOptions | None:
+    """Return the message for how a call is to be treated; None where that is like any other."""
+    if options is None:
+        return None
+    return calls_pb2.CallOptions(
+        priority=options.priority,
+        timeout_seconds=options.call_timeout or 0.0,
+        after=options.after,
+        run_anyway=options.run_anyway,
+        idempotency_key=options.idempotency_key or "",
+    )
+
+
+def autoscaler(function_id: str, scaling: Scaling) -> apps_pb2.UpdateAutoscalerRequest:
+    """Return the message for a change of how many containers a function may have."""
+    return apps_pb2.UpdateAutoscalerRequest(
+        function_id=function_id,
+        min_containers=scaling.min_containers,
+        max_containers=scaling.max_containers,
+        buffer_containers=scaling.buffer_containers,
+        scaledown_window_seconds=scaling.scaledown_window,
+    )
+
+
+def call_status(call: calls_pb2.CallDescription) -> CallStatus:
+    """Return what a call is and how far it is."""
+    return CallStatus(
+        call.call_id,
+        call.function_name,
+        call.app_name,
+        KIND_NAMES.get(call.kind, "single"),
+        call.state,
+        dict(call.counts),
+        call.options.priority,
+        tuple(call.options.after),
+        call.waiting_reason,
+    )
+
+
+def letter(message: calls_pb2.DeadLetter) -> Letter:
+    """Return the dead letter."""
+    return Letter(
+        message.input_id,
+        message.call_id,
+        message.index,
+        message.app_name,
+        message.function_name,
+        message.attempts,
+        message.at,
+        message.reason,
+    )
 
 
 def failure(message: common_pb2.Failure, exception: bytes | IO[bytes] | None) -> Failure:
@@ -65,6 +134,7 @@ def failure(message: common_pb2.Failure, exception: bytes | IO[bytes] | None) ->
         exception,
         message.exit_code,
         message.signal,
+        tuple(message.last_lines),
     )
 
 
