@@ -65,6 +65,9 @@ class Calls:
                 call_id, function_id, CallKind.SINGLE, True, False, True, is_repeat, options
             )
             if options is not NO_OPTIONS:
+                if options.idempotency_key:
+                    # Others may hold the same call: it neither ends with this caller nor hangs on its repeating it.
+                    new = replace(new, attached=False, durable=True)
                 new = await self._named(new)
                 live = self._kernel.calls.get(new.call_id)
             if live is None:
