@@ -77,7 +77,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Bench]:
+async def a_worker(
+    data_dir: Path,
+    drain_seconds: float = 0.2,
+    cancel_grace_seconds: float = 5.0,
+    **runner_knobs: object,
+) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(), ScriptedRunner(**runner_knobs)
     runtime = FakeRuntime(Script(guest=runner))
     facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",))
@@ -86,7 +91,8 @@ async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Benc
         runtimes={"fake": runtime},
         data_dir=data_dir,
         cache_bytes=1 << 30,
-        drain_seconds=0.2,
+        drain_seconds=drain_seconds,
+        cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
     )
     agent = Agent(options)
@@ -100,13 +106,13 @@ async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Benc
 
 
 def scenario(
-    test: Callable[[Bench], Coroutine[object, object, None]],
+    test: Callable[[Bench], Coroutine[object, object, None]], **knobs: float
 ) -> Callable[[Path], None]:
     """Run the test with a worker, in a loop of its own."""
 
     def run(tmp_path: Path) -> None:
         async def main() -> None:
-            async with a_worker(tmp_path) as bench:
+            async with a_worker(tmp_path, **knobs) as bench:
                 await test(bench)
 
         asyncio.run(main())

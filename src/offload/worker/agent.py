@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
+from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import Dial, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
@@ -44,6 +45,7 @@ class AgentOptions:
     drain_seconds: float = (
         30.0  # how long inputs in hand may go on when the worker is asked to leave
     )
+    cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # see `WorkerConfig`
     on_ready: Callable[[], None] = lambda: (
         None
     )  # called once, when the server has welcomed the worker
@@ -84,6 +86,7 @@ class Agent:
                 open_blob=self._open_blob,
                 monotonic=time.monotonic,
                 spool_dir=spool_dir,
+                cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
         self._supervisor = Supervisor(
