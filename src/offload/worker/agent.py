@@ -62,6 +62,10 @@ class Agent:
         self._is_ready = False
         self._is_ticking = False
         self._leaving = asyncio.Event()
+        self._was_asked = False
+        self._patience: asyncio.Timeout | None = (
+            None  # with the server, while it is all that is waited for
+        )
         self._drain_seconds = options.drain_seconds
         self._session = Session(
             options.session,
@@ -101,15 +105,12 @@ class Agent:
     async def run(self) -> None:
         """Work until told to leave, or until there was no server for too long. Raises `RefusedError`."""
         session = asyncio.create_task(self._session.run())
-        leaving = asyncio.create_task(self._leaving.wait())
+        leaving = asyncio.create_task(self._leave())
         try:
-            await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if session.done():
-                session.result()
-            else:
-                await self._leave()
-                await self._session.say_goodbye()
-                await asyncio.wait({session}, timeout=_GOODBYE_SECONDS)
+            # Where the session is over first, nobody will hear the rest.
+            done, _ = await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in (leaving, session):
                 task.cancel()
@@ -122,8 +123,9 @@ class Agent:
 
         Asked again, give back at once also what is in hand.
         """
-        if self._leaving.is_set():
+        if self._was_asked:
             self.leave_now()
+        self._was_asked = True
         self._leaving.set()
 
     def leave_now(self) -> None:
@@ -131,18 +133,36 @@ class Agent:
         self._drain_seconds = 0.0
         if self._leaving.is_set():
             self._supervisor.end_grace()
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(self._loop.time() + _GOODBYE_SECONDS)
         self._leaving.set()
 
     async def _leave(self) -> None:
+        await self._leaving.wait()
+        until = self._loop.time() + self._drain_seconds
         self._session.say_draining()
         self._desk.leave()
         for report in self._supervisor.reports:
             self._desk.stop_container(report.container_id)
         await self._supervisor.stop_all(self._drain_seconds)
-        await self._desk.wait_stored()
+        await self._deliver(until)
+        await self._session.say_goodbye()
+        if self._session.is_open:
+            # The session's end, with the server's answer, ends this.
+            await asyncio.sleep(_GOODBYE_SECONDS)
+
+    async def _deliver(self, until: float) -> None:
+        """Wait for the server to have everything on disk; where it is away with outcomes not told, up to `until`."""
         # A server that ends too writes what it has heard; there is less to wait for.
-        seconds = _LAST_WORDS_SECONDS if self._drain_seconds else _GOODBYE_SECONDS
-        await self._session.wait_recorded(seconds)
+        is_patient = self._drain_seconds > 0
+        seconds = _LAST_WORDS_SECONDS if is_patient and self._session.is_open else _GOODBYE_SECONDS
+        if is_patient and (self._desk.is_storing or self._session.owes_outcomes):
+            seconds = max(seconds, until - self._loop.time())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as self._patience:
+                await self._desk.wait_stored()
+                await self._session.wait_recorded()
+        self._patience = None
 
     async def _close(self) -> None:
         await self._supervisor.close()
@@ -179,7 +199,7 @@ class Agent:
             self._keep_ticking()
         if orders.cancels:
             self._desk.cancel(orders.cancels)
-        if orders.start or orders.stop or orders.forget or orders.shut_down:
+        if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
 
     def _on_rare_orders(self, orders: Orders) -> None:
@@ -196,6 +216,8 @@ class Agent:
         if orders.shut_down:
             # The server goes too and waits for this; what is in hand is run again when it is back.
             self.leave_now()
+        if orders.drain:
+            self._leaving.set()
 
     def _on_congested(self, is_congested: bool) -> None:
         self._supervisor.hold("the server is slow", on=is_congested)

@@ -128,6 +128,7 @@ class Orders:
     cancels: tuple[tuple[str, str], ...] = ()  # input, reason
     forget: tuple[str, ...] = ()
     shut_down: bool = False
+    drain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,11 @@ class Desk:
             self._return(queue.drain(), "its worker is leaving")
             self.announce(function_id)
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether a large result is on its way."""
+        return not self.uploads.is_idle
+
     async def wait_stored(self) -> None:
         """Return when no large result is on its way any more."""
         await self.uploads.wait_done()

@@ -128,14 +128,21 @@ class Session:
                 self._has_link.clear()
         return self._link
 
-    async def wait_recorded(self, timeout_seconds: float) -> bool:
-        """Return whether everything said is on the server's disk within the time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                while not self._outbox.is_empty:
-                    self._is_empty.clear()
-                    await self._is_empty.wait()
-        return self._outbox.is_empty
+    @property
+    def is_open(self) -> bool:
+        """Whether the server can be told anything now."""
+        return self._stream is not None
+
+    @property
+    def owes_outcomes(self) -> bool:
+        """Whether inputs have ended here of which the server may not know."""
+        return bool(self._outbox.unrecorded())
+
+    async def wait_recorded(self) -> None:
+        """Return when everything said is on the server's disk."""
+        while not self._outbox.is_empty:
+            self._is_empty.clear()
+            await self._is_empty.wait()
 
     # --- keeping it ---
 

@@ -31,6 +31,7 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
         forget=tuple(message.forget_functions),
         shut_down=message.shut_down,
+        drain=message.drain,
     )
 
 
