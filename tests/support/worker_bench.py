@@ -14,7 +14,7 @@ from tests.support.worker_server import ScriptedServer
 from offload.wire import guest
 from offload.wire.gen import common_pb2, workers_pb2
 from offload.worker.agent import Agent, AgentOptions
-from offload.worker.core.values import WorkerFacts
+from offload.worker.core.values import Gpu, WorkerFacts
 from offload.worker.link import SessionOptions
 from offload.worker.runtimes.fake import FakeRuntime, Script
 
@@ -26,6 +26,8 @@ READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
 DIED = workers_pb2.CONTAINER_STATE_DIED
+
+GPUS = (Gpu(0, "NVIDIA H100"), Gpu(1, "NVIDIA H100", "GPU-b"))
 
 
 @dataclass
@@ -85,7 +87,7 @@ async def a_worker(
 ) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(), ScriptedRunner(**runner_knobs)
     runtime = FakeRuntime(Script(guest=runner))
-    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",))
+    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
     options = AgentOptions(
         session=SessionOptions("ws://test/link", "token", facts),
         runtimes={"fake": runtime},

@@ -99,6 +99,7 @@ class Agent:
                 host_id=options.session.facts.host_id,
                 open_blob=self._open_blob,
                 listener=self,
+                gpus=options.session.facts.gpus,
             )
         )
 
@@ -203,10 +204,10 @@ class Agent:
             self._on_rare_orders(orders)
 
     def _on_rare_orders(self, orders: Orders) -> None:
-        for container_id, function_id in orders.start:
-            started = self._functions.get(function_id)
+        for order in orders.start:
+            started = self._functions.get(order.function_id)
             if started is not None and not self._leaving.is_set():
-                self._supervisor.start(container_id, started)
+                self._supervisor.start(order, started)
         for container_id, grace_seconds in orders.stop:
             self._desk.stop_container(container_id)
             self._supervisor.stop(container_id, grace_seconds)
