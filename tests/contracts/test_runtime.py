@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
+from offload.worker.core.values import Gpu
 from offload.worker.ports import ContainerStartError, Exit, Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.fake import FakeRuntime, Script
@@ -18,7 +21,6 @@ from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(params=["fake", "process", "bubblewrap"])
@@ -244,3 +246,61 @@ def test_a_fake_container_dies_as_scripted() -> None:
         return ended
 
     assert asyncio.run(scenario()).out_of_memory
+
+
+_SEEN = (
+    "[os.environ.get('CUDA_DEVICE_ORDER'), os.environ.get('CUDA_VISIBLE_DEVICES'),"
+    " os.environ.get('NVIDIA_VISIBLE_DEVICES')] + sorted(name for name in os.listdir('/dev') if 'nvidia' in name)"
+).replace("os.", "__import__('os').")
+
+
+@pytest.fixture
+def device_dir() -> Iterator[str]:
+    """Lay out ordinary files as device nodes, where a container's own uid may walk."""
+    with TemporaryDirectory() as directory:
+        folder = Path(directory)
+        folder.chmod(0o755)
+        for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+            (folder / name).write_text(name)
+        yield directory
+
+
+@pytest.mark.parametrize(
+    ("gpus", "seen"),
+    [
+        ((), ["PCI_BUS_ID", "-1", "void"]),
+        (
+            (Gpu(0, "H100"), Gpu(2, "H100")),
+            ["PCI_BUS_ID", "0,2", "0,2", "nvidia-uvm", "nvidia0", "nvidia2", "nvidiactl"],
+        ),
+    ],
+    ids=["none", "two of three"],
+)
+def test_a_sandbox_sees_its_own_gpus_and_no_others(
+    tmp_path: Path, device_dir: str, gpus: tuple[Gpu, ...], seen: list[str]
+) -> None:
+    try:
+        runtime = BubblewrapRuntime(
+            RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV, device_dir=device_dir)
+        )
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
+
+    async def scenario() -> object:
+        container = await runtime.start(a_spec(gpus=gpus))
+        answer = await ask(container, _SEEN)
+        await runtime.close()
+        return answer
+
+    assert asyncio.run(scenario()) == seen
+
+
+def test_a_plain_process_is_told_its_own_gpus(tmp_path: Path) -> None:
+    async def scenario() -> object:
+        runtime = ProcessRuntime(RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV))
+        container = await runtime.start(a_spec(gpus=(Gpu(1, "H100"),)))
+        answer = await ask(container, "__import__('os').environ['CUDA_VISIBLE_DEVICES']")
+        await runtime.close()
+        return answer
+
+    assert asyncio.run(scenario()) == "1"

@@ -13,7 +13,7 @@ from tests.support.worker_runner import result
 
 from offload.wire import guest
 from offload.wire.gen import common_pb2
-from offload.wire.status import Status, WireError
+from offload.wire.status import LinkClosedError, Status, WireError
 from offload.worker.link import RefusedError
 
 if TYPE_CHECKING:
@@ -115,6 +115,32 @@ async def test_results_unrecorded_when_the_connection_broke_are_said_again(bench
     assert [entry.input_id for entry in again] == ["in-1"]
     assert [held.input_id for held in bench.server.hellos[1].held] == ["in-1"]
     assert [entry.container_id for entry in bench.server.hellos[1].containers] == ["co-1"]
+
+
+@scenario
+async def test_a_worker_is_back_soon_after_its_server_and_brings_what_ended_and_was_yielded_meanwhile(
+    bench: Bench,
+) -> None:
+    await bench.start(is_generator=True)
+    bench.assign("in-1", "in-2")
+    await bench.runner.next(guest.Run)
+    loop = asyncio.get_running_loop()
+    bench.server.refusal = LinkClosedError("restarting")
+    bench.server.break_connection()
+
+    bench.runner.say(
+        guest.Item("in-1", 1, 1, guest.Body("pickle", b"first")),
+        guest.Results((result("in-1", item_count=1),)),
+    )
+    dials = bench.server.dials
+    await bench.server.until(lambda: bench.server.dials == dials + 4)
+    bench.server.refusal, back_at = None, loop.time()
+    await bench.server.until(lambda: "in-1" in bench.server.results)
+
+    assert [held.input_id for held in bench.server.hellos[1].held] == ["in-2", "in-1"]
+    assert [item.value.inline for item in bench.server.items] == [b"first"]
+    # After the fourth dial it is due within 0.8 s, and never more than a second; the rest is for a busy machine.
+    assert loop.time() - back_at < 3
 
 
 @scenario

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tests.support.worker_bench import DIED, FAILED, STOPPED, Bench, scenario
@@ -38,7 +39,7 @@ async def test_a_container_that_is_not_ready_in_time_fails(bench: Bench) -> None
     await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
 
     reason = bench.server.reports("co-1")[-1].failure.reason
-    assert reason == "its container was not ready within 0.05 s"
+    assert reason == "its container did not say it was ready within 0.05 s"
 
 
 @scenario
@@ -203,3 +204,55 @@ async def test_a_container_that_cannot_be_started_fails_with_the_runtimes_reason
     await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
 
     assert bench.server.reports("co-1")[-1].failure.reason == "no space for another container"
+
+
+@scenario
+async def test_a_container_that_cannot_start_says_what_it_printed_last(bench: Bench) -> None:
+    bench.runner._is_silent = True
+    bench.define()
+    bench.server.say(start=[{"container_id": "co-1", "function_id": "fu-1"}])
+    await bench.server.until(lambda: bench.runtime.containers)
+    container = bench.runtime.containers["co-1"]
+    printed = [f"line {number}" for number in range(25)] + ["x" * 5000]
+
+    os.write(container._pipes.theirs["stdout"], "".join(f"{line}\n" for line in printed).encode())
+    container.die(Exit(code=1, signal=None))
+    await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
+
+    failure = bench.server.reports("co-1")[-1].failure
+    assert (
+        failure.reason
+        == "its container ended before it was ready: its container exited with code 1"
+    )
+    assert list(failure.last_lines[:-1]) == [f"line {number}" for number in range(6, 25)]
+    assert len(failure.last_lines) == 20
+    assert len(failure.last_lines[-1]) < 1100
+
+
+@scenario
+async def test_a_function_that_cannot_be_loaded_says_what_its_modules_printed(bench: Bench) -> None:
+    bench.runner._fault = guest.Fault("builtins.RuntimeError", "no licence", (), None)
+    bench.runner.printed = (
+        guest.Output("", "stdout", "looking for a licence"),
+        guest.Output("", "stderr", "none at /opt"),
+    )
+    bench.define()
+
+    bench.server.say(start=[{"container_id": "co-1", "function_id": "fu-1"}])
+    await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
+
+    failure = bench.server.reports("co-1")[-1].failure
+    assert failure.reason == "function 'work' could not be loaded: RuntimeError: no licence"
+    assert list(failure.last_lines) == ["looking for a licence", "none at /opt"]
+
+
+@scenario
+async def test_a_container_that_dies_after_it_was_ready_has_no_last_lines(bench: Bench) -> None:
+    await bench.start()
+
+    bench.runner.say(guest.Outputs((guest.Output("", "stdout", "working"),)))
+    await bench.server.until(lambda: bench.server.logs)
+    bench.runtime.containers["co-1"].die(Exit(code=None, signal=11))
+    await bench.server.until(lambda: DIED in bench.server.states("co-1"))
+
+    assert not bench.server.reports("co-1")[-1].failure.last_lines

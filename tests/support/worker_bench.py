@@ -14,7 +14,7 @@ from tests.support.worker_server import ScriptedServer
 from offload.wire import guest
 from offload.wire.gen import common_pb2, workers_pb2
 from offload.worker.agent import Agent, AgentOptions
-from offload.worker.core.values import WorkerFacts
+from offload.worker.core.values import Gpu, WorkerFacts
 from offload.worker.link import SessionOptions
 from offload.worker.runtimes.fake import FakeRuntime, Script
 
@@ -26,6 +26,8 @@ READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
 DIED = workers_pb2.CONTAINER_STATE_DIED
+
+GPUS = (Gpu(0, "NVIDIA H100"), Gpu(1, "NVIDIA H100", "GPU-b"))
 
 
 @dataclass
@@ -77,16 +79,22 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Bench]:
+async def a_worker(
+    data_dir: Path,
+    drain_seconds: float = 0.2,
+    cancel_grace_seconds: float = 5.0,
+    **runner_knobs: object,
+) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(), ScriptedRunner(**runner_knobs)
     runtime = FakeRuntime(Script(guest=runner))
-    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",))
+    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
     options = AgentOptions(
         session=SessionOptions("ws://test/link", "token", facts),
         runtimes={"fake": runtime},
         data_dir=data_dir,
         cache_bytes=1 << 30,
-        drain_seconds=0.2,
+        drain_seconds=drain_seconds,
+        cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
     )
     agent = Agent(options)
@@ -100,13 +108,13 @@ async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Benc
 
 
 def scenario(
-    test: Callable[[Bench], Coroutine[object, object, None]],
+    test: Callable[[Bench], Coroutine[object, object, None]], **knobs: float
 ) -> Callable[[Path], None]:
     """Run the test with a worker, in a loop of its own."""
 
     def run(tmp_path: Path) -> None:
         async def main() -> None:
-            async with a_worker(tmp_path) as bench:
+            async with a_worker(tmp_path, **knobs) as bench:
                 await test(bench)
 
         asyncio.run(main())

@@ -22,6 +22,7 @@ class ScriptedRunner:
         self._loop = asyncio.get_running_loop()
         self._socks: list[socket.socket] = []
         self.loads: list[guest.Load] = []
+        self.printed: tuple[guest.Output, ...] = ()  # while it loads the function
         self.heard: asyncio.Queue[guest.Message] = asyncio.Queue()
         self.exit_code = 0
 
@@ -34,6 +35,8 @@ class ScriptedRunner:
             for message in decoder.feed(data):
                 if isinstance(message, guest.Load):
                     self.loads.append(message)
+                    if self.printed:
+                        sock.sendall(guest.encode(guest.Outputs(self.printed)))
                     sock.sendall(guest.encode(guest.Loaded(self._fault)))
                 else:
                     self._loop.call_soon_threadsafe(self.heard.put_nowait, message)

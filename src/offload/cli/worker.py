@@ -30,11 +30,14 @@ class _Given:
     token_file: Path | None
     cpu: float | None
     memory: int | None
+    gpus: str | None
     label: tuple[str, ...]
     runtime: str | None
     name: str | None
     data_dir: Path | None
     give_up_after_seconds: float | None
+    drain_seconds: float | None
+    cancel_grace: float | None
     tls_ca: Path | None
 
 
@@ -47,6 +50,7 @@ _LOOK_SECONDS = 0.3
 @click.option("--token-file", type=_FILE, help="The server's token; default: DATA_DIR/token.")
 @click.option("--cpu", type=float, help="Cores to give; default: all.")
 @click.option("--memory", type=int, help="MiB to give; default: 90 % of what is available.")
+@click.option("--gpus", metavar="GPUS", help="none, 2:H100 or 0:H100,1:A100; default: all found.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="Can be repeated.")
 @click.option(
     "--runtime", type=click.Choice(["bubblewrap", "process"]), help="process: no sandbox."
@@ -56,15 +60,19 @@ _LOOK_SECONDS = 0.3
 @click.option(
     "--give-up-after-seconds", type=float, help="End when the server is gone so long; 0: never."
 )
+@click.option("--drain-seconds", type=float, help="For inputs in hand after SIGTERM; default: 30.")
+@click.option(
+    "--cancel-grace", type=float, help="Seconds for a cancelled input to clean up; default: 5."
+)
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | None:
     """Be a worker: dial the server and run containers for it, until SIGTERM or Ctrl-C.
 
-    SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE
-    and OFFLOAD_DATA_DIR stand in for options that are not given. The subcommands are about workers that run elsewhere, and
-    take none of these options.
+    SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
+    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS and OFFLOAD_CANCEL_GRACE_SECONDS stand in for
+    options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -159,7 +167,7 @@ def _what_it_runs(status: cluster_pb2.StatusReply, worker_id: str) -> str | None
 
 
 def _config(given: _Given) -> WorkerConfig:
-    from offload.worker.config import WorkerConfig, read_token
+    from offload.worker.config import WorkerConfig, read_gpus, read_labels, read_token
 
     state_dir = given.data_dir or _default_data_dir()
     name = given.name
@@ -172,24 +180,20 @@ def _config(given: _Given) -> WorkerConfig:
         "token": read_token(token_file) if token_file is not None else None,
         "cpu_milli": None if given.cpu is None else round(given.cpu * 1000),
         "memory_mib": given.memory,
-        "labels": dict(_label(text) for text in given.label) or None,
+        "gpus": None if given.gpus is None else read_gpus(given.gpus, "--gpus"),
+        "labels": read_labels(given.label, "--label") or None,
         "runtime": given.runtime,
         "name": name,
         # Beside the server's own state when both share a directory, and all of it hidden from containers.
         "data_dir": state_dir / "workers" / (name or config.name),
         "hidden_dir": state_dir,
         "give_up_after_seconds": given.give_up_after_seconds,
+        "drain_seconds": given.drain_seconds,
+        "cancel_grace_seconds": given.cancel_grace,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}
     return dataclasses.replace(config, **kept)  # type: ignore[arg-type]  # each has its field's type
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise CliError(f"--label {text!r} is not KEY=VALUE.")
-    return key, value
 
 
 def _default_data_dir() -> Path:

@@ -97,6 +97,8 @@ class Link:
         if job.cancel is not None:
             self.finish(job)
             job.args.drop()
+            # It was between the queue and its beginning when the worker asked for what had not begun.
+            self._outbox.add(guest.GivenBack((job.input_id,)), 64)
             return False
         self._running = job
         self.occupy()

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
+from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import Dial, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
@@ -44,6 +45,7 @@ class AgentOptions:
     drain_seconds: float = (
         30.0  # how long inputs in hand may go on when the worker is asked to leave
     )
+    cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # see `WorkerConfig`
     on_ready: Callable[[], None] = lambda: (
         None
     )  # called once, when the server has welcomed the worker
@@ -60,6 +62,10 @@ class Agent:
         self._is_ready = False
         self._is_ticking = False
         self._leaving = asyncio.Event()
+        self._was_asked = False
+        self._patience: asyncio.Timeout | None = (
+            None  # with the server, while it is all that is waited for
+        )
         self._drain_seconds = options.drain_seconds
         self._session = Session(
             options.session,
@@ -84,6 +90,7 @@ class Agent:
                 open_blob=self._open_blob,
                 monotonic=time.monotonic,
                 spool_dir=spool_dir,
+                cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
         self._supervisor = Supervisor(
@@ -92,21 +99,19 @@ class Agent:
                 host_id=options.session.facts.host_id,
                 open_blob=self._open_blob,
                 listener=self,
+                gpus=options.session.facts.gpus,
             )
         )
 
     async def run(self) -> None:
         """Work until told to leave, or until there was no server for too long. Raises `RefusedError`."""
         session = asyncio.create_task(self._session.run())
-        leaving = asyncio.create_task(self._leaving.wait())
+        leaving = asyncio.create_task(self._leave())
         try:
-            await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if session.done():
-                session.result()
-            else:
-                await self._leave()
-                await self._session.say_goodbye()
-                await asyncio.wait({session}, timeout=_GOODBYE_SECONDS)
+            # Where the session is over first, nobody will hear the rest.
+            done, _ = await asyncio.wait({session, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in (leaving, session):
                 task.cancel()
@@ -119,8 +124,9 @@ class Agent:
 
         Asked again, give back at once also what is in hand.
         """
-        if self._leaving.is_set():
+        if self._was_asked:
             self.leave_now()
+        self._was_asked = True
         self._leaving.set()
 
     def leave_now(self) -> None:
@@ -128,18 +134,36 @@ class Agent:
         self._drain_seconds = 0.0
         if self._leaving.is_set():
             self._supervisor.end_grace()
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(self._loop.time() + _GOODBYE_SECONDS)
         self._leaving.set()
 
     async def _leave(self) -> None:
+        await self._leaving.wait()
+        until = self._loop.time() + self._drain_seconds
         self._session.say_draining()
         self._desk.leave()
         for report in self._supervisor.reports:
             self._desk.stop_container(report.container_id)
         await self._supervisor.stop_all(self._drain_seconds)
-        await self._desk.wait_stored()
+        await self._deliver(until)
+        await self._session.say_goodbye()
+        if self._session.is_open:
+            # The session's end, with the server's answer, ends this.
+            await asyncio.sleep(_GOODBYE_SECONDS)
+
+    async def _deliver(self, until: float) -> None:
+        """Wait for the server to have everything on disk; where it is away with outcomes not told, up to `until`."""
         # A server that ends too writes what it has heard; there is less to wait for.
-        seconds = _LAST_WORDS_SECONDS if self._drain_seconds else _GOODBYE_SECONDS
-        await self._session.wait_recorded(seconds)
+        is_patient = self._drain_seconds > 0
+        seconds = _LAST_WORDS_SECONDS if is_patient and self._session.is_open else _GOODBYE_SECONDS
+        if is_patient and (self._desk.is_storing or self._session.owes_outcomes):
+            seconds = max(seconds, until - self._loop.time())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as self._patience:
+                await self._desk.wait_stored()
+                await self._session.wait_recorded()
+        self._patience = None
 
     async def _close(self) -> None:
         await self._supervisor.close()
@@ -176,14 +200,14 @@ class Agent:
             self._keep_ticking()
         if orders.cancels:
             self._desk.cancel(orders.cancels)
-        if orders.start or orders.stop or orders.forget or orders.shut_down:
+        if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
 
     def _on_rare_orders(self, orders: Orders) -> None:
-        for container_id, function_id in orders.start:
-            started = self._functions.get(function_id)
+        for order in orders.start:
+            started = self._functions.get(order.function_id)
             if started is not None and not self._leaving.is_set():
-                self._supervisor.start(container_id, started)
+                self._supervisor.start(order, started)
         for container_id, grace_seconds in orders.stop:
             self._desk.stop_container(container_id)
             self._supervisor.stop(container_id, grace_seconds)
@@ -193,6 +217,8 @@ class Agent:
         if orders.shut_down:
             # The server goes too and waits for this; what is in hand is run again when it is back.
             self.leave_now()
+        if orders.drain:
+            self._leaving.set()
 
     def _on_congested(self, is_congested: bool) -> None:
         self._supervisor.hold("the server is slow", on=is_congested)

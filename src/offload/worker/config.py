@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from offload.worker.core.gpus import parse_gpus
+from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
+from offload.worker.core.values import Gpu
+from offload.worker.runtimes.gpus import find_gpus
 
 RUNTIMES = ("bubblewrap", "process")
 
 _MEMORY_SHARE = 0.9
 _MIB = 1024 * 1024
+
+_LABEL_CHARS = 255
+_LABEL_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{_LABEL_CHARS - 1}}}")
+_LABEL_VALUE = re.compile(rf"[^\x00-\x1f,]{{0,{_LABEL_CHARS}}}")
 
 # A cgroup without a limit says "max" (v2) or a number near 2^63 (v1).
 _NO_LIMIT_BYTES = 1 << 60
@@ -68,6 +78,7 @@ class WorkerConfig:
     worker_id: str = field(default_factory=lambda: f"wk-{secrets.token_hex(8)}")
     cpu_milli: int = field(default_factory=usable_cpu_milli)
     memory_mib: int = field(default_factory=usable_memory_mib)
+    gpus: tuple[Gpu, ...] = field(default_factory=find_gpus)
     labels: Mapping[str, str] = field(default_factory=dict)
     runtime: str = (
         "bubblewrap"  # the default; "process" is no sandbox and must be chosen explicitly
@@ -75,6 +86,7 @@ class WorkerConfig:
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
+    cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * 1024**3
     tls_ca_file: Path | None = (
         None  # who signed the server's certificate; None: the system's authorities
@@ -110,21 +122,74 @@ class WorkerConfig:
         for setting, value in (("cpu", self.cpu_milli), ("memory", self.memory_mib)):
             if value <= 0:
                 raise ConfigError(f"{setting} must be more than 0, not {value}")
-        if self.give_up_after_seconds < 0 or self.drain_seconds < 0 or self.cache_bytes < 0:
-            raise ConfigError("times and sizes must not be negative")
+        for setting, number in (
+            ("give-up-after-seconds", self.give_up_after_seconds),
+            ("drain-seconds", self.drain_seconds),
+            ("cancel-grace", self.cancel_grace_seconds),
+            ("cache", self.cache_bytes),
+        ):
+            if not number >= 0:
+                raise ConfigError(f"{setting} must not be negative, as {number:g} is")
         if self.tls_ca_file is not None and not self.tls_ca_file.is_file():
             raise ConfigError(f"the TLS authority file {self.tls_ca_file} does not exist")
 
     @classmethod
     def from_environment(cls, data_dir: Path) -> WorkerConfig:
-        """Return the settings that OFFLOAD_SERVER_URL and OFFLOAD_TOKEN (or OFFLOAD_TOKEN_FILE) give."""
+        """Return the settings that the environment gives; docs/reference/configuration.md names them all."""
         environment = os.environ  # noqa: TID251  # this is the module that may
         token = environment.get("OFFLOAD_TOKEN", "")
         token_file = environment.get("OFFLOAD_TOKEN_FILE")
         if not token and token_file:
             token = read_token(Path(token_file))
         url = environment.get("OFFLOAD_SERVER_URL", "http://127.0.0.1:50080")
-        return cls(server_url=url, token=token, data_dir=data_dir)
+        readers: dict[str, tuple[str, Callable[[str, str], object]]] = {
+            "gpus": ("OFFLOAD_GPUS", read_gpus),
+            "labels": ("OFFLOAD_LABELS", _read_label_list),
+            "drain_seconds": ("OFFLOAD_DRAIN_SECONDS", _read_seconds),
+            "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
+        }
+        given = {
+            field_name: read(environment[name], name)
+            for field_name, (name, read) in readers.items()
+            if environment.get(name)
+        }
+        return cls(server_url=url, token=token, data_dir=data_dir, **given)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+def read_gpus(text: str, setting: str) -> tuple[Gpu, ...]:
+    """Return the devices that a setting names (see `parse_gpus`), with what the driver knows of them. Raises `ConfigError`."""
+    try:
+        named = parse_gpus(text)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from None
+    found = {gpu.index: gpu.uuid for gpu in find_gpus()} if named else {}
+    return tuple(replace(gpu, uuid=found.get(gpu.index, "")) for gpu in named)
+
+
+def read_labels(texts: Iterable[str], setting: str) -> dict[str, str]:
+    """Return labels that are written as "key=value". Raises `ConfigError`."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, separator, value = (part.strip() for part in text.partition("="))
+        if not separator or not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            raise ConfigError(
+                f"{setting}: {text!r} is not KEY=VALUE, with a key of letters, digits and ._/- and a value "
+                f"of at most {_LABEL_CHARS} characters without a comma"
+            )
+        if labels.setdefault(key, value) != value:
+            raise ConfigError(f"{setting}: {key} is both {labels[key]!r} and {value!r}")
+    return labels
+
+
+def _read_label_list(text: str, setting: str) -> dict[str, str]:
+    return read_labels([label for label in text.split(",") if label.strip()], setting)
+
+
+def _read_seconds(text: str, setting: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{setting}: {text!r} is not a number of seconds") from None
 
 
 def read_token(path: Path) -> str:

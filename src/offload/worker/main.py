@@ -62,6 +62,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         data_dir=config.data_dir,
         cache_bytes=config.cache_bytes,
         drain_seconds=config.drain_seconds,
+        cancel_grace_seconds=config.cancel_grace_seconds,
         on_ready=on_ready,
     )
     try:
@@ -101,6 +102,7 @@ def _facts(config: WorkerConfig) -> WorkerFacts:
         memory_mib=config.memory_mib,
         runtimes=config.runtimes,
         labels=dict(config.labels),
+        gpus=config.gpus,
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from offload.worker.core.values import Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class ContainerSpec:
     cpu_milli: int
     memory_mib: int
     block_network: bool
+    gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
     pids: int = 512
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together

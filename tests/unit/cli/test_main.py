@@ -38,7 +38,7 @@ def test_a_wrong_label_is_named(capsys, tmp_path):
     code = run_command(["worker", "--data-dir", str(tmp_path), "--label", "nothing"])
 
     assert code == Exit.USAGE
-    assert "'nothing' is not KEY=VALUE" in capsys.readouterr().err
+    assert "--label: 'nothing' is not KEY=VALUE" in capsys.readouterr().err
 
 
 def test_help_loads_nothing_heavy():

@@ -150,7 +150,7 @@ def test_an_async_function_may_clean_up_when_it_is_cancelled() -> None:
         assert ("in-1", "stdout", "cleaned up") in runner.lines()
 
 
-def test_a_queued_input_is_dropped_silently_and_the_others_run() -> None:
+def test_a_queued_input_comes_back_unrun_and_the_others_run() -> None:
     def wait_if(seconds):
         import select
 
@@ -165,6 +165,7 @@ def test_a_queued_input_is_dropped_silently_and_the_others_run() -> None:
         runner.send(guest.Cancel(("in-2",), timed_out=False, reason=""))
         results = runner.results(2)
 
+        assert guest.GivenBack(("in-2",)) in runner.seen
         assert [result.input_id for result in results] == ["in-1", "in-3"]
         assert all(result.fault is None for result in results)
 
@@ -195,3 +196,108 @@ def test_a_cancel_for_an_input_that_has_ended_is_ignored() -> None:
         runner.send(guest.Cancel(("in-1",), timed_out=False, reason=""))
 
         assert runner.value(runner.call()) == 1
+
+
+def clean_up_a_function():
+    import time
+
+    import offload
+
+    try:
+        print("started")
+        time.sleep(60)
+    except offload.InputCancellation as cancelled:
+        time.sleep(0.05)
+        print(f"cleaned up: {cancelled}")
+        raise
+
+
+def clean_up_a_generator():
+    import time
+
+    try:
+        yield 1
+        print("started")
+        time.sleep(60)
+    finally:
+        time.sleep(0.05)
+        print("cleaned up: enough")
+
+
+async def clean_up_an_async_function():
+    import asyncio
+
+    try:
+        print("started")
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.05)
+        print("cleaned up: enough")
+        raise
+
+
+async def clean_up_an_async_generator():
+    import asyncio
+
+    try:
+        yield 1
+        print("started")
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.05)
+        print("cleaned up: enough")
+
+
+def clean_up_after_a_read():
+    import os
+
+    import offload
+
+    readable, _ = os.pipe()
+    try:
+        print("started")
+        os.read(readable, 1)
+    except offload.InputCancellation as cancelled:
+        print(f"cleaned up: {cancelled}")
+        raise
+
+
+def clean_up_after_a_long_computation():
+    import hashlib
+
+    import offload
+
+    try:
+        print("started")
+        while True:
+            hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 200_000)
+    except offload.InputCancellation as cancelled:
+        print(f"cleaned up: {cancelled}")
+        raise
+
+
+_CLEANERS = (
+    clean_up_a_function,
+    clean_up_a_generator,
+    clean_up_an_async_function,
+    clean_up_an_async_generator,
+    clean_up_after_a_read,
+    clean_up_after_a_long_computation,
+)
+for cleaner in _CLEANERS:
+    cleaner.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("cleaner", _CLEANERS, ids=lambda cleaner: cleaner.__name__)
+def test_whatever_is_cancelled_may_clean_up_and_take_its_time_for_it(cleaner: object) -> None:
+    with RunnerProcess() as runner:
+        runner.load(cleaner, is_generator="generator" in cleaner.__name__)
+        runner.run("in-1")
+        while ("in-1", "stdout", "started") not in runner.lines():
+            runner.wait_for(guest.Outputs)
+
+        runner.send(guest.GiveBack(), guest.Cancel(("in-1",), timed_out=False, reason="enough"))
+        result = runner.result()
+
+        assert result.interrupted
+        assert ("in-1", "stdout", "cleaned up: enough") in runner.lines()

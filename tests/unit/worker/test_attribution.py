@@ -42,7 +42,7 @@ def test_the_workers_own_doing_blames_nobody():
             FailureKind.SIGNAL,
             "its container was ended by signal SIGSEGV (11)",
         ),
-        (Ending(signal=60), FailureKind.SIGNAL, "its container was ended by signal 60 (60)"),
+        (Ending(signal=60), FailureKind.SIGNAL, "its container was ended by signal 60"),
         (
             Ending(code=3, announced_code=3),
             FailureKind.EXIT,

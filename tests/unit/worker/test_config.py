@@ -40,13 +40,51 @@ def test_the_servers_address_becomes_that_of_its_link(url: str, link_url: str):
         ({"runtime": "dokcer"}, "choose one of bubblewrap, process"),
         ({"cpu_milli": 0}, "cpu must be more than 0"),
         ({"memory_mib": -1}, "memory must be more than 0"),
-        ({"drain_seconds": -1.0}, "must not be negative"),
+        ({"drain_seconds": -1.0}, "drain-seconds must not be negative"),
+        ({"cancel_grace_seconds": float("nan")}, "cancel-grace must not be negative"),
         ({"tls_ca_file": Path("/nonexistent/ca")}, "does not exist"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(fields: dict[str, object], message: str):
     with pytest.raises(ConfigError, match=message):
         a_config(**fields).check()
+
+
+def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OFFLOAD_GPUS", "2:H100")
+    monkeypatch.setenv("OFFLOAD_LABELS", "room=attic, site/rack=b-7,spot=")
+    monkeypatch.setenv("OFFLOAD_DRAIN_SECONDS", "120")
+    monkeypatch.setenv("OFFLOAD_CANCEL_GRACE_SECONDS", "0.5")
+
+    config = WorkerConfig.from_environment(Path("/nonexistent"))
+
+    assert [(gpu.index, gpu.kind) for gpu in config.gpus] == [(0, "H100"), (1, "H100")]
+    assert config.labels == {"room": "attic", "site/rack": "b-7", "spot": ""}
+    assert config.drain_seconds == 120
+    assert config.cancel_grace_seconds == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("OFFLOAD_GPUS", "many", "OFFLOAD_GPUS: 'many' is no list of GPUs"),
+        ("OFFLOAD_LABELS", "attic", "OFFLOAD_LABELS: 'attic' is not KEY=VALUE"),
+        ("OFFLOAD_LABELS", "a b=c", "OFFLOAD_LABELS: 'a b=c' is not KEY=VALUE"),
+        ("OFFLOAD_LABELS", "room=attic,room=cellar", "room is both 'attic' and 'cellar'"),
+        ("OFFLOAD_LABELS", "room=" + "x" * 256, "a value of at most 255 characters"),
+        ("OFFLOAD_DRAIN_SECONDS", "soon", "OFFLOAD_DRAIN_SECONDS: 'soon' is not a number"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
+):
+    monkeypatch.setenv(name, text)
+
+    with pytest.raises(ConfigError) as caught:
+        WorkerConfig.from_environment(Path("/nonexistent"))
+
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_sandbox_is_the_default_and_no_other_runtime_comes_with_it():

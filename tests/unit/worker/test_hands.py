@@ -177,6 +177,72 @@ def test_an_interrupted_input_that_does_not_end_is_stuck_after_the_grace():
     assert not queue.late(15.0).timed_out
 
 
+def test_a_container_does_not_end_under_what_runs_because_an_input_behind_it_was_cancelled():
+    queue = a_queue("co-1", seconds=0.001, timeout=60)
+    queue.add(tasks("a", "b"))
+    queue.place(0.0)
+    hand = queue.hands["co-1"]
+    hand.interrupt("b", Interrupt(False, "cancelled"), 1.0)
+
+    while_a_runs = queue.late(20.0)
+    hand.take("a", 1, 20.0)
+
+    assert not while_a_runs.stuck
+    assert not queue.late(24.9).stuck
+    assert queue.late(25.0).stuck == [hand]
+
+
+def test_what_runs_is_late_also_while_an_input_behind_it_is_cancelled():
+    queue = a_queue("co-1", seconds=0.001, timeout=10)
+    queue.add(tasks("a", "b"))
+    queue.place(0.0)
+    queue.hands["co-1"].interrupt("b", Interrupt(False, "cancelled"), 1.0)
+
+    assert queue.late(10.0).timed_out == [queue.hands["co-1"]]
+
+
+def test_the_grace_is_the_workers_own():
+    queue = FunctionQueue(10, grace_seconds=0.5)
+    hand = queue.hands["co-1"] = Hand("co-1")
+    queue.add(tasks("a"))
+    queue.place(0.0)
+    hand.interrupt("a", Interrupt(False, "cancelled"), 1.0)
+
+    assert not queue.late(1.4).stuck
+    assert queue.late(1.5).stuck == [hand]
+
+
+def test_an_input_does_not_get_more_time_because_those_behind_it_were_taken_back():
+    queue = a_queue("co-1", seconds=0.001, timeout=10)
+    queue.add(tasks("slow", "b"))
+    queue.place(0.0)
+
+    queue.hands["co-1"].take_back("b")
+
+    assert queue.late(10.0).timed_out == [queue.hands["co-1"]]
+
+
+def test_the_first_reason_to_end_an_input_stays():
+    hand = Hand("co-1")
+    hand.give(tasks("a")[0], 0.0)
+
+    hand.interrupt("a", Interrupt(True, "late"), 1.0)
+    hand.interrupt("a", Interrupt(False, "cancelled"), 2.0)
+
+    assert hand.interrupts["a"] == Interrupt(True, "late")
+    assert hand.ending_since == 1.0
+
+
+def test_dropped_inputs_leave_the_others_waiting_in_their_order():
+    queue = a_queue("co-1", seconds=0.0)
+    queue.add(tasks(*"abcde"))
+
+    dropped = queue.drop({"d", "b", "not here"})
+
+    assert [task.input_id for task in dropped] == ["b", "d"]
+    assert placed(queue) == {"co-1": ["a", "c", "e"]}
+
+
 def test_a_container_whose_input_is_being_interrupted_gets_nothing():
     queue = a_queue("co-1", seconds=0.0)
     queue.add(tasks("a"))

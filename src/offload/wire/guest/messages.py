@@ -62,7 +62,7 @@ class Run(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """End these inputs: drop the queued ones silently, interrupt the running one."""
+    """End these inputs: return the queued ones when it is their turn, interrupt the running one."""
 
     input_ids: tuple[str, ...]
     timed_out: bool

@@ -17,12 +17,16 @@ _SIGNALS = {
     7: "SIGBUS",
     8: "SIGFPE",
     9: "SIGKILL",
+    10: "SIGUSR1",
     11: "SIGSEGV",
+    12: "SIGUSR2",
     13: "SIGPIPE",
     14: "SIGALRM",
     15: "SIGTERM",
     24: "SIGXCPU",
     25: "SIGXFSZ",
+    26: "SIGVTALRM",
+    27: "SIGPROF",
     31: "SIGSYS",
 }
 
@@ -83,7 +87,7 @@ def failure_of(ending: Ending) -> Failure:
     if ending.signal is not None:
         return Failure(
             FailureKind.SIGNAL,
-            f"its container was ended by signal {signal_name(ending.signal)} ({ending.signal})",
+            f"its container was ended by {signal_name(ending.signal)}",
             signal=ending.signal,
         )
     detail = f": {ending.detail}" if ending.detail else ""
@@ -95,5 +99,6 @@ def failure_of(ending: Ending) -> Failure:
 
 
 def signal_name(number: int) -> str:
-    """Return "SIGSEGV" for 11, and the number itself where it has no name."""
-    return _SIGNALS.get(number, str(number))
+    """Return "signal SIGSEGV (11)" for 11, and the number alone where it has no name."""
+    name = _SIGNALS.get(number)
+    return f"signal {name} ({number})" if name else f"signal {number}"

@@ -14,10 +14,11 @@ from offload.worker.core.prefetch import PREFETCH_SECONDS, RunTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from offload.worker.core.values import Task
 
-# How long an interrupted input may take to end before its container is killed.
+# How long an interrupted input may take to end before its container is killed, where nobody says otherwise.
 INTERRUPT_GRACE_SECONDS = 5.0
 
 # After this long, inputs that wait behind a slow one go back to the server: another worker may be free.
@@ -73,6 +74,12 @@ class Hand:
         head = self.head
         return head is None or not head.alone
 
+    @property
+    def is_interruptible(self) -> bool:
+        """Whether something runs that has not been asked to end."""
+        head = self.head
+        return head is not None and head.input_id not in self.interrupts
+
     def room(self, depth: int, now: float) -> int:
         """How many further inputs it may be given."""
         if not self.can_take or self.is_full:
@@ -97,10 +104,22 @@ class Hand:
         task = self.tasks.get(input_id)
         if task is None or task.attempt != attempt:
             return None
+        self._remove(task)
+        self.head_since = now
+        return task
+
+    def take_back(self, input_id: str) -> Task | None:
+        """Remove an input that has not begun; what runs goes on running."""
+        task = self.tasks.get(input_id)
+        if task is not None:
+            self._remove(task)
+        return task
+
+    def _remove(self, task: Task) -> None:
+        input_id = task.input_id
         del self.tasks[input_id]
         if self.begun == input_id:
             self.begun = None
-        self.head_since = now
         self._bytes -= len(task.args.inline) + task.args.size_bytes
         if self.interrupts:
             self.interrupts.pop(input_id, None)
@@ -108,7 +127,6 @@ class Hand:
             self.ending_since = None
         if not self.tasks:
             self.is_taking_back = False
-        return task
 
     def began(self, input_id: str, attempt: int, now: float) -> bool:
         """Take note that an input runs; return whether the container has it."""
@@ -120,10 +138,20 @@ class Hand:
         return True
 
     def interrupt(self, input_id: str, interrupt: Interrupt, now: float) -> None:
-        """Take note that an input is to end before its time."""
-        self.interrupts[input_id] = interrupt
+        """Take note that an input is to end before its time; the first reason given stays."""
+        self.interrupts.setdefault(input_id, interrupt)
         if self.ending_since is None:
             self.ending_since = now
+
+    def is_stuck(self, now: float, grace_seconds: float) -> bool:
+        """Whether what runs was interrupted and has had its grace.
+
+        An interrupted input behind it is waited for: the container is not to end under an innocent one.
+        """
+        head = self.head
+        if self.ending_since is None or head is None or head.input_id not in self.interrupts:
+            return False
+        return now - max(self.ending_since, self.head_since) >= grace_seconds
 
 
 class Interrupt(NamedTuple):
@@ -144,8 +172,11 @@ class Late(NamedTuple):
 class FunctionQueue:
     """One function's waiting inputs and the hands of its ready containers."""
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(
+        self, timeout_seconds: float, grace_seconds: float = INTERRUPT_GRACE_SECONDS
+    ) -> None:
         self.timeout_seconds = timeout_seconds  # 0: none
+        self._grace_seconds = grace_seconds  # for an interrupted input to end in
         self.hands: dict[str, Hand] = {}
         self.times = RunTimes()
         self._waiting: deque[Task] = deque()
@@ -177,13 +208,12 @@ class FunctionQueue:
         """Put inputs at the front of the queue, in their order."""
         self._waiting.extendleft(reversed(tasks))
 
-    def drop(self, input_id: str) -> Task | None:
-        """Remove a waiting input."""
-        for task in self._waiting:
-            if task.input_id == input_id:
-                self._waiting.remove(task)
-                return task
-        return None
+    def drop(self, input_ids: AbstractSet[str]) -> list[Task]:
+        """Remove those of these inputs that wait, in one pass however many they are, and return them."""
+        dropped = [task for task in self._waiting if task.input_id in input_ids]
+        if dropped:
+            self._waiting = deque(t for t in self._waiting if t.input_id not in input_ids)
+        return dropped
 
     def drain(self, keep: int = 0) -> list[Task]:
         """Remove all waiting inputs but the first `keep`, and return them."""
@@ -214,10 +244,9 @@ class FunctionQueue:
         late = Late([], [], [])
         has_idle = any(hand.can_take and not hand.tasks for hand in self.hands.values())
         for hand in self.hands.values():
-            if hand.ending_since is not None:
-                if now - hand.ending_since >= INTERRUPT_GRACE_SECONDS:
-                    late.stuck.append(hand)
-            elif hand.tasks and 0 < self.timeout_seconds <= now - hand.head_since:
+            if hand.is_stuck(now, self._grace_seconds):
+                late.stuck.append(hand)
+            elif hand.is_interruptible and 0 < self.timeout_seconds <= now - hand.head_since:
                 late.timed_out.append(hand)
             elif len(hand.tasks) > 1 and hand.can_take:
                 patience = PREFETCH_SECONDS if has_idle else SURPLUS_SECONDS

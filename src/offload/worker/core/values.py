@@ -38,6 +38,15 @@ class ContainerState(enum.IntEnum):
     DIED = 5
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Gpu:
+    """One whole device."""
+
+    index: int  # its number on the machine: /dev/nvidia<index>
+    kind: str  # the product's name, e.g. "NVIDIA H100 80GB HBM3"
+    uuid: str = ""  # as the driver knows it; empty where nobody has told
+
+
 class Failure(NamedTuple):
     """Why something ended badly, in one line for a person."""
 
@@ -45,6 +54,7 @@ class Failure(NamedTuple):
     reason: str
     exit_code: int = 0
     signal: int = 0
+    last_lines: tuple[str, ...] = ()  # of a container that could not start: what it printed last
 
 
 class Content(NamedTuple):
@@ -73,6 +83,7 @@ class Report(NamedTuple):
     state: ContainerState
     failure: Failure | None = None
     inputs_in_hand: int = 0
+    gpu_indices: tuple[int, ...] = ()
 
 
 class Line(NamedTuple):
@@ -117,17 +128,26 @@ class Function:
     env: tuple[tuple[str, str], ...] = ()
 
 
+class Start(NamedTuple):
+    """A container to start."""
+
+    container_id: str
+    function_id: str
+    gpu_indices: tuple[int, ...] = ()  # the devices it gets; it sees no others
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """One message of the server, in the order in which its parts are to be obeyed."""
 
     functions: tuple[Function, ...] = ()
-    start: tuple[tuple[str, str], ...] = ()  # container, function
+    start: tuple[Start, ...] = ()
     stop: tuple[tuple[str, float], ...] = ()  # container, seconds of grace
     assignments: tuple[tuple[str, list[Task]], ...] = ()  # function, tasks
     cancels: tuple[tuple[str, str], ...] = ()  # input, reason
     forget: tuple[str, ...] = ()
     shut_down: bool = False
+    drain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +161,4 @@ class WorkerFacts:
     memory_mib: int
     runtimes: tuple[str, ...]  # default first
     labels: dict[str, str] = field(default_factory=dict)
+    gpus: tuple[Gpu, ...] = ()

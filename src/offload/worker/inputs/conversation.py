@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import IO, TYPE_CHECKING, Protocol
 
 from offload.wire import guest
@@ -79,13 +80,23 @@ class Conversation:
         self.hand.is_taking_back = True
         self.container.send(guest.GiveBack())
 
-    def interrupt(self, input_ids: tuple[str, ...], interrupt: Interrupt) -> None:
-        """End inputs in hand.
+    def interrupt(self, interrupts: dict[str, Interrupt]) -> None:
+        """End inputs in hand. Repeats are harmless.
 
         What has not begun is asked back first: so it is certain that whatever does not come back runs, and is hit.
         """
-        self.take_back()
-        self.container.send(guest.Cancel(input_ids, interrupt.timed_out, interrupt.reason))
+        now = self._now()
+        alike: dict[Interrupt, list[str]] = defaultdict(list)
+        for input_id, interrupt in interrupts.items():
+            if input_id not in self.hand.interrupts:
+                self.hand.interrupt(input_id, interrupt, now)
+                alike[interrupt].append(input_id)
+        if alike:
+            self.take_back()
+        for interrupt, input_ids in alike.items():
+            self.container.send(
+                guest.Cancel(tuple(input_ids), interrupt.timed_out, interrupt.reason)
+            )
 
     def kill_stuck(self) -> None:
         """End the container, because an input of it could not be interrupted."""
@@ -217,13 +228,11 @@ class Conversation:
         hand = self.hand
         hand.is_taking_back = False
         returned = []
-        now = self._now()
         for input_id in message.input_ids:
-            known = hand.tasks.get(input_id)
+            interrupt = hand.interrupts.get(input_id)
+            known = hand.take_back(input_id)
             if known is None:
                 raise _not_in_hand("a return", input_id, 0)
-            interrupt = hand.interrupts.get(input_id)
-            hand.take(input_id, known.attempt, now)
             if interrupt is not None and not interrupt.timed_out:
                 failure = Failure(FailureKind.CANCELLED, interrupt.reason)
                 message_ = self._uplink.gathering(_ENTRY_BYTES)

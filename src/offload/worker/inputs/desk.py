@@ -28,6 +28,8 @@ from offload.worker.inputs.outcomes import write_failure
 from offload.worker.inputs.uploads import Uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from offload.worker.core.attribution import Ending
     from offload.worker.inputs.options import DeskOptions, Guest
 
@@ -81,7 +83,9 @@ class Desk:
         self._unwanted.discard(function.function_id)
         if function.function_id not in self._functions:
             self._functions[function.function_id] = function
-            self._queues[function.function_id] = FunctionQueue(function.timeout_seconds)
+            self._queues[function.function_id] = FunctionQueue(
+                function.timeout_seconds, self.options.cancel_grace_seconds
+            )
 
     def forget_function(self, function_id: str) -> None:
         """Forget the function, once its last container is gone."""
@@ -112,22 +116,19 @@ class Desk:
 
     def cancel(self, cancels: tuple[tuple[str, str], ...]) -> None:
         """End inputs: those that wait at once, those in hand through their containers."""
-        in_hand: dict[str, list[str]] = defaultdict(list)
-        for input_id, reason in cancels:
-            held = self._held.get(input_id)
-            if held is None:
-                continue
-            task = self._drop_waiting(held)
-            if task is not None:
-                self._end(task, OutcomeState.CANCELLED, Failure(FailureKind.CANCELLED, reason))
-                continue
-            for talk in self._conversations.values():
-                if input_id in talk.hand.tasks:
-                    talk.hand.interrupt(input_id, Interrupt(False, reason), self._now())
-                    in_hand[talk.hand.container_id].append(input_id)
-        for container_id, input_ids in in_hand.items():
-            talk = self._conversations[container_id]
-            talk.interrupt(tuple(input_ids), talk.hand.interrupts[input_ids[0]])
+        # Tens of thousands may come in one message: each queue is gone through once, and each hand.
+        interrupts = {
+            input_id: Interrupt(False, reason or "cancelled")
+            for input_id, reason in cancels
+            if input_id in self._held
+        }
+        for task in self._drop_waiting(interrupts.keys()):
+            self._end(task, *_interrupted(interrupts[task.input_id]))
+        for talk in self._conversations.values():
+            in_hand = interrupts.keys() & talk.hand.tasks.keys()
+            if in_hand:
+                # In the order of the hand, not of a set.
+                talk.interrupt({i: interrupts[i] for i in talk.hand.tasks if i in in_hand})
 
     # --- what happens to containers ---
 
@@ -213,8 +214,7 @@ class Desk:
                 talk, head = self._conversations[hand.container_id], hand.head
                 if head is not None:
                     reason = f"ran longer than its timeout of {queue.timeout_seconds:g} s"
-                    hand.interrupt(head.input_id, Interrupt(True, reason), now)
-                    talk.interrupt((head.input_id,), hand.interrupts[head.input_id])
+                    talk.interrupt({head.input_id: Interrupt(True, reason)})
             for hand in late.stuck:
                 self._conversations[hand.container_id].kill_stuck()
             for hand in late.hiding:
@@ -245,6 +245,11 @@ class Desk:
         for function_id, queue in self._queues.items():
             self._return(queue.drain(), "its worker is leaving")
             self.announce(function_id)
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether a large result is on its way."""
+        return not self.uploads.is_idle
 
     async def wait_stored(self) -> None:
         """Return when no large result is on its way any more."""
@@ -329,12 +334,20 @@ class Desk:
             failure,
         )
 
-    def _drop_waiting(self, held: Held) -> Task | None:
-        fetch = self._fetches.get(held.input_id)
-        if fetch is not None:
-            fetch.cancel()
-            return Task(held.input_id, held.attempt, Content("", b""))
-        return self._queues[held.function_id].drop(held.input_id)
+    def _drop_waiting(self, input_ids: AbstractSet[str]) -> list[Task]:
+        dropped = []
+        by_function: dict[str, set[str]] = defaultdict(set)
+        for input_id in input_ids:
+            held = self._held[input_id]
+            fetch = self._fetches.get(input_id)
+            if fetch is not None and not fetch.done():
+                fetch.cancel()
+                dropped.append(Task(input_id, held.attempt, Content("", b"")))
+            elif held.function_id in self._queues:
+                by_function[held.function_id].add(input_id)
+        for function_id, wanted in by_function.items():
+            dropped += self._queues[function_id].drop(wanted)
+        return dropped
 
     def _fetch(self, queue: FunctionQueue, task: Task) -> None:
         fetch = asyncio.get_running_loop().create_task(self._fetch_arguments(queue, task))
@@ -349,7 +362,7 @@ class Desk:
             self._end(task, OutcomeState.FAILED, Failure(FailureKind.START, reason))
             return
         except asyncio.CancelledError:
-            if self._is_leaving:
+            if self._is_leaving and task.input_id in self._held:
                 self._return([task], "its worker is leaving")
             raise
         self._files[task.input_id] = file

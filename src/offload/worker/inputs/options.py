@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
+from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
@@ -54,3 +56,4 @@ class DeskOptions:
     monotonic: Callable[[], float]
     spool_dir: Path
     spool_bytes_per_container: int = 16 * 1024**3
+    cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for user code to clean up in

@@ -75,9 +75,11 @@ def _write_ending(outcome: common_pb2.Outcome, result: Result, interrupt: Interr
         return
     outcome.state = common_pb2.INPUT_STATE_FAILED
     failure.kind = common_pb2.FAILURE_KIND_EXCEPTION
-    if result.fault is not None:
-        summary = f"{result.fault.type_name.removeprefix('builtins.')}: {result.fault.message}"
-        failure.reason = one_line(summary)
+    if result.fault is None:
+        failure.reason = "its container gave it up as interrupted, which nobody had asked for"
+    else:
+        name, message = result.fault.type_name.removeprefix("builtins."), result.fault.message
+        failure.reason = one_line(f"{name}: {message}" if message.strip() else name)
 
 
 def _write_fault(failure: common_pb2.Failure, fault: Fault, blob: Blob | None) -> None:

@@ -65,6 +65,11 @@ class Uploads:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._tasks
+
     async def close(self) -> None:
         """Drop what is left. Idempotent."""
         for task in list(self._tasks):

@@ -13,6 +13,7 @@ from offload.wire.link import connect
 from offload.wire.status import Status, WireError
 from offload.worker.core.values import Held
 from offload.worker.link import blobs
+from offload.worker.link.backoff import Backoff
 from offload.worker.link.outbox import Outbox
 from offload.worker.link.translate import read_orders, write_hello, write_line, write_report
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from offload.worker.core.values import Line, Orders, Report, WorkerFacts
 
 _log = logging.getLogger(__name__)
-
-FIRST_BACKOFF_SECONDS = 0.05
-MAX_BACKOFF_SECONDS = 2.0
 
 # Until the server has said what it wants.
 _DEFAULT_HEARTBEAT_SECONDS = 3.0
@@ -130,20 +128,27 @@ class Session:
                 self._has_link.clear()
         return self._link
 
-    async def wait_recorded(self, timeout_seconds: float) -> bool:
-        """Return whether everything said is on the server's disk within the time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                while not self._outbox.is_empty:
-                    self._is_empty.clear()
-                    await self._is_empty.wait()
-        return self._outbox.is_empty
+    @property
+    def is_open(self) -> bool:
+        """Whether the server can be told anything now."""
+        return self._stream is not None
+
+    @property
+    def owes_outcomes(self) -> bool:
+        """Whether inputs have ended here of which the server may not know."""
+        return bool(self._outbox.unrecorded())
+
+    async def wait_recorded(self) -> None:
+        """Return when everything said is on the server's disk."""
+        while not self._outbox.is_empty:
+            self._is_empty.clear()
+            await self._is_empty.wait()
 
     # --- keeping it ---
 
     async def run(self) -> None:
         """Keep the session until cancelled, or until there was no server for too long. Raises `RefusedError`."""
-        backoff_seconds = FIRST_BACKOFF_SECONDS
+        backoff = Backoff()
         lost_at = self._listener.monotonic()
         while True:
             self._has_joined = False
@@ -152,17 +157,16 @@ class Session:
             except WireError as error:
                 if error.status in _REFUSALS:
                     raise RefusedError(error.message) from error
-                if self._has_joined or backoff_seconds == FIRST_BACKOFF_SECONDS:
+                if self._has_joined or backoff.is_fresh:
                     _log.warning("server_lost, trying again: %s", error.message)
             finally:
                 self._has_link.clear()
             now = self._listener.monotonic()
             if self._has_joined:
-                backoff_seconds, lost_at = FIRST_BACKOFF_SECONDS, now
+                backoff, lost_at = Backoff(), now
             if self._is_over or 0 < self._options.give_up_after_seconds <= now - lost_at:
                 return
-            await asyncio.sleep(backoff_seconds)
-            backoff_seconds = min(MAX_BACKOFF_SECONDS, backoff_seconds * 2)
+            await asyncio.sleep(backoff.next_seconds())
 
     async def _join(self) -> None:
         options = self._options

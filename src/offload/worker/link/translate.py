@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.wire.version import PACKAGE_VERSION
-from offload.worker.core.values import Content, Function, Orders, Task
+from offload.worker.core.values import Content, Function, Orders, Start, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,12 +25,16 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         return Orders(assignments=assignments)
     return Orders(
         functions=tuple(_function(function) for function in message.functions),
-        start=tuple((order.container_id, order.function_id) for order in message.start),
+        start=tuple(
+            Start(order.container_id, order.function_id, tuple(order.gpu_indices))
+            for order in message.start
+        ),
         stop=tuple((order.container_id, order.grace_seconds) for order in message.stop),
         assignments=assignments,
         cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
         forget=tuple(message.forget_functions),
         shut_down=message.shut_down,
+        drain=message.drain,
     )
 
 
@@ -78,6 +82,8 @@ def write_hello(
     hello.host_id = facts.host_id
     hello.capacity.cpu_milli = facts.cpu_milli
     hello.capacity.memory_mib = facts.memory_mib
+    for gpu in facts.gpus:
+        hello.capacity.gpus.add(index=gpu.index, kind=gpu.kind)
     hello.labels.update(facts.labels)
     hello.runtimes.extend(facts.runtimes)
     for held_input in held:
@@ -96,12 +102,14 @@ def write_report(entry: workers_pb2.ContainerReport, report: Report) -> None:
     entry.function_id = report.function_id
     entry.state = int(report.state)  # type: ignore[assignment]  # the numbers are the schema's
     entry.inputs_in_hand = report.inputs_in_hand
+    entry.gpu_indices.extend(report.gpu_indices)
     if report.failure is not None:
         failure = entry.failure
         failure.kind = int(report.failure.kind)  # type: ignore[assignment]  # as above
         failure.reason = report.failure.reason
         failure.exit_code = report.failure.exit_code
         failure.signal = report.failure.signal
+        failure.last_lines.extend(report.failure.last_lines)
 
 
 def write_line(entry: common_pb2.LogLine, line: Line, at: float) -> None:

@@ -32,6 +32,7 @@ from offload.worker.sandbox.arguments import (
     Sandbox,
     bubblewrap_arguments,
 )
+from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
     GUEST_ROOT,
@@ -134,6 +135,7 @@ class BubblewrapRuntime:
                 working_dir=working_dir,
                 environment=guest_environment(spec, CONTAINER_HOME),
                 block_network=spec.block_network,
+                devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
             )
         )
         held = Held(

@@ -14,3 +14,4 @@ class RuntimeOptions:
     # (see `sandbox.guest.boot_order`) follows as the last one.
     guest_argv: tuple[str, ...] | None = None
     bwrap: str | None = None  # path of bubblewrap; None: the wheel's, else the system's
+    device_dir: str = "/dev"  # where the nodes of GPUs are

@@ -55,6 +55,7 @@ class Sandbox:
     working_dir: str
     environment: Mapping[str, str]
     block_network: bool
+    devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
 
 
 def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
@@ -65,6 +66,8 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
         arguments.append("--unshare-net")
     arguments += _PRIVILEGES
     arguments += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for device in sandbox.devices:
+        arguments += ["--dev-bind-try", device.source, device.target]
     for path in facts.masked_files:
         arguments += ["--ro-bind", "/dev/null", path]
     for path in facts.masked_dirs:

@@ -7,6 +7,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from offload.worker.core.gpus import gpu_environment
+
 if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
 
@@ -74,4 +76,5 @@ def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PATH": f"{interpreter_dir}:/usr/local/bin:/usr/bin:/bin",
         "OFFLOAD_CONTAINER_ID": spec.container_id,
+        **gpu_environment(spec.gpus),
     }

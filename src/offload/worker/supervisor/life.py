@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
 from offload.worker.core.attribution import Ending, failure_of
-from offload.worker.core.text import one_line, split_long
+from offload.worker.core.gpus import GPU_VARIABLES
+from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerSpec, ContainerStartError, LocalImage
 from offload.worker.supervisor.channel import Channel
@@ -18,10 +20,13 @@ from offload.worker.supervisor.output import OutputPipe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from offload.worker.core.values import Content, Function
+    from offload.worker.core.values import Content, Function, Gpu, Start
     from offload.worker.ports import Container, Exit, Runtime
 
 DEFAULT_STARTUP_SECONDS = 60.0
+
+# Kept to say why a container did not start.
+_LAST_LINES = 20
 
 _T = TypeVar("_T")
 
@@ -56,6 +61,7 @@ class SupervisorOptions:
     host_id: str
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
+    gpus: tuple[Gpu, ...] = ()  # what the worker has
 
 
 class _StartFailedError(Exception):
@@ -65,8 +71,9 @@ class _StartFailedError(Exception):
 class Life:
     """One container. See `offload.worker.inputs.Guest` for what the desk does with it."""
 
-    def __init__(self, container_id: str, function: Function, options: SupervisorOptions) -> None:
-        self.container_id = container_id
+    def __init__(self, order: Start, function: Function, options: SupervisorOptions) -> None:
+        self.container_id = order.container_id
+        self.gpu_indices = order.gpu_indices
         self.function = function
         self.state = ContainerState.STARTING
         self._options = options
@@ -77,13 +84,14 @@ class Life:
         self._container: Container | None = None
         self._channel: Channel | None = None
         self._pipes: list[OutputPipe] = []
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._announced_code: int | None = None
         self._killed_because = ""
         self._is_stopping = False
         self._is_out_of_grace = False
         self._grace_timer: asyncio.TimerHandle | None = None
         self._holds: set[str] = set()
-        self.task = loop.create_task(self._live(), name=f"container {container_id}")
+        self.task = loop.create_task(self._live(), name=f"container {order.container_id}")
 
     # --- what others ask of it ---
 
@@ -146,8 +154,7 @@ class Life:
             try:
                 await self._start()
             except (_StartFailedError, ContainerStartError, OSError) as error:
-                failure = Failure(FailureKind.START, one_line(str(error), 4096))
-                ended = ContainerState.FAILED
+                failure, ended = self._start_failure(error), ContainerState.FAILED
             except asyncio.CancelledError:
                 if not self._is_stopping:
                     raise
@@ -173,7 +180,7 @@ class Life:
                 loaded = await self._unless_gone(self._loaded)
         except TimeoutError as error:
             raise _StartFailedError(
-                f"its container was not ready within {seconds:g} s{self._last_words()}"
+                f"its container did not say it was ready within {seconds:g} s"
             ) from error
         if loaded.fault is not None:
             fault = loaded.fault
@@ -182,6 +189,12 @@ class Life:
             raise _StartFailedError(
                 f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}"
             )
+
+    def _start_failure(self, error: Exception) -> Failure:
+        for pipe in self._pipes:
+            pipe.finish()
+        reason = one_line(str(error) or type(error).__name__, 4096)
+        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
 
     async def _launch(self) -> None:
         function = self.function
@@ -219,7 +232,16 @@ class Life:
             cpu_milli=function.cpu_milli,
             memory_mib=function.memory_mib,
             block_network=function.block_network,
+            gpus=self._gpus(),
         )
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        present = {gpu.index: gpu for gpu in self._options.gpus}
+        missing = [str(index) for index in self.gpu_indices if index not in present]
+        if missing:
+            have = f"it has {', '.join(map(str, present))}" if present else "it has none"
+            raise _StartFailedError(f"this worker has no GPU {', '.join(missing)}; {have}")
+        return tuple(present[index] for index in self.gpu_indices)
 
     async def _load(self) -> None:
         function = self.function
@@ -236,7 +258,7 @@ class Life:
                 is_generator=function.is_generator,
                 code=code,
                 sys_path=function.sys_path,
-                env=function.env,
+                env=tuple(pair for pair in function.env if pair[0] not in GPU_VARIABLES),
                 working_dir=function.working_dir,
             )
         )
@@ -278,9 +300,7 @@ class Life:
             if not answer.done():
                 reason = failure_of(self._ending(gone.result())).reason
                 if not answer.done():
-                    raise _StartFailedError(
-                        f"its container ended before it was ready: {reason}{self._last_words()}"
-                    )
+                    raise _StartFailedError(f"its container ended before it was ready: {reason}")
         finally:
             gone.cancel()
         return answer.result()
@@ -320,6 +340,8 @@ class Life:
         function = self.function
 
         def write(text: str) -> None:
+            if self.state is ContainerState.STARTING:
+                self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
             self._listener.on_line(
                 Line(function.app_id, function.name, self.container_id, input_id, stream, text)
@@ -327,12 +349,13 @@ class Life:
 
         return write
 
-    def _last_words(self) -> str:
-        lines = [line.strip() for pipe in self._pipes for line in pipe.last_lines if line.strip()]
-        return f"; its last output: {' | '.join(lines)}" if lines else ""
+    def report(self, failure: Failure | None = None) -> Report:
+        """Say where it is in its life."""
+        function_id = self.function.function_id
+        return Report(
+            self.container_id, function_id, self.state, failure, gpu_indices=self.gpu_indices
+        )
 
     def _report(self, state: ContainerState, failure: Failure | None = None) -> None:
         self.state = state
-        self._listener.on_report(
-            Report(self.container_id, self.function.function_id, state, failure)
-        )
+        self._listener.on_report(self.report(failure))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from typing import TYPE_CHECKING
 
 from offload.worker.core.text import LineSplitter
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READ_BYTES = 64 * 1024
-
-# Kept to say why a container did not start.
-_LAST_LINES = 5
 
 
 class OutputPipe:
@@ -28,7 +24,6 @@ class OutputPipe:
         self._loop = asyncio.get_running_loop()
         self._is_over = False
         self._is_held = False
-        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._loop.add_reader(fd, self._read_once)
 
     def hold(self, *, on: bool) -> None:
@@ -71,5 +66,4 @@ class OutputPipe:
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
-            self.last_lines.append(line)
             self._on_line(line)

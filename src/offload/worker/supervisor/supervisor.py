@@ -6,11 +6,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from offload.worker.core.values import ContainerState, Failure, FailureKind, Report
+from offload.worker.core.values import ContainerState, Failure, FailureKind
 from offload.worker.supervisor.life import Life, Listener, SupervisorOptions
 
 if TYPE_CHECKING:
-    from offload.worker.core.values import Function
+    from offload.worker.core.values import Function, Report, Start
 
 __all__ = ["Listener", "Supervisor", "SupervisorOptions"]
 
@@ -30,17 +30,14 @@ class Supervisor:
     @property
     def reports(self) -> list[Report]:
         """Where every container is in its life."""
-        return [
-            Report(life.container_id, life.function.function_id, life.state)
-            for life in self._lives.values()
-        ]
+        return [life.report() for life in self._lives.values()]
 
-    def start(self, container_id: str, function: Function) -> None:
+    def start(self, order: Start, function: Function) -> None:
         """Start a container; what becomes of it is told to the listener. Repeats are harmless."""
-        if container_id in self._lives:
+        if order.container_id in self._lives:
             return
-        life = Life(container_id, function, self._options)
-        self._lives[container_id] = life
+        life = Life(order, function, self._options)
+        self._lives[order.container_id] = life
         for reason in self._holds:
             life.hold(reason, on=True)
         life.task.add_done_callback(lambda _: self._ended(life))
@@ -81,14 +78,12 @@ class Supervisor:
         # Ended before its first step, or by a bug of ours: nobody else would say so.
         task = life.task
         bug = None if task.cancelled() else task.exception()
-        state, failure = ContainerState.STOPPED, None
+        life.state, failure = ContainerState.STOPPED, None
         if bug is not None:
             _log.error("container_supervision_failed %s", life.container_id, exc_info=bug)
-            state = ContainerState.FAILED
+            life.state = ContainerState.FAILED
             failure = Failure(FailureKind.START, f"the worker failed to run it: {bug!r}")
-        self._options.listener.on_report(
-            Report(life.container_id, life.function.function_id, state, failure)
-        )
+        self._options.listener.on_report(life.report(failure))
 
     async def _wait_all(self) -> None:
         await asyncio.gather(*(life.task for life in self._lives.values()), return_exceptions=True)
