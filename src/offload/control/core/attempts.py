@@ -8,7 +8,6 @@ from offload.control.core.autoscale import retry_delay_seconds
 from offload.control.core.calls import Ended
 from offload.control.core.events import History
 from offload.control.core.inputs import InputEvent, InputState
-from offload.control.core.instructions import RecordHistory
 from offload.control.core.ledger import end
 from offload.control.core.model import FailureKind
 
@@ -97,6 +96,7 @@ def lose(state: State, record: InputRecord, worker_name: str) -> None:
 
 def _try_again(state: State, record: InputRecord) -> None:
     record.failures += 1
+    record.over = record.attempts
     record.alone = False
     record.move(InputEvent.FAILED_TO_RETRY)
     state.detach(record)
@@ -118,4 +118,4 @@ def _remember(state: State, record: InputRecord) -> None:
         record.alone,
         record.retry_at,
     )
-    state.out.order(RecordHistory(record.call.call.call_id, history))
+    state.out.remember(record.call.call.call_id, history)

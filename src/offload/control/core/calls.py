@@ -7,7 +7,6 @@ costs. It gets a record when it is handed out, and keeps it until its outcome.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from typing import TYPE_CHECKING
 
 from offload.control.core.ids import input_id
@@ -41,7 +40,8 @@ class CallRecord:
         self.is_cancelled = False
         self.known = Indices()
         self.waiting = Indices()  # never handed out
-        self.front: deque[InputRecord] | None = None  # handed out before, and ready again
+        # Handed out before, and ready again: by index, the last one first.
+        self.front: dict[int, InputRecord] = {}
         self.open: dict[int, InputRecord] = {}
         self.seq = 0  # of the last outcome
         self.counts: dict[str, int] = {}
@@ -95,7 +95,7 @@ class InputRecord:
 
     __slots__ = (
         "alone", "attempts", "call", "container", "failures", "index", "input_id", "kills", "losses",
-        "near_losses", "retry_at", "since", "slot", "state", "ticket",
+        "near_losses", "over", "retry_at", "since", "slot", "state", "ticket",
     )  # fmt: skip
 
     def __init__(self, call: CallRecord, index: int, since: float) -> None:
@@ -105,6 +105,7 @@ class InputRecord:
         self.since = since
         self.state = InputState.READY
         self.attempts = 0
+        self.over = 0  # the last attempt that came to something
         self.failures = 0  # retries spent, which given-back attempts do not
         self.losses = 0  # workers that vanished while they ran it
         self.near_losses = 0  # workers that vanished while they held it, and may have run it
@@ -133,10 +134,11 @@ class Queue:
     whatever the number of inputs.
     """
 
-    __slots__ = ("_delayed", "_line", "_tickets", "size")
+    __slots__ = ("_delayed", "_line", "_tickets", "late", "size")
 
     def __init__(self) -> None:
         self.size = 0  # of the ready inputs, delayed ones too
+        self.late = 0  # those of them that wait for a delay
         self._line: list[tuple[float, int, CallRecord]] = []
         self._delayed: list[tuple[float, int, InputRecord]] = []
         self._tickets = 0
@@ -154,9 +156,7 @@ class Queue:
 
     def push_front(self, record: InputRecord) -> None:
         """Put an input before all others of its call."""
-        if record.call.front is None:
-            record.call.front = deque()
-        record.call.front.appendleft(record)
+        record.call.front[record.index] = record
         self.size += 1
         self._line_up(record.call)
 
@@ -164,6 +164,7 @@ class Queue:
         """Keep out of the line until then."""
         self._tickets += 1
         self.size += 1
+        self.late += 1
         record.ticket = self._tickets
         record.retry_at = until
         heapq.heappush(self._delayed, (until, record.ticket, record))
@@ -197,10 +198,9 @@ class Queue:
         """Take out one that waits in front or for a delay."""
         if record.ticket:
             self._end_delay(record)
-            self._sweep()
-        elif record.call.front is not None:
-            record.call.front.remove(record)
+        elif record.call.front.pop(record.index, None) is not None:
             self.size -= 1
+        self._sweep()
 
     def first(self) -> CallRecord | None:
         """Return the call that is served next."""
@@ -233,9 +233,9 @@ class Queue:
         self, call: CallRecord, limit: int, now: float, taken: list[InputRecord]
     ) -> None:
         while call.front and limit > 0:
-            taken.append(call.front.popleft())
+            taken.append(call.front.popitem()[1])
             limit -= 1
-        if limit > 0:
+        if limit > 0 and not call.is_blocked:
             for run in call.waiting.pop_first(limit):
                 for index in run:
                     record = call.open[index] = InputRecord(call, index, now)
@@ -250,6 +250,7 @@ class Queue:
         record.ticket = 0
         record.retry_at = 0.0
         self.size -= 1
+        self.late -= 1
 
     def _sweep(self) -> None:
         if len(self._line) > 2 * self.size + 64:
@@ -257,7 +258,7 @@ class Queue:
                 place[2].in_line = place[2].has_ready
             self._line = [place for place in self._line if place[2].in_line]
             heapq.heapify(self._line)
-        if len(self._delayed) > 2 * self.size + 64:
+        if len(self._delayed) > 2 * self.late + 64:
             self._delayed = [place for place in self._delayed if place[1] == place[2].ticket]
             heapq.heapify(self._delayed)
 

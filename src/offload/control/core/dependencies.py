@@ -45,7 +45,6 @@ def wait_for_others(state: State, call: CallRecord, ended: Mapping[str, str]) ->
             call.blame = Blame(other, other, _ENDINGS[ended[other]], 1)
     if call.blocked_on:
         call.is_blocked = True
-        call.pool.blocked += 1
 
 
 def leave_others(state: State, call: CallRecord) -> None:
@@ -53,7 +52,6 @@ def leave_others(state: State, call: CallRecord) -> None:
     if not call.is_blocked:
         return
     call.is_blocked = False
-    call.pool.blocked -= 1
     state.touch_pool(call.pool)
     for other in call.blocked_on:
         waiting = state.dependants.get(other, {})

@@ -84,13 +84,18 @@ class Indices:
         if index == self._start:
             self.pop_first(1)
             return True
-        runs: list[tuple[int, int]] = []
-        for run in self.runs():
-            if index in run:
-                runs += [(run.start, index), (index + 1, run.stop)]
-            else:
-                runs.append((run.start, run.stop))
-        self._set([run for run in runs if run[0] < run[1]])
+        self._size -= 1
+        more = self._more or []
+        if index < self._end:
+            rest = (index + 1, self._end)
+            self._end = index
+            more[:0] = [rest] if rest[0] < rest[1] else []
+        else:
+            place = bisect_right(more, index, key=lambda run: run[0]) - 1
+            start, end = more[place]
+            parts = [(start, index), (index + 1, end)]
+            more[place : place + 1] = [part for part in parts if part[0] < part[1]]
+        self._more = more or None
         return True
 
     def clear(self) -> None:

@@ -85,10 +85,10 @@ def restore(state: State, event: CallRestored) -> None:
         call.known.add(run.start, run.stop)
     for run in event.unfinished:
         call.waiting.add(run.start, run.stop)
-    for history in event.tried:
+    for history in reversed(event.tried):
         if call.waiting.discard(history.index):
             _restore_tried(state, call, history)
-    dependencies.wait_for_others(state, call, dict(event.ended))
+    dependencies.wait_for_others(state, call, {**dict(event.ended), **state.restored_endings})
     if call.is_blocked:
         state.blocked_total += len(call.waiting)
     else:
@@ -120,13 +120,14 @@ def end_call(state: State, call: CallRecord, ended: Ended) -> None:
             state.out.cancel(record.slot.worker.info.worker_id, record.input_id, ended.reason)
         end(state, record, ended)
     end_waiting(state, call, ended)
+    dependencies.leave_others(state, call)
     complete_if_over(state, call)
 
 
 def fail_ready(state: State, pool: Pool, ended: Ended) -> None:
     """End every input that waits for a container of the pool."""
     for call in list(pool.queue.in_line()):
-        for record in list(call.front or ()):
+        for record in list(call.front.values()):
             end(state, record, ended)
         end_waiting(state, call, ended)
         complete_if_over(state, call)
@@ -195,13 +196,14 @@ def end_waiting(state: State, call: CallRecord, ended: Ended) -> None:
 def complete_if_over(state: State, call: CallRecord) -> None:
     """End a closed call whose inputs all have their outcome; its dependants are told by `dependencies`."""
     call_id = call.call.call_id
-    if not call.closed or call.open or call.waiting or state.calls.get(call_id) is not call:
+    if not call.closed or call.open or call.waiting or call.is_blocked:
+        return
+    if state.calls.get(call_id) is not call:
         return
     del state.calls[call_id]
     call.pool.open_calls -= 1
     call.pool.attached.pop(call_id, None)
-    state.forget_deadline(call)
-    dependencies.leave_others(state, call)
+    state.touch_pool(call.pool)
     bad = sum(call.counts.values()) - call.counts.get(InputState.SUCCEEDED, 0)
     cancelled = call.counts.get(InputState.CANCELLED, 0)
     if bad > cancelled:
@@ -211,6 +213,8 @@ def complete_if_over(state: State, call: CallRecord) -> None:
     else:
         ending = "succeeded"
     state.out.complete(call_id, ending)
+    if state.is_recovering:
+        state.restored_endings[call_id] = ending
     if call_id in state.dependants:
         state.ended.append((call, ending))
 
@@ -226,6 +230,7 @@ def settle_dependants(state: State) -> None:
             dependencies.leave_others(state, other)
             state.blocked_total -= len(other.waiting)
             other.pool.queue.enter(other, len(other.waiting))
+            complete_if_over(state, other)
 
 
 def find(state: State, call: CallRecord, index: int) -> InputRecord | None:

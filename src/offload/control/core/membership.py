@@ -43,6 +43,7 @@ def take(
         case WorkerDisconnected():
             disconnect(state, worker)
         case WorkerDraining():
+            worker.is_to_drain = True
             worker.drain_reason = event.reason or worker.drain_reason
             state.move_worker(worker, WorkerEvent.DRAINED)
         case WorkerLeft():
@@ -61,7 +62,9 @@ def join(state: State, event: WorkerJoined) -> None:
     else:
         state.change_worker(worker, info)
         state.move_worker(worker, WorkerEvent.JOINED)
-        if worker.quarantined_until > state.now and worker.is_online:
+        if worker.is_to_drain:
+            state.move_worker(worker, WorkerEvent.DRAINED)
+        elif worker.quarantined_until > state.now and worker.is_online:
             state.move_worker(worker, WorkerEvent.QUARANTINED)
     for slot in worker.slots.values():
         slot.window = 0
@@ -119,6 +122,7 @@ def end_recovery(state: State) -> None:
     if state.is_recovering:
         state.is_recovering = False
         state.expected.clear()
+        state.restored_endings.clear()
         for pool in state.pools.values():
             state.touch_pool(pool)
 
@@ -138,7 +142,6 @@ def _forget(state: State, worker: WorkerRecord) -> None:
         state.touch_pool(slot.pool)
         slot.pool.roomy.pop(worker_id, None)
         del slot.pool.slots[worker_id]
-        slot.pool.recount()
     state.remove_worker(worker)
     state.out.order(ForgetWorker(worker_id))
 
@@ -187,7 +190,10 @@ def _match_inputs(state: State, worker: WorkerRecord, held: tuple[HeldInput, ...
         if record is not None and record.slot is not None and record.slot.worker is worker:
             continue
         is_waiting = record is not None and record.state is InputState.READY
-        if record is None or not is_waiting or one.attempt < record.attempts:
+        is_old = record is not None and (
+            one.attempt < record.attempts or one.attempt <= record.over
+        )
+        if record is None or not is_waiting or is_old:
             state.out.cancel(worker.info.worker_id, one.input_id, _ENDED_MEANWHILE)
             continue
         record.pool.queue.remove(record)

@@ -75,7 +75,7 @@ class WorkerRecord:
 
     __slots__ = (
         "coming_cpu", "coming_gpus", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info",
-        "lost_at", "quarantined_until", "quarantines", "since", "slots", "state", "strike_reason", "strikes",
+        "is_to_drain", "lost_at", "quarantined_until", "quarantines", "since", "slots", "state", "strike_reason", "strikes",
     )  # fmt: skip
 
     def __init__(self, info: WorkerInfo, since: float) -> None:
@@ -90,6 +90,7 @@ class WorkerRecord:
         self.coming_memory = 0
         self.coming_gpus = 0
         self.slots: dict[str, Slot] = {}
+        self.is_to_drain = False  # also when it comes back
         self.drain_reason = ""
         self.strikes: dict[str, int] = {}  # failed starts by function, since one succeeded
         self.strike_reason = ""
@@ -110,7 +111,7 @@ class WorkerRecord:
 class Workspace:
     """A tenant: what its live containers take, and what it is entitled to."""
 
-    __slots__ = ("containers", "cpu", "max_containers", "memory", "name", "weight")
+    __slots__ = ("containers", "cpu", "gpus", "max_containers", "memory", "name", "pools", "weight")
 
     def __init__(self, name: str, weight: float, max_containers: int) -> None:
         self.name = name
@@ -118,7 +119,9 @@ class Workspace:
         self.max_containers = max_containers  # 0: as many as fit
         self.cpu = 0
         self.memory = 0
+        self.gpus = 0
         self.containers = 0
+        self.pools = 0
 
     @property
     def is_full(self) -> bool:
@@ -130,7 +133,7 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "attached", "away", "blocked", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
+        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
         "peak", "queue", "roomy", "scaling", "slots", "timer_at", "waits_since", "workspace",
     )  # fmt: skip
 
@@ -144,7 +147,6 @@ class Pool:
         self.roomy: dict[str, Slot] = {}  # slots with room, by worker
         self.attached: dict[str, CallRecord] = {}  # calls that end with their app's caller
         self.open_calls = 0
-        self.blocked = 0  # calls that wait for other calls
         self.held = 0
         self.finished = 0  # inputs of its function that have their outcome
         self.away = 0  # of the held, those on workers that take nothing new
@@ -153,9 +155,3 @@ class Pool:
         self.peak = RecentPeak(self.scaling.scaledown_window_seconds)  # of wanted containers
         self.waits_since = 0.0  # since when it has wanted more containers than it has
         self.timer_at: float | None = None
-
-    def recount(self) -> None:
-        """Count anew what depends on which workers are online."""
-        slots = self.slots.values()
-        self.away = sum(len(slot.held) for slot in slots if not slot.worker.is_online)
-        self.live = sum(slot.live for slot in slots if slot.worker.is_online)

@@ -99,9 +99,11 @@ def end_overdue(state: State, waiter: Overdue) -> None:
 
 
 def _take_end(state: State, container: ContainerRecord, report: ContainerReport) -> None:
+    # What was told to stop has not failed, however it ended.
     was_starting = container.state is ContainerState.STARTING
+    was_live = container.is_live
     state.remove_container(container)
-    has_failed = report.state is ContainerState.FAILED
+    has_failed = was_live and report.state is ContainerState.FAILED
     if has_failed or (was_starting and report.state is ContainerState.DIED):
         take_failed_start(state, container, report)
 
@@ -120,7 +122,7 @@ def _take_started(state: State, worker: WorkerRecord, started: Started) -> None:
         return
     record.move(InputEvent.STARTED)
     record.since = state.now
-    record.container = state.containers.get(started.container_id)
+    record.container = record.slot.containers.get(started.container_id)
     if record.container is not None:
         record.container.running += 1
     patience = record.pool.function.timeout_seconds + state.policy.overdue_seconds

@@ -21,7 +21,7 @@ def wanted(pool: Pool) -> int:
     scaling = pool.scaling
     if pool.is_stopped:
         scaling = replace(scaling, min_containers=0, buffer_containers=0)
-    return wanted_containers(pool.queue.size + pool.held - pool.away, scaling)
+    return wanted_containers(pool.queue.size - pool.queue.late + pool.held - pool.away, scaling)
 
 
 def surplus(pool: Pool) -> int:
@@ -91,7 +91,7 @@ def retire(state: State, slot: Slot) -> None:
 
 def close_if_over(state: State, pool: Pool) -> None:
     """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or state.is_recovering or pool.queue.size or pool.held or pool.blocked:
+    if not pool.is_stopped or state.is_recovering or pool.open_calls:
         return
     for slot in pool.slots.values():
         _stop_all(state, slot)
@@ -103,9 +103,7 @@ def close_if_over(state: State, pool: Pool) -> None:
         state.touched.pop((function_id, worker_id), None)
         state.out.order(ForgetFunction(worker_id, function_id))
     pool.slots.clear()
-    state.starving.pop(function_id, None)
-    state.dirty.pop(function_id, None)
-    del state.pools[function_id]
+    state.remove_pool(pool)
 
 
 def _stop_quiet(state: State, pool: Pool, count: int) -> None:

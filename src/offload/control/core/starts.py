@@ -32,7 +32,7 @@ def take_start(state: State, container: ContainerRecord) -> None:
 
 
 def take_failed_start(state: State, container: ContainerRecord, report: ContainerReport) -> None:
-    """Take note that a container, forgotten already, could not start."""
+    """Take note that a container could not start."""
     slot = container.slot
     pool, worker = slot.pool, slot.worker
     state.touch_pool(pool)
@@ -49,13 +49,9 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
 
 
 def give_up_starting(state: State, container: ContainerRecord) -> None:
-    """Take a container that never said a word for gone."""
-    is_known = state.containers.get(container.container_id) is container
-    if container.state is not ContainerState.STARTING or not is_known:
-        return
+    """Take a container that never said a word for failed; its room is free once its worker says that it ended."""
     function = container.slot.pool.function
     state.stop_container(container, state.policy.stop_grace_seconds)
-    state.remove_container(container)
     seconds = 2 * function.startup_timeout_seconds
     reason = f"the worker did not say within {seconds:g} s that the container was ready"
     report = ContainerReport(
@@ -80,7 +76,12 @@ def _strike(state: State, worker: WorkerRecord, pool: Pool, reason: str) -> bool
     strikes[function_id] = strikes.get(function_id, 0) + 1
     worker.strike_reason = reason
     is_on_probation = worker.quarantines > 0
-    is_well_elsewhere = count_containers(pool, ContainerState.READY) > 0
+    is_well_elsewhere = any(
+        container.state is ContainerState.READY
+        for slot in pool.slots.values()
+        if slot.worker is not worker
+        for container in slot.containers.values()
+    )
     is_suspect = len(strikes) > 1 or is_well_elsewhere or is_on_probation
     is_enough = is_on_probation or sum(strikes.values()) >= state.policy.quarantine_strikes
     if not (is_suspect and is_enough) or not worker.is_online:

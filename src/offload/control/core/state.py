@@ -36,6 +36,9 @@ class State:
         self.now = now
         self.recover_until = now + policy.recovery_seconds
         self.is_recovering = False
+        self.restored_endings: dict[
+            str, str
+        ] = {}  # of calls that were over when they were restored
         self.expected: dict[str, str] = {}  # workers that may come back after a restart: name by id
         self.calls: dict[str, CallRecord] = {}
         self.dependants: dict[str, dict[str, CallRecord]] = {}  # calls that wait for a call
@@ -47,6 +50,7 @@ class State:
         self.containers: dict[str, ContainerRecord] = {}
         self.total_cpu = 0  # of online workers
         self.total_memory = 0
+        self.total_gpus = 0
         self.blocked_total = 0  # inputs that wait for other calls
         self.starving: dict[str, Pool] = {}  # pools that want containers there is no room for
         self.dirty: dict[str, Pool] = {}
@@ -59,7 +63,7 @@ class State:
         self._call_numbers = itertools.count(1)
         self._timers: list[tuple[float, int, Waiter]] = []
         self._timer_numbers = itertools.count()
-        self._void_deadlines = 0
+        self._timers_limit = 64
 
     # Time
 
@@ -70,6 +74,8 @@ class State:
                 return
             waiter.timer_at = at
         heapq.heappush(self._timers, (at, next(self._timer_numbers), waiter))
+        if len(self._timers) > self._timers_limit:
+            self._sweep_timers()
 
     def next_wakeup(self) -> float | None:
         """Return when the first waiter is due."""
@@ -80,23 +86,37 @@ class State:
         due: list[Waiter] = []
         while self._timers and self._timers[0][0] <= self.now:
             at, _, waiter = heapq.heappop(self._timers)
-            if isinstance(waiter, Pool) and waiter.timer_at == at:
+            if self._is_void(at, waiter):
+                continue
+            if isinstance(waiter, Pool):
                 waiter.timer_at = None
             due.append(waiter)
         return due
 
-    def forget_deadline(self, call: CallRecord) -> None:
-        """Look at a call that is over no more; calls may end long before their deadline, in great numbers."""
-        if not call.call.deadline:
-            return
-        self._void_deadlines += 1
-        if self._void_deadlines > 64 + len(self._timers) // 2:
-            self._timers = [timer for timer in self._timers if not self._is_void(timer[2])]
-            heapq.heapify(self._timers)
-            self._void_deadlines = 0
+    def _sweep_timers(self) -> None:
+        # Most of what waits is over long before its time: calls before their deadline, containers before they are given up.
+        self._timers = [timer for timer in self._timers if not self._is_void(timer[0], timer[2])]
+        heapq.heapify(self._timers)
+        self._timers_limit = 2 * len(self._timers) + 64
 
-    def _is_void(self, waiter: Waiter) -> bool:
-        return isinstance(waiter, CallRecord) and waiter.call.call_id not in self.calls
+    def _is_void(self, at: float, waiter: Waiter) -> bool:
+        is_void = False
+        match waiter:
+            case Pool():
+                is_void = waiter.timer_at != at
+            case CallRecord():
+                is_void = self.calls.get(waiter.call.call_id) is not waiter
+            case ContainerRecord():
+                is_void = waiter.state is not ContainerState.STARTING
+            case WorkerRecord():
+                is_void = self.workers.get(waiter.info.worker_id) is not waiter
+            case Overdue():
+                is_void = waiter.slot.overdue_at != at
+            case Stranded():
+                is_void = bool(waiter.slot.containers)
+            case _:
+                pass
+        return is_void
 
     # Calls, pools, workspaces, workers and slots
 
@@ -108,8 +128,20 @@ class State:
         """Register a function."""
         pool = Pool(function, self.workspace(function.workspace))
         self.pools[function.function_id] = pool
+        pool.workspace.pools += 1
         self.touch_pool(pool)
         return pool
+
+    def remove_pool(self, pool: Pool) -> None:
+        """Forget a function of which nothing is left, and its workspace with the last one."""
+        function_id = pool.function.function_id
+        self.starving.pop(function_id, None)
+        self.dirty.pop(function_id, None)
+        del self.pools[function_id]
+        pool.timer_at = None
+        pool.workspace.pools -= 1
+        if not pool.workspace.pools:
+            del self.workspaces[pool.workspace.name]
 
     def workspace(self, name: str) -> Workspace:
         """Return the workspace of that name, a new one where it is the first time."""
@@ -170,10 +202,12 @@ class State:
         worker.move(event, self.now)
         if worker.is_online == was_online:
             return
-        self._count_capacity(worker, 1 if worker.is_online else -1)
+        sign = 1 if worker.is_online else -1
+        self._count_capacity(worker, sign)
         self.replan = True
         for slot in worker.slots.values():
-            slot.pool.recount()
+            slot.pool.live += sign * slot.live
+            slot.pool.away -= sign * len(slot.held)
             self.touch(slot)
 
     def remove_worker(self, worker: WorkerRecord) -> None:
@@ -184,10 +218,17 @@ class State:
         self.replan = True
 
     def share(self, workspace: Workspace) -> float:
-        """Return the larger of the workspace's parts of the cluster's cpu and memory, for its weight."""
-        cpu = workspace.cpu / self.total_cpu if self.total_cpu else 0.0
-        memory = workspace.memory / self.total_memory if self.total_memory else 0.0
-        return max(cpu, memory) / workspace.weight
+        """Return the largest of the workspace's parts of the cluster's cpu, memory and gpus, for its weight."""
+        return self.share_of(workspace, workspace.cpu, workspace.memory, workspace.gpus)
+
+    def share_of(self, workspace: Workspace, cpu: int, memory: int, gpus: int) -> float:
+        """Return what the workspace's share would be if it had these."""
+        share = cpu / self.total_cpu if self.total_cpu else 0.0
+        if self.total_memory:
+            share = max(share, memory / self.total_memory)
+        if gpus and self.total_gpus:
+            share = max(share, gpus / self.total_gpus)
+        return share / workspace.weight
 
     # Inputs in a worker's hands
 
@@ -265,17 +306,19 @@ class State:
         """Forget a container and free its room."""
         slot = container.slot
         worker, needs = slot.worker, container.needs
+        was_live = container.is_live
         del self.containers[container.container_id]
         del slot.containers[container.container_id]
         worker.free_cpu += needs.cpu_milli
         worker.free_memory += needs.memory_mib
         kinds = {gpu.index: gpu.kind for gpu in worker.info.capacity.gpus}
         worker.free_gpus.update((i, kinds[i]) for i in container.gpus if i in kinds)
-        if container.is_live:
+        if was_live:
             self._count_live(slot, -1)
         else:
             self._count_coming(container, -1)
             self.touch(slot)
+        container.state = ContainerState.STOPPED
         self.replan = True
         self.watch(slot)
 
@@ -298,8 +341,10 @@ class State:
         workspace.containers += change
         workspace.cpu += change * needs.cpu_milli
         workspace.memory += change * needs.memory_mib
+        workspace.gpus += change * needs.gpus
         self.touch(slot)
 
     def _count_capacity(self, worker: WorkerRecord, sign: int) -> None:
         self.total_cpu += sign * worker.info.capacity.cpu_milli
         self.total_memory += sign * worker.info.capacity.memory_mib
+        self.total_gpus += sign * len(worker.info.capacity.gpus)

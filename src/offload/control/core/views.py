@@ -62,7 +62,7 @@ class InputView:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceView:
-    """A workspace, for people. `share` is the larger of its parts of the cluster's cpu and memory, 0 to 1."""
+    """A workspace, for people. `share` is the largest of its parts of the cluster's cpu, memory and gpus, 0 to 1."""
 
     name: str
     weight: float

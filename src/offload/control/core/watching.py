@@ -184,7 +184,7 @@ class Views:
     def _waiting(self, pool: Pool) -> Iterator[InputView]:
         place = 0
         for call in pool.queue.in_line():
-            for record in call.front or ():
+            for record in reversed(call.front.values()):
                 yield self._record_view(record, place)
                 place += 1
             for index in call.waiting:
