@@ -19,6 +19,8 @@ from offload.control.ports.store import CloseCall, InputRow, Record, SaveCall, S
 from offload.control.services.feeds import Follower, Topic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from offload.control.services.apps import Apps
     from offload.control.services.kernel import Kernel, LiveCall
     from offload.control.services.reading import Reading
@@ -66,8 +68,25 @@ class Calls:
                 ErrorCode.FAILED_PRECONDITION, f"Call {call_id} is a {live.call.kind}: follow it."
             )
         waiter: asyncio.Future[OutcomeRow] = asyncio.get_running_loop().create_future()
-        live.waiters.append(waiter)
+
+        def tell(row: OutcomeRow) -> None:
+            if not waiter.done():
+                waiter.set_result(row)
+
+        live.waiters.append(tell)
         return await waiter
+
+    def run_new(
+        self, call_id: str, function_id: str, payload: bytes, tell: Callable[[OutcomeRow], None]
+    ) -> bool:
+        """Run one input and tell its outcome once it is decided; False, and nothing done, where only `run` can."""
+        new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True)
+        if call_id in self._kernel.calls or call_id in self._kernel.recent:
+            return False
+        if not self._is_callable(function_id):
+            return False
+        self._open(new, ((0, payload),)).waiters.append(tell)
+        return True
 
     async def submit(self, new: NewCall, inputs: Inputs) -> str:
         """Open a call with its first inputs; return its id once they are on disk."""

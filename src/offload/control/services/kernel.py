@@ -69,7 +69,7 @@ class LiveCall:
         self.closed = closed
         self.indices = IndexSet()
         self.outcomes: Topic[OutcomeRow] = Topic()
-        self.waiters: list[asyncio.Future[OutcomeRow]] = []
+        self.waiters: list[Callable[[OutcomeRow], None]] = []  # who asked for the only outcome
         self.is_over = False  # every outcome is decided, if not on disk
 
 
@@ -100,6 +100,7 @@ class Kernel:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._loads: set[asyncio.Task[None]] = set()
+        self._is_answering = True
         self._actions = {
             Assign: self._assign,
             RecordOutcomes: self._record_outcomes,
@@ -133,6 +134,14 @@ class Kernel:
             return
         self.journal.write((SaveItems(kept),), SHOWN_SECONDS)
         self.journal.after_commit(partial(self._publish_items, kept))
+
+    def answer_later(self) -> None:
+        """Let go out first what is on its way to followers: an input's output comes before its result."""
+        self._is_answering = False
+        self._loop.call_soon(self._answer_at_once)
+
+    def _answer_at_once(self) -> None:
+        self._is_answering = True
 
     def adopt_attempt(self, input_id: str, attempt: int) -> None:
         """Take note of an attempt that a joining worker has in hand."""
@@ -219,7 +228,7 @@ class Kernel:
             if live is None or live.call.durable:
                 is_shown = True
             elif live.waiters:
-                _answer(live, row)
+                self._answer(live, row)
         self.journal.write(
             (SaveOutcomes(rows),), SHOWN_SECONDS if is_shown else WRITE_BEHIND_SECONDS
         )
@@ -241,7 +250,7 @@ class Kernel:
         if live.outcomes.is_followed:
             live.outcomes.publish(rows)
         if live.waiters:
-            _answer(live, rows[0])
+            self._answer(live, rows[0])
 
     def _complete(self, order: CallCompleted) -> None:
         self.journal.write((FinishCall(order.call_id, order.state, self.clock.now()),))
@@ -296,9 +305,10 @@ class Kernel:
             ids = [row.input_id for row in rows]
             self.journal.after_commit(partial(self.payloads.leave_to_store, ids))
 
-
-def _answer(live: LiveCall, row: OutcomeRow) -> None:
-    for waiter in live.waiters:
-        if not waiter.done():
-            waiter.set_result(row)
-    live.waiters.clear()
+    def _answer(self, live: LiveCall, row: OutcomeRow) -> None:
+        waiters, live.waiters = live.waiters, []
+        for tell in waiters:
+            if self._is_answering:
+                tell(row)
+            else:
+                self._loop.call_soon(tell, row)

@@ -15,9 +15,10 @@ from offload.control.frontends.rpc.values import (
 )
 from offload.control.services.calls import NewCall
 from offload.wire.gen import calls_pb2
+from offload.wire.rpc import Promise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
     from offload.control.core.dispatch import InputView
     from offload.control.services.assembly import Services
@@ -36,17 +37,23 @@ class CallsHandlers:
         self._inspection = services.inspection
         self._logs = services.logs
 
-    async def run(
+    def run(
         self, request: calls_pb2.RunRequest, _context: RequestContext
-    ) -> calls_pb2.RunReply:
+    ) -> Promise[OutcomeRow] | Awaitable[calls_pb2.RunReply]:
         """See `Calls.Run`."""
-        row = await self._calls.run(
-            request.call_id,
-            request.function_id,
-            request.args.SerializeToString(),
-            is_repeat=request.is_repeat,
-        )
-        return calls_pb2.RunReply(outcome=outcome_message(row), input_id=row.input_id)
+        call_id, function_id = request.call_id, request.function_id
+        payload = request.args.SerializeToString()
+        reply = Promise(_run_reply)
+        if not request.is_repeat and self._calls.run_new(
+            call_id, function_id, payload, reply.settle
+        ):
+            return reply
+        return self._join(call_id, function_id, payload, is_repeat=request.is_repeat)
+
+    async def _join(
+        self, call_id: str, function_id: str, payload: bytes, *, is_repeat: bool
+    ) -> calls_pb2.RunReply:
+        return _run_reply(await self._calls.run(call_id, function_id, payload, is_repeat=is_repeat))
 
     async def submit(
         self, request: calls_pb2.SubmitRequest, _context: RequestContext
@@ -145,6 +152,10 @@ class CallsHandlers:
         async for rows in follower.batches():
             for part in by_size(rows, lambda row: len(row.text) * 4 + 200):
                 yield calls_pb2.LogBatch(lines=[log_message(row) for row in part])
+
+
+def _run_reply(row: OutcomeRow) -> calls_pb2.RunReply:
+    return calls_pb2.RunReply(outcome=outcome_message(row), input_id=row.input_id)
 
 
 def _inputs(inputs: Iterable[calls_pb2.Input]) -> list[tuple[int, bytes]]:
