@@ -30,6 +30,16 @@ class _Stream:
     async def send(self, message: Message) -> None:
         if self._server.is_broken:
             raise LinkClosedError("broken by the test")
+        self.send_now(message)
+
+    @property
+    def can_send(self) -> bool:
+        return not self._server.is_broken
+
+    def intercept(self, take: Callable[[Message], bool]) -> None:
+        """Leave every reply to the reader, as a stream may."""
+
+    def send_now(self, message: Message) -> None:
         copy = type(message)()
         copy.CopyFrom(message)
         self._sent.append(copy)

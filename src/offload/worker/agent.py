@@ -237,6 +237,9 @@ class Agent:
     def on_message(self, container_id: str, message: guest.Message) -> None:
         """Pass what a container said on to the desk."""
         self._desk.on_message(container_id, message)
+        if not self._desk.is_busy:
+            # With nothing else in hand, nothing else will come to go with it.
+            self._session.send_now()
 
     def on_gone(self, container_id: str, ending: Ending, *, is_innocent: bool) -> None:
         """Settle what a container has left behind."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from offload.control.core.instructions import StartContainer, Task
 from offload.control.core.model import Function, RetryPolicy
-from offload.control.services.sessions import MAX_ASSIGNED_BYTES, WorkerSession
+from offload.control.services.sessions import MAX_ASSIGNED_BYTES, Batch, WorkerSession
 
 SQUARE = Function(
     "fu-1", "ap-1", "app", "square", 1000, 256, 60.0, 60.0, RetryPolicy(), 0, 0, 60.0, "", "", False,
@@ -90,5 +90,34 @@ def test_a_closed_session_ends_after_what_waited() -> None:
         assert batch is not None
         assert batch.recorded_seq == 7
         assert await session.next_batch() is None
+
+    asyncio.run(scenario())
+
+
+def test_an_offered_assignment_waits_for_nobody_and_what_is_refused_keeps_its_order() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        sent: list[Batch] = []
+        has_room = True
+
+        def offer(batch: Batch) -> bool:
+            if has_room:
+                sent.append(batch)
+            return has_room
+
+        session.offer_to(offer)
+
+        session.assign(SQUARE, [(Task("in-a-0", 1), b"x")])
+        has_room = False
+        session.assign(SQUARE, [(Task("in-a-1", 1), b"x")])
+        session.cancel(["in-a-1"], "because")
+        has_room = True
+        session.assign(SQUARE, [(Task("in-a-2", 1), b"x")])
+
+        session.close()
+        assert await session.next_batch() is None
+        inputs = [[t.input_id for a in batch.assigned for t, _ in a.tasks] for batch in sent]
+        assert inputs == [["in-a-0"], ["in-a-1"], ["in-a-2"]]
+        assert sent[1].cancels
 
     asyncio.run(scenario())

@@ -28,7 +28,7 @@ from offload.control.services.submission import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from offload.control.core.instructions import Instruction
     from offload.control.ports.store import OutcomeRow, Record, StoredCall
@@ -81,8 +81,25 @@ class Calls:
                 f"Call {live.call.call_id} is a {live.call.kind}: follow it.",
             )
         waiter: asyncio.Future[OutcomeRow] = asyncio.get_running_loop().create_future()
-        live.wait(waiter)
+
+        def tell(row: OutcomeRow) -> None:
+            if not waiter.done():
+                waiter.set_result(row)
+
+        live.wait(tell)
         return await waiter
+
+    def run_new(
+        self, call_id: str, function_id: str, only: NewInput, tell: Callable[[OutcomeRow], None]
+    ) -> bool:
+        """Run one input and tell its outcome once it is decided; False, and nothing done, where only `run` can."""
+        if call_id in self._kernel.calls or call_id in self._kernel.recent:
+            return False
+        if not self._is_callable(function_id):
+            return False
+        new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True)
+        self._begin(new, (only,), ()).wait(tell)
+        return True
 
     async def submit(self, new: NewCall, inputs: Inputs) -> str:
         """Open a call with its first inputs; return its id once they are on disk."""

@@ -57,6 +57,11 @@ class Journal:
         """How many records are not on disk yet."""
         return len(self._records) + self._committing
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `wait_for_room` would return at once."""
+        return self.backlog <= MAX_BACKLOG_RECORDS
+
     def require_working(self) -> None:
         """Refuse new work while the store cannot take it."""
         if self.failure:

@@ -92,6 +92,7 @@ class Kernel:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._loads: set[asyncio.Task[None]] = set()
+        self._is_answering = True
         self._actions = {
             Assign: self._assign,
             RecordOutcomes: self._record_outcomes,
@@ -128,6 +129,14 @@ class Kernel:
             return
         self.journal.write((SaveItems(kept),), SHOWN_SECONDS)
         self.journal.after_commit(partial(self._publish_items, kept))
+
+    def answer_later(self) -> None:
+        """Let go out first what is on its way to followers: an input's output comes before its result."""
+        self._is_answering = False
+        self._loop.call_soon(self._answer_at_once)
+
+    def _answer_at_once(self) -> None:
+        self._is_answering = True
 
     def adopt_attempt(self, input_id: str, attempt: int) -> None:
         """Take note of an attempt that a joining worker has in hand."""
@@ -219,7 +228,7 @@ class Kernel:
             if live is None or live.call.durable:
                 is_shown = True
             else:
-                live.answer(row)
+                self._answer(live, row)
         self.journal.write(
             (SaveOutcomes(rows),), SHOWN_SECONDS if is_shown else WRITE_BEHIND_SECONDS
         )
@@ -238,6 +247,7 @@ class Kernel:
         live = self.calls.get(call_id)
         if live is not None:
             live.publish(rows)
+            self._answer(live, rows[0])
 
     def _record_runs(self, order: RecordRuns) -> None:
         now = self.clock.now()
@@ -321,3 +331,10 @@ class Kernel:
         if call.durable and self.payloads.is_full:
             ids = [row.input_id for row in rows]
             self.journal.after_commit(partial(self.payloads.leave_to_store, ids))
+
+    def _answer(self, live: LiveCall, row: OutcomeRow) -> None:
+        for tell in live.take_waiting():
+            if self._is_answering:
+                tell(row)
+            else:
+                self._loop.call_soon(tell, row)

@@ -8,7 +8,7 @@ from offload.control.core.indices import Indices
 from offload.control.services.feeds import Topic
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable, Sequence
 
     from offload.control.core.model import Call
     from offload.control.ports.store import OutcomeRow
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class LiveCall:
     """One such call. There may be a million that nobody looks at, so what only a watched one needs is made then."""
 
-    __slots__ = ("_topic", "_waiters", "call", "closed", "ending", "indices")
+    __slots__ = ("_topic", "_waiting", "call", "closed", "ending", "indices")
 
     def __init__(self, call: Call, closed: bool) -> None:
         self.call = call
@@ -27,7 +27,7 @@ class LiveCall:
             ""  # "succeeded", "failed" or "cancelled" once every outcome is decided, if not on disk
         )
         self._topic: Topic[OutcomeRow] | None = None
-        self._waiters: list[asyncio.Future[OutcomeRow]] | None = None
+        self._waiting: list[Callable[[OutcomeRow], None]] | None = None
 
     @property
     def outcomes(self) -> Topic[OutcomeRow]:
@@ -40,7 +40,6 @@ class LiveCall:
         """Show outcomes that are on disk."""
         if self._topic is not None:
             self._topic.publish(rows)
-        self.answer(rows[0])
 
     def publish_stored(self) -> None:
         """Say that there are outcomes on disk which nobody was shown."""
@@ -52,17 +51,15 @@ class LiveCall:
         if self._topic is not None:
             self._topic.end()
 
-    def wait(self, waiter: asyncio.Future[OutcomeRow]) -> None:
-        """Answer this with the first outcome."""
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
+    def wait(self, tell: Callable[[OutcomeRow], None]) -> None:
+        """Tell this of the first outcome."""
+        if self._waiting is None:
+            self._waiting = []
+        self._waiting.append(tell)
 
-    def answer(self, row: OutcomeRow) -> None:
-        """Give the outcome to those who wait for the call's only one."""
-        if self._waiters is None:
-            return
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(row)
-        self._waiters = None
+    def take_waiting(self) -> Sequence[Callable[[OutcomeRow], None]]:
+        """Return whom to tell of the call's only outcome, once."""
+        if self._waiting is None:
+            return ()
+        waiting, self._waiting = self._waiting, None
+        return waiting

@@ -48,6 +48,7 @@ class Logs:
         self._kernel.journal.after_commit(lambda: self._drop_written(rows[-1].seq))
         _publish(self._by_call, rows, lambda row: row.call_id)
         _publish(self._by_app, rows, lambda row: row.app_id)
+        self._kernel.answer_later()
 
     def follow(
         self, call_id: str, app_id: str, after_seq: int, live: bool = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from offload.control.core.instructions import StartContainer, StopContainer, Task
     from offload.control.core.model import Function
@@ -48,18 +48,25 @@ class WorkerSession:
         self._batches: list[Batch] = []
         self._assigned_bytes = 0
         self._known: set[str] = set()
+        self._offer: Callable[[Batch], bool] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._is_closed = False
+
+    def offer_to(self, offer: Callable[[Batch], bool]) -> None:
+        """Hand assignments to `offer` at once; what it refuses waits for `next_batch` with the rest."""
+        self._offer = offer
 
     def start(self, order: StartContainer, function: Function) -> None:
         """Ask for a container."""
         batch = self._open_batch()
         self._introduce(batch, function)
         batch.start.append(order)
+        self._notify()
 
     def stop(self, order: StopContainer) -> None:
         """Ask for a container's end."""
         self._open_batch().stop.append(order)
+        self._notify()
 
     def assign(self, function: Function, tasks: Iterable[tuple[Task, bytes]]) -> None:
         """Hand over attempts with their payloads, cut to messages of a bounded size."""
@@ -74,24 +81,29 @@ class WorkerSession:
                 batch.assigned.append(assigned)
             assigned.tasks.append((task, payload))
             self._assigned_bytes += len(payload)
+        self._send_now()
 
     def cancel(self, input_ids: Iterable[str], reason: str) -> None:
         """Ask for the end of inputs."""
         self._last_batch().cancels.extend((input_id, reason) for input_id in input_ids)
+        self._notify()
 
     def forget(self, function_id: str) -> None:
         """Say that nothing more will come for the function."""
         self._known.discard(function_id)
         self._last_batch().forget.append(function_id)
+        self._notify()
 
     def recorded(self, seq: int) -> None:
         """Say that the worker's messages up to `seq` are on disk."""
         batch = self._last_batch()
         batch.recorded_seq = max(batch.recorded_seq, seq)
+        self._notify()
 
     def shut_down(self) -> None:
         """Ask the worker to leave."""
         self._last_batch().shut_down = True
+        self._notify()
 
     def drain(self) -> None:
         """Ask the worker to take nothing new, finish what it runs, and leave."""
@@ -109,6 +121,14 @@ class WorkerSession:
                 return None
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
+        return self._taken()
+
+    def _send_now(self) -> None:
+        while self._offer is not None and self._batches and self._offer(self._batches[0]):
+            self._taken()
+        self._notify()
+
+    def _taken(self) -> Batch:
         batch = self._batches.pop(0)
         if not self._batches:
             self._assigned_bytes = 0
@@ -131,9 +151,8 @@ class WorkerSession:
         batch = Batch()
         self._batches.append(batch)
         self._assigned_bytes = 0
-        self._notify()
         return batch
 
     def _notify(self) -> None:
-        if self._wake is not None and not self._wake.done():
+        if (self._batches or self._is_closed) and self._wake is not None and not self._wake.done():
             self._wake.set_result(None)

@@ -96,8 +96,18 @@ class Workers:
         )  # fmt: skip
         return session
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the store is near enough behind for `report` not to wait."""
+        return self._kernel.journal.has_room
+
     async def report(self, session: WorkerSession, report: Report) -> None:
         """Take in a message. Waits while the store is far behind, so that the worker is held back too."""
+        self.take(session, report)
+        await self._kernel.journal.wait_for_room()
+
+    def take(self, session: WorkerSession, report: Report) -> None:
+        """Take in a message without waiting."""
         session.last_heard = asyncio.get_running_loop().time()
         if self._kernel.sessions.get(session.worker_id) is not session:
             return
@@ -113,7 +123,6 @@ class Workers:
             self._kernel.apply(WorkerDraining(session.worker_id))
         if report.event is not None or report.items or report.logs:
             self._kernel.journal.after_commit(partial(session.recorded, report.seq))
-        await self._kernel.journal.wait_for_room()
 
     def leave(self, session: WorkerSession, said_goodbye: bool, failure: str = "") -> None:
         """Close the session; what the worker held stays with it for a while unless it said goodbye.

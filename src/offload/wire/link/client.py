@@ -18,6 +18,7 @@ from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 M = TypeVar("M", bound=Message)
 
@@ -44,6 +45,23 @@ class Stream(Generic[M]):
         """Send one request message; wait while the other side has no room. Raises `WireError` when it is over."""
         await self._credit.take()
         await self._link.send(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
+
+    @property
+    def can_send(self) -> bool:
+        """Whether `send` would not wait and not raise."""
+        return self._link.takes_frames and self._credit.is_left
+
+    def send_now(self, message: Message) -> None:
+        """Send one request message without waiting. Legal while `can_send`."""
+        self._credit.spend()
+        self._link.post(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
+
+    def intercept(self, take: Callable[[M], bool]) -> None:
+        """Show `take` every reply that the reader waits for; it returns whether the reader need not see it.
+
+        What it raises, the reader gets in its place.
+        """
+        self._inbox.intercept(take)
 
     async def end(self) -> None:
         """Say that no more request messages come."""
@@ -138,6 +156,11 @@ class Link(WSListener):
     def is_closed(self) -> bool:
         """Whether the connection is gone."""
         return self._closed.done()
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether a frame can be sent now, without waiting."""
+        return self._gate.is_open and not self._closed.done()
 
     @property
     def was_connected(self) -> bool:

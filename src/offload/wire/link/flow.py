@@ -51,6 +51,15 @@ class Credit:
         self._gate = Gate()
         self._error: WireError | None = None
 
+    @property
+    def is_left(self) -> bool:
+        """Whether `take` would not wait and not raise."""
+        return self._left > 0 and self._error is None
+
+    def spend(self) -> None:
+        """Spend one that is left."""
+        self._left -= 1
+
     async def take(self) -> None:
         """Spend one; wait while there is none. Raises what the stream failed with."""
         while self._left <= 0 and self._error is None:
@@ -82,15 +91,28 @@ class Inbox(Generic[T]):
         self._messages: deque[T] = deque()
         self._taken = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._intercept: Callable[[T], bool] | None = None
         self._ended = False
-        self._error: WireError | None = None
+        self._error: Exception | None = None
+
+    def intercept(self, take: Callable[[T], bool]) -> None:
+        """Show `take` every message that the reader waits for. See `Shortcut`."""
+        self._intercept = take
 
     def put(self, message: T) -> None:
         """Take in one message."""
+        if self._intercept is not None and self._is_awaited:
+            try:
+                if self._intercept(message):
+                    self._count()
+                    return
+            except Exception as error:  # noqa: BLE001  # it is the reader's, who would have met it otherwise
+                self.end(error)
+                return
         self._messages.append(message)
         self._wake()
 
-    def end(self, error: WireError | None = None) -> None:
+    def end(self, error: Exception | None = None) -> None:
         """Nothing more comes; `error` is raised after the last message."""
         if not self._ended:
             self._ended = True
@@ -114,11 +136,27 @@ class Inbox(Generic[T]):
                 await self._waiter
             finally:
                 self._waiter = None
+        self._count()
+        return self._messages.popleft()
+
+    def __aiter__(self) -> Inbox[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        message = await self.get()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    @property
+    def _is_awaited(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _count(self) -> None:
         self._taken += 1
         if self._taken >= STREAM_WINDOW_MESSAGES // 2 and not self._ended:
             self._grant(self._taken)
             self._taken = 0
-        return self._messages.popleft()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

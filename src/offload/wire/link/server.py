@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from google.protobuf.message import DecodeError, Message
@@ -22,14 +23,14 @@ from picows import (
 from offload.wire.link import frames
 from offload.wire.link.flow import Credit, Gate, Inbox
 from offload.wire.link.frames import HEADER_BYTES, Kind
-from offload.wire.rpc import Handler, RequestContext
+from offload.wire.rpc import Handler, Promise, RequestContext
 from offload.wire.services import METHODS, Method
 from offload.wire.status import LinkClosedError, Status, WireError
 from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
 _log = logging.getLogger("offload.link")
 
@@ -71,15 +72,33 @@ class LinkServer:
 
 
 class _Request:
-    """One request under way."""
+    """One request under way; to a handler that streams both ways, its `Shortcut`."""
 
-    __slots__ = ("credit", "inbox", "method", "task")
+    __slots__ = ("_post", "credit", "gate", "inbox", "is_waiting", "method", "number", "task")
 
-    def __init__(self, method: Method, inbox: Inbox[Message]) -> None:
+    def __init__(
+        self, number: int, method: Method, gate: Gate, post: Callable[[bytes], None]
+    ) -> None:
+        self.number = number
         self.method = method
-        self.inbox = inbox
+        self.gate = gate
+        self._post = post
+        self.inbox: Inbox[Message] = Inbox(lambda n: post(frames.pack_credit(number, n)))
         self.credit = Credit()
+        self.is_waiting = False  # for the handler's next reply; all before are sent
         self.task: asyncio.Task[None] | None = None
+
+    def offer(self, reply: Message) -> bool:
+        """See `Shortcut`."""
+        if not (self.is_waiting and self.gate.is_open and self.credit.is_left):
+            return False
+        self.credit.spend()
+        self._post(frames.pack(Kind.DATA, self.number, reply.SerializeToString()))
+        return True
+
+    def intercept(self, take: Callable[[Message], bool]) -> None:
+        """See `Shortcut`."""
+        self.inbox.intercept(take)
 
 
 class _Connection(WSListener):
@@ -87,6 +106,7 @@ class _Connection(WSListener):
         self._handlers = handlers
         self._connections = connections
         self._requests: dict[int, _Request] = {}
+        self._promises: set[int] = set()  # requests that nothing but their reply is left of
         self._gate = Gate()
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
@@ -98,9 +118,10 @@ class _Connection(WSListener):
             self._transport.send_close()
             self._transport.disconnect()
             await self._closed
-        tasks = [request.task for request in self._requests.values() if request.task is not None]
-        for task in tasks:
-            task.cancel()
+        requests = tuple(self._requests.values())
+        for request in requests:
+            self._cancel(request)
+        tasks = [request.task for request in requests if request.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -117,8 +138,7 @@ class _Connection(WSListener):
         gone = LinkClosedError("the caller went away")
         for request in tuple(self._requests.values()):
             request.credit.fail(gone)
-            if request.task is not None:
-                request.task.cancel()
+            self._cancel(request)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
@@ -147,6 +167,8 @@ class _Connection(WSListener):
             return
         request = self._requests.get(number)
         if request is None:
+            if kind == Kind.CANCEL:
+                self._promises.discard(number)
             return  # the request ended while this was on its way
         if kind == Kind.DATA and not request.inbox.is_ended:
             _receive(request, data[HEADER_BYTES:])
@@ -155,53 +177,107 @@ class _Connection(WSListener):
         elif kind == Kind.CREDIT:
             request.credit.grant(frames.parse_credit(data))
         elif kind == Kind.CANCEL:
-            if request.task is not None:
-                request.task.cancel()
+            self._cancel(request)
         else:
             raise frames.FrameError(f"a client does not send frames of kind {kind} here")
 
     def _open(self, kind: int, number: int, data: bytes) -> None:
         name, start = frames.parse_method(data)
-        if number in self._requests:
+        if number in self._requests or number in self._promises:
             raise frames.FrameError(f"request {number} is open already")
         method, handler = METHODS.get(name), self._handlers.get(name)
         if method is None or handler is None:
             error = WireError(Status.UNIMPLEMENTED, f"this server has no method {name}")
             self._post(frames.pack_error(number, error))
             return
-        request = _Request(method, Inbox(lambda n: self._post(frames.pack_credit(number, n))))
+        if kind == Kind.REQUEST and not (method.client_streams or method.server_streams):
+            self._answer(method, handler, number, data[start:])
+            return
+        request = _Request(number, method, self._gate, self._post)
         if kind == Kind.REQUEST:
             _receive(request, data[start:])
             request.inbox.end()
-        self._requests[number] = request
-        request.task = self._loop.create_task(self._run(handler, number, request))
+        self._start(number, request, self._run(handler, number, request))
 
-    async def _run(self, handler: Handler, number: int, request: _Request) -> None:
-        method = request.method
+    def _answer(self, method: Method, handler: Handler, number: int, body: bytes) -> None:
+        """Call a handler that takes and returns one message; only one that waits for something gets a task."""
         try:
-            argument = _all(request.inbox) if method.client_streams else await _only(request)
-            answer = handler(argument, self._context)
-            if method.server_streams:
-                await self._stream(number, request.credit, cast("AsyncIterator[Message]", answer))
-            else:
-                reply = await cast("Awaitable[Message]", answer)
-                await self._send(frames.pack(Kind.REPLY, number, reply.SerializeToString()))
-        except WireError as error:
-            self._post(frames.pack_error(number, error))
+            answer = handler(_parse(method, body), self._context)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it fails this request alone
+            self._fail(number, method, error)
+            return
+        if isinstance(answer, Promise):
+            self._promises.add(number)
+            answer.when_settled(partial(self._keep, number, method, answer))
+        else:
+            request = _Request(number, method, self._gate, self._post)
+            request.inbox.end()
+            self._start(number, request, self._reply(number, cast("Awaitable[Message]", answer)))
+
+    def _keep(self, number: int, method: Method, promise: Promise[object]) -> None:
+        if number not in self._promises:
+            return  # the caller has given up
+        self._promises.remove(number)
+        try:
+            self._post(frames.pack(Kind.REPLY, number, promise.reply().SerializeToString()))
+        except Exception as error:  # noqa: BLE001  # whoever settled it is no part of this request
+            self._fail(number, method, error)
+
+    def _start(self, number: int, request: _Request, work: Coroutine[object, object, None]) -> None:
+        self._requests[number] = request
+        request.task = self._loop.create_task(self._finish(number, request.method, work))
+
+    def _cancel(self, request: _Request) -> None:
+        # After its first step: what has never run could not clean up behind itself.
+        if request.task is not None:
+            self._loop.call_soon(request.task.cancel)
+
+    async def _finish(
+        self, number: int, method: Method, work: Coroutine[object, object, None]
+    ) -> None:
+        try:
+            await work
         except asyncio.CancelledError:
             # The caller went away or the server ends. This task is the handler's alone: it may end quietly.
             self._post(frames.pack_error(number, WireError(Status.CANCELLED, "cancelled")))
-        except Exception:  # noqa: BLE001  # a bug in a handler must not take the connection with it
-            _log.exception("handler_failed", extra={"method": method.name})
-            problem = WireError(Status.INTERNAL, f"{method.name} failed; see the server's log")
-            self._post(frames.pack_error(number, problem))
+        except Exception as error:  # noqa: BLE001  # a bug in a handler must not take the connection with it
+            self._fail(number, method, error)
         finally:
             del self._requests[number]
 
-    async def _stream(self, number: int, credit: Credit, replies: AsyncIterator[Message]) -> None:
-        async for reply in replies:
-            await credit.take()
-            await self._send(frames.pack(Kind.DATA, number, reply.SerializeToString()))
+    async def _run(self, handler: Handler, number: int, request: _Request) -> None:
+        method = request.method
+        context = self._context
+        if method.client_streams and method.server_streams:
+            context = replace(context, shortcut=request)
+        argument = request.inbox if method.client_streams else await _only(request)
+        answer = handler(argument, context)
+        if method.server_streams:
+            await self._stream(request, cast("AsyncIterator[Message]", answer))
+        else:
+            await self._reply(number, cast("Awaitable[Message]", answer))
+
+    async def _reply(self, number: int, answer: Awaitable[Message]) -> None:
+        reply = await answer
+        await self._send(frames.pack(Kind.REPLY, number, reply.SerializeToString()))
+
+    def _fail(self, number: int, method: Method, error: Exception) -> None:
+        if not isinstance(error, WireError):
+            _log.error("handler_failed", exc_info=error, extra={"method": method.name})
+            error = WireError(Status.INTERNAL, f"{method.name} failed; see the server's log")
+        self._post(frames.pack_error(number, error))
+
+    async def _stream(self, request: _Request, replies: AsyncIterator[Message]) -> None:
+        number = request.number
+        try:
+            request.is_waiting = True
+            async for reply in replies:
+                request.is_waiting = False
+                await request.credit.take()
+                await self._send(frames.pack(Kind.DATA, number, reply.SerializeToString()))
+                request.is_waiting = True
+        finally:
+            request.is_waiting = False
         self._post(frames.pack(Kind.END, number))
 
     async def _send(self, frame: bytes) -> None:
@@ -216,10 +292,17 @@ class _Connection(WSListener):
 
 def _receive(request: _Request, body: bytes) -> None:
     try:
-        request.inbox.put(request.method.request.FromString(body))
+        request.inbox.put(_parse(request.method, body))
+    except WireError as error:
+        request.inbox.end(error)
+
+
+def _parse(method: Method, body: bytes) -> Message:
+    try:
+        return method.request.FromString(body)
     except DecodeError:
-        what = f"that is not a {request.method.request.__name__}"
-        request.inbox.end(WireError(Status.INVALID_ARGUMENT, what))
+        what = f"that is not a {method.request.__name__}"
+        raise WireError(Status.INVALID_ARGUMENT, what) from None
 
 
 async def _only(request: _Request) -> Message:
@@ -227,11 +310,6 @@ async def _only(request: _Request) -> Message:
     if message is None:
         raise WireError(Status.INVALID_ARGUMENT, f"{request.method.name} needs a request message")
     return message
-
-
-async def _all(inbox: Inbox[Message]) -> AsyncIterator[Message]:
-    while (message := await inbox.get()) is not None:
-        yield message
 
 
 async def serve(handlers: Mapping[str, Handler], options: ServeOptions) -> LinkServer:

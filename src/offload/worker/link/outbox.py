@@ -46,6 +46,11 @@ class Outbox:
         """Whether nothing waits to be sent or recorded."""
         return not (self._current_bytes or self._full or self._sent)
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not (self._current_bytes or self._full)
+
     def gathering(self, size_bytes: int) -> workers_pb2.WorkerMessage:
         """Return the message being gathered; the caller adds about `size_bytes` to it at once."""
         current_bytes = self._current_bytes

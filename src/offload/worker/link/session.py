@@ -77,7 +77,11 @@ class Session:
         self._options = options
         self._listener = listener
         self._wake = asyncio.Event()
-        self._outbox = Outbox(self._wake.set, listener.on_congested)
+        self._outbox = Outbox(self._send_soon, listener.on_congested)
+        self._loop = asyncio.get_running_loop()
+        self._is_sending_soon = False
+        self._is_beat_due = False
+        self._is_writer_idle = False  # it waits to be woken, and has sent all it has taken
         self._link: Link | None = None
         self._has_link = asyncio.Event()
         self._heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
@@ -111,6 +115,18 @@ class Session:
         if self._stream is not None:
             with contextlib.suppress(WireError):
                 await self._stream.end()
+
+    def send_now(self) -> None:
+        """Send what has been gathered, in this very callback, as far as nothing makes it wait."""
+        while self._is_writer_idle and self._stream is not None and self._stream.can_send:
+            message = self._outbox.take()
+            if message is None:
+                break
+            self._stream.send_now(message)
+        if not self._outbox.is_sent:
+            self._wake.set()
+        elif self._outbox.is_empty:
+            self._is_empty.set()
 
     async def upload(self, file: IO[bytes]) -> tuple[str, int]:
         """Store a file on the server. See `blobs.upload`."""
@@ -207,34 +223,55 @@ class Session:
         return message
 
     async def _read(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
-        listener = self._listener
+        stream.intercept(self._hear)
         async for message in stream:
-            if message.recorded_seq:
-                self._outbox.recorded(message.recorded_seq)
-                if self._outbox.is_empty:
-                    self._is_empty.set()
-            if message.HasField("welcome"):
-                self._has_joined = True
-                self._heartbeat_seconds = (
-                    message.welcome.heartbeat_seconds or self._heartbeat_seconds
-                )
-                listener.on_joined()
-            listener.on_orders(read_orders(message))
+            self._hear(message)
+
+    def _hear(self, message: workers_pb2.ServerMessage) -> bool:
+        if message.recorded_seq:
+            self._outbox.recorded(message.recorded_seq)
+            if self._outbox.is_empty:
+                self._is_empty.set()
+        if message.HasField("welcome"):
+            self._has_joined = True
+            self._heartbeat_seconds = message.welcome.heartbeat_seconds or self._heartbeat_seconds
+            self._listener.on_joined()
+        self._listener.on_orders(read_orders(message))
+        return True
 
     async def _beat(self) -> None:
         # One clock for the session: a timer per message costs more than the message.
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
+            self._is_beat_due = True
             self._wake.set()
 
+    def _send_soon(self) -> None:
+        # What else comes in this turn of the loop goes in the same message.
+        if not self._is_sending_soon:
+            self._is_sending_soon = True
+            self._loop.call_soon(self._send_gathered)
+
+    def _send_gathered(self) -> None:
+        self._is_sending_soon = False
+        self.send_now()
+
     async def _write(self, stream: Stream[workers_pb2.ServerMessage]) -> None:
+        """Send what could not be sent at once, and a sign of life where one is due."""
         outbox = self._outbox
         while True:
             message = outbox.take()
-            if message is None:
-                self._wake.clear()
+            if message is None and self._is_beat_due:
+                message = workers_pb2.WorkerMessage(seq=outbox.next_seq())
+            self._is_beat_due = False
+            if message is not None:
+                await stream.send(message)
+                if outbox.is_empty:
+                    self._is_empty.set()
+                continue
+            self._wake.clear()
+            self._is_writer_idle = True
+            try:
                 await self._wake.wait()
-                message = outbox.take() or workers_pb2.WorkerMessage(seq=outbox.next_seq())
-            await stream.send(message)
-            if outbox.is_empty:
-                self._is_empty.set()
+            finally:
+                self._is_writer_idle = False

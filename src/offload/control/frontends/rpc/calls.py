@@ -15,9 +15,10 @@ from offload.control.frontends.rpc.values import (
 )
 from offload.control.services.submission import NO_OPTIONS, CallOptions, NewCall, NewInput
 from offload.wire.gen import calls_pb2
+from offload.wire.rpc import Promise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
     from offload.control.core.dispatch import InputView
     from offload.control.services.assembly import Services
@@ -39,20 +40,28 @@ class CallsHandlers:
         self._inspection = services.inspection
         self._logs = services.logs
 
-    async def run(
+    def run(
         self, request: calls_pb2.RunRequest, _context: RequestContext
-    ) -> calls_pb2.RunReply:
+    ) -> Promise[OutcomeRow] | Awaitable[calls_pb2.RunReply]:
         """See `Calls.Run`."""
+        only = NewInput(0, request.args.SerializeToString(), request.args.blob.sha256)
+        is_plain = not request.is_repeat and not request.HasField("options")
+        reply = Promise(_run_reply)
+        if is_plain and self._calls.run_new(
+            request.call_id, request.function_id, only, reply.settle
+        ):
+            return reply
+        return self._join(request, only)
+
+    async def _join(self, request: calls_pb2.RunRequest, only: NewInput) -> calls_pb2.RunReply:
         row = await self._calls.run(
             request.call_id,
             request.function_id,
-            NewInput(0, request.args.SerializeToString(), request.args.blob.sha256),
+            only,
             is_repeat=request.is_repeat,
             options=_options(request.options) if request.HasField("options") else NO_OPTIONS,
         )
-        return calls_pb2.RunReply(
-            outcome=outcome_message(row), input_id=row.input_id, call_id=row.call_id
-        )
+        return _run_reply(row)
 
     async def submit(
         self, request: calls_pb2.SubmitRequest, _context: RequestContext
@@ -175,6 +184,12 @@ class CallsHandlers:
         async for rows in follower.batches():
             for part in by_size(rows, lambda row: len(row.text) * 4 + 200):
                 yield calls_pb2.LogBatch(lines=[log_message(row) for row in part])
+
+
+def _run_reply(row: OutcomeRow) -> calls_pb2.RunReply:
+    return calls_pb2.RunReply(
+        outcome=outcome_message(row), input_id=row.input_id, call_id=row.call_id
+    )
 
 
 def _new_call(request: calls_pb2.SubmitRequest) -> NewCall:

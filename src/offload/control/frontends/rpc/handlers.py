@@ -12,6 +12,7 @@ from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.workers import WorkersHandlers
+from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
 from offload.wire.status import Status, WireError
 
@@ -74,16 +75,23 @@ def handlers(services: Services) -> dict[str, Handler]:
 
 
 def _guard_unary(name: str, handler: Handler, requests: Counter[str]) -> Handler:
-    async def guarded(request: object, context: RequestContext) -> Message:
-        requests[name] += 1
+    async def finish(answer: Awaitable[Message]) -> Message:
         try:
-            return await cast("Awaitable[Message]", handler(request, context))
-        except DomainError as error:
-            raise to_wire(error) from error
+            return await answer
         except WireError:
             raise
         except Exception as error:
-            raise _bug(name, error) from error
+            raise _as_wire(name, error) from error
+
+    def guarded(request: object, context: RequestContext) -> Awaitable[Message]:
+        requests[name] += 1
+        try:
+            answer = cast("Awaitable[Message]", handler(request, context))
+        except WireError:
+            raise
+        except Exception as error:
+            raise _as_wire(name, error) from error
+        return answer if isinstance(answer, Promise) else finish(answer)
 
     return guarded
 
@@ -95,12 +103,10 @@ def _guard_stream(name: str, handler: Handler, requests: Counter[str]) -> Handle
         try:
             async for reply in replies:
                 yield reply
-        except DomainError as error:
-            raise to_wire(error) from error
         except WireError:
             raise
         except Exception as error:
-            raise _bug(name, error) from error
+            raise _as_wire(name, error) from error
         finally:
             # Whatever the handler holds is released now, not when the garbage collector comes.
             close = getattr(replies, "aclose", None)
@@ -110,7 +116,9 @@ def _guard_stream(name: str, handler: Handler, requests: Counter[str]) -> Handle
     return guarded
 
 
-def _bug(name: str, error: Exception) -> WireError:
+def _as_wire(name: str, error: Exception) -> WireError:
+    if isinstance(error, DomainError):
+        return to_wire(error)
     _log.error("handler_failed", exc_info=error, extra={"fields": {"method": name}})
     return WireError(
         Status.INTERNAL, f"The server failed at {name}: its log has the details. Please report it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from offload.control.core.errors import DomainError
 from offload.control.core.events import (
@@ -39,8 +39,10 @@ from offload.wire.version import PACKAGE_VERSION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from google.protobuf.message import Message
+
     from offload.control.services.assembly import Services
-    from offload.wire.rpc import RequestContext
+    from offload.wire.rpc import RequestContext, Shortcut
 
 _REPORTED_STATES = frozenset(
     {InputState.SUCCEEDED, InputState.FAILED, InputState.TIMED_OUT, InputState.CANCELLED}
@@ -54,13 +56,15 @@ class WorkersHandlers:
         self._workers = services.workers
 
     async def session(
-        self, requests: AsyncIterator[workers_pb2.WorkerMessage], _context: RequestContext
+        self, requests: AsyncIterator[workers_pb2.WorkerMessage], context: RequestContext
     ) -> AsyncIterator[workers_pb2.ServerMessage]:
         """See `Workers.Session`."""
         first = await anext(aiter(requests), None)
         if first is None or not first.hello.worker_id:
             raise invalid("A worker's first message must be its Hello with a worker_id.")
         session = self._workers.join(_joined(first.hello))
+        if context.shortcut is not None:
+            self._cut_short(session, context.shortcut)
         reading = asyncio.create_task(_read(requests, first, session, self._workers))
         reading.add_done_callback(lambda _: session.close())
         failure = ""
@@ -83,6 +87,18 @@ class WorkersHandlers:
             ended_well = reading.done() and not reading.cancelled() and reading.exception() is None
             reading.cancel()
             self._workers.leave(session, said_goodbye=ended_well, failure=failure)
+
+    def _cut_short(self, session: WorkerSession, shortcut: Shortcut) -> None:
+        def take(message: Message) -> bool:
+            # Only the task can wait for room, and so hold the worker back.
+            if not self._workers.has_room:
+                return False
+            report = _report(cast("workers_pb2.WorkerMessage", message), session.worker_id)
+            self._workers.take(session, report)
+            return True
+
+        shortcut.intercept(take)
+        session.offer_to(lambda batch: shortcut.offer(_message(batch)))
 
 
 async def _read(
