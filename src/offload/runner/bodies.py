@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _pickle as pickle
+import io
 import os
 
 from offload.sdk import serialize
@@ -43,6 +44,10 @@ class Incoming(NamedTuple):
             return serialize.loads(self.inline)
         with self.file:
             return serialize.load_from(self.file)
+
+    def open(self) -> IO[bytes]:
+        """Return a file with the pickle, to be read once."""
+        return io.BytesIO(self.inline) if self.file is None else self.file
 
     def drop(self) -> None:
         """Give the memory back unread."""

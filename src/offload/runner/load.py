@@ -7,6 +7,8 @@ import sys
 import time
 from types import ModuleType
 
+from offload.runner.by_value import load_code
+
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     sys.argv = [""]
     # Processes that user code starts would otherwise import our start-up script as their main module.
     sys.modules["__main__"] = ModuleType("__main__")
-    function = code.load()
+    with code.open() as file:
+        function = load_code(file)
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
     return function

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import subprocess
@@ -58,15 +57,18 @@ def test_nothing_slow_is_imported_before_the_runner_says_hello():
     assert len(modules) <= 60
 
 
-def test_nothing_slow_is_imported_before_the_first_result():
+def test_nothing_slow_is_imported_before_the_first_result_of_a_function_that_travels_by_value():
+    def double(value: int) -> int:
+        return 2 * value
+
     with RunnerProcess("-X", "importtime") as started:
-        fault = started.load(math.floor)
-        result = started.call(4.5)
+        fault = started.load(double)
+        result = started.call(21)
         started.socket.close()
         _, stderr = started.wait_end()
 
     assert fault is None
-    assert started.value(result) == 4
+    assert started.value(result) == 42
     modules = imported(stderr) - imported_by_site()
     assert "offload.runner.execute" in modules
     assert not modules & SLOW
