@@ -22,7 +22,7 @@ from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, He
 from offload.worker.runtimes.cgroups import Cgroups
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.packages import guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
@@ -61,6 +61,7 @@ class BubblewrapRuntime:
         self._containers: dict[str, BubblewrapContainer] = {}
         # What does not exist yet cannot be hidden, and would be seen once it does.
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
