@@ -5,8 +5,6 @@ Valid on CPython 3.9, because the runner raises and restores some of these in us
 
 from __future__ import annotations
 
-from offload.wire.status import Status, WireError
-
 
 class OffloadError(Exception):
     """Something about running a function went wrong that is not an exception of the function itself."""
@@ -124,24 +122,3 @@ class InputCancellation(BaseException):
 
     Not an `Exception`, so that a function which survives its own errors does not survive this.
     """
-
-
-_BY_STATUS: dict[Status, type[OffloadError]] = {
-    Status.CANCELLED: InputCancelledError,
-    Status.INVALID_ARGUMENT: InvalidError,
-    Status.OUT_OF_RANGE: OutputExpiredError,
-    Status.ALREADY_EXISTS: InvalidError,
-    Status.FAILED_PRECONDITION: InvalidError,
-    Status.NOT_FOUND: NotFoundError,
-    Status.PERMISSION_DENIED: AuthError,
-    Status.UNAUTHENTICATED: AuthError,
-    Status.UNIMPLEMENTED: VersionError,
-    Status.RESOURCE_EXHAUSTED: LimitError,
-    Status.UNAVAILABLE: ConnectionLostError,
-    Status.DEADLINE_EXCEEDED: ConnectionLostError,
-}
-
-
-def from_wire(error: WireError) -> OffloadError:
-    """Translate what a request failed with."""
-    return _BY_STATUS.get(error.status, ServerError)(error.message)

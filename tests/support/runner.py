@@ -34,14 +34,14 @@ class RunnerEndError(Exception):
 
 
 class RunnerProcess:
-    """Starts a runner; sends it messages, and keeps every message it sends."""
+    """Starts a runner with these options of the interpreter; sends it messages, and keeps every message it sends."""
 
-    def __init__(self, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, *options: str, timeout_seconds: float = 30.0) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(timeout_seconds)
         boot = _BOOT.format(root=GUEST_ROOT, fd=theirs.fileno())
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", boot],
+            [sys.executable, *options, "-I", "-S", "-c", boot],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """A small guest for tests of the runtimes: one line of Python source in, one line of JSON out, until the socket ends.
 
-It is started with `-c SOURCE BOOT_ORDER`, obeys the boot order as the real boot does, and then serves.
+It is started with `-c SOURCE BOOT_ORDER…`, obeys the boot order as the real boot does, and then serves.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 SOURCE = """
 import json, os, resource, socket, sys
-order = json.loads(sys.argv[1])
-for name, value in order["limits"].items():
-    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
-os.dup2(order["stderr_fd"], 2)
-os.close(order["stderr_fd"])
-sock = socket.socket(fileno=order["socket_fd"])
-sys.path.insert(0, order["guest_root"])
+guest_root, socket_fd, stderr_fd, *limits = sys.argv[1:]
+for name, value in (limit.split("=") for limit in limits):
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (int(value), int(value)))
+os.dup2(int(stderr_fd), 2)
+os.close(int(stderr_fd))
+sock = socket.socket(fileno=int(socket_fd))
+sys.path.insert(0, guest_root)
 lines = sock.makefile("rw")
 for line in lines:
     try:

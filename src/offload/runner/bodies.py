@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import _pickle as pickle
+import io
 import os
-import pickle
-from typing import IO, TYPE_CHECKING, NamedTuple, Optional, cast
 
 from offload.sdk import serialize
 from offload.wire.guest import Body, Bulk, GuestProtocolError
 from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    from typing import IO, NamedTuple
+
     from offload.runner.outbox import Outbox
+else:
+    from offload.wire.records import NamedTuple
 
 # A function's code is named by the pickler it needs, its inputs by the plain one; both are read alike.
 _ENCODINGS = (serialize.ENCODING, serialize.CODE_ENCODING)
@@ -30,7 +36,7 @@ class Incoming(NamedTuple):
     """A received value, not yet unpickled."""
 
     inline: bytes
-    file: Optional[IO[bytes]]  # noqa: UP045 - evaluated on CPython 3.9
+    file: IO[bytes] | None
 
     def load(self) -> object:
         """Return the object and give the memory of its pickle back."""
@@ -38,6 +44,10 @@ class Incoming(NamedTuple):
             return serialize.loads(self.inline)
         with self.file:
             return serialize.load_from(self.file)
+
+    def open(self) -> IO[bytes]:
+        """Return a file with the pickle, to be read once."""
+        return io.BytesIO(self.inline) if self.file is None else self.file
 
     def drop(self) -> None:
         """Give the memory back unread."""
@@ -132,11 +142,10 @@ def dump_value(value: object, what: str) -> Outgoing:
     if type(value) in _SMALL:
         outgoing.write(pickle.dumps(value, 5))
         return outgoing
-    file = cast("IO[bytes]", outgoing)  # all that a pickler needs of a file is `write`
     try:
-        if not serialize.dump_plainly_to(value, file):
+        if not serialize.dump_plainly_to(value, outgoing):
             outgoing.clear()
-            serialize.dump_to(value, file, what)
+            serialize.dump_to(value, outgoing, what)
     except BaseException:
         outgoing.clear()
         raise

@@ -1,12 +1,13 @@
 """The first code that runs in a container: sets its limits, then becomes the runner.
 
-Started as `python -I -S boot.py JSON` so that nothing of the user's environment (`sitecustomize`, `.pth` files) runs
-before the limits hold. Must stay valid on CPython 3.9 and import nothing that is not in the standard library.
+Started as `python -I -S boot.py GUEST_ROOT SOCKET_FD STDERR_FD LIMIT=VALUE …` (see `offload.worker.sandbox.guest.boot_order`)
+so that nothing of the user's environment (`sitecustomize`, `.pth` files) runs before the limits hold. Must stay valid on
+CPython 3.9 and import nothing that is not in the standard library.
+
+Every container pays for what this and `offload.runner.main` import before the runner says hello, and compiles this file
+each time. So the order is words and not JSON; `tests/unit/runner/test_start.py` holds the list of modules.
 """
 
-from __future__ import annotations
-
-import json
 import os
 import resource
 import sys
@@ -21,22 +22,21 @@ def _limit(name: str, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
 
-def boot(order: dict[str, object]) -> int:
-    """Obey the worker's `order` (see `offload.worker.sandbox.guest.boot_order`) and run the runner to its end."""
-    socket_fd, stderr_fd, limits = order["socket_fd"], order["stderr_fd"], order["limits"]
-    if not (isinstance(socket_fd, int) and isinstance(stderr_fd, int) and isinstance(limits, dict)):
-        raise TypeError("boot order of another version")
-    for name, value in limits.items():
-        _limit(name, value)
+def boot(order: list[str]) -> int:
+    """Obey the worker's `order` and run the runner to its end."""
+    guest_root, socket_fd, stderr_fd, *limits = order
+    for limit in limits:
+        name, _, value = limit.partition("=")
+        _limit(name, int(value))
     # Until here descriptor 2 was the runtime's own: what went wrong before user code is the runtime's to tell.
-    os.dup2(stderr_fd, 2)
-    os.close(stderr_fd)
-    os.set_inheritable(socket_fd, False)
-    sys.path.insert(0, str(order["guest_root"]))
+    os.dup2(int(stderr_fd), 2)
+    os.close(int(stderr_fd))
+    os.set_inheritable(int(socket_fd), False)
+    sys.path.insert(0, guest_root)
     from offload.runner.main import main  # noqa: PLC0415 - found only through the path set above
 
-    return main(socket_fd)
+    return main(int(socket_fd))
 
 
 if __name__ == "__main__":
-    sys.exit(boot(json.loads(sys.argv[1])))
+    sys.exit(boot(sys.argv[1:]))

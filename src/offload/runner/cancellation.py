@@ -15,16 +15,21 @@ the interrupt comes when the shield is lowered.
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING, Callable
+from _thread import get_ident
 
 from offload.errors import InputCancellation
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    import signal
+    from typing import Callable
+
     from offload.runner.bodies import Incoming
     from offload.wire.guest import Cancel
+else:
+    import _signal as signal  # the same functions, without the `enum` that names their numbers
 
 
 class Job:
@@ -57,7 +62,7 @@ class Interrupts:
 
     def __init__(self, wake_watch: Callable[[], None]) -> None:
         self._wake_watch = wake_watch
-        self._main_thread = threading.get_ident()
+        self._main_thread = get_ident()
         self._armed: Job | None = None
         self._owed: Job | None = None
         self._delivered: Job | None = None
@@ -97,11 +102,11 @@ class Interrupts:
             self._owed = None
 
     def __enter__(self) -> None:
-        if threading.get_ident() == self._main_thread:
+        if get_ident() == self._main_thread:
             self._shields += 1
 
     def __exit__(self, *_: object) -> None:
-        if threading.get_ident() == self._main_thread:
+        if get_ident() == self._main_thread:
             self._shields -= 1
             if self._armed is not None and self._armed.cancel is not None:
                 self._fire()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from types import CoroutineType
-from typing import TYPE_CHECKING, Callable, cast
 
 from offload.runner.bodies import dump_value
 from offload.runner.faults import describe
 from offload.runner.outbox import exit_now
 from offload.wire.guest import Item, Result
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterable, Coroutine, Iterable
+    from collections.abc import AsyncIterable, Callable, Coroutine
 
     from offload.runner.bodies import Outgoing
     from offload.runner.cancellation import Interrupts, Job
@@ -99,8 +100,9 @@ class Executor:
         function = self._function
         if function is None:
             raise RuntimeError("an input came before its function")
-        arguments = job.args.load()
-        positional, named = cast("tuple[tuple[object, ...], dict[str, object]]", arguments)
+        arguments: tuple[tuple[object, ...], dict[str, object]]
+        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
+        positional, named = arguments
         value = function(*positional, **named)
         if self._is_generator:
             self._stream(job, value)
@@ -111,10 +113,10 @@ class Executor:
 
     def _stream(self, job: Job, values: object) -> None:
         if hasattr(values, "__aiter__"):
-            self._await(job, self._stream_async(job, cast("AsyncIterable[object]", values)))
+            self._await(job, self._stream_async(job, values))
             return
         try:
-            for value in cast("Iterable[object]", values):
+            for value in values:  # type: ignore[attr-defined]  # a generator's, or TypeError
                 self._emit(job, value)
         finally:
             close: Callable[[], object] | None = getattr(values, "close", None)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from offload.runner.outbox import exit_now
 from offload.wire.guest import Exiting
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from offload.runner.cancellation import Interrupts
     from offload.runner.link import Link
     from offload.runner.outbox import Outbox

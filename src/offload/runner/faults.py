@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from offload.runner.bodies import Outgoing
 from offload.sdk import chains, serialize
 from offload.wire.guest import Body, Fault, TraceLine
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from types import TracebackType

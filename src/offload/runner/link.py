@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 import time
 from _queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple, Union
+from _thread import allocate_lock, start_new_thread
 
 from offload.runner.bodies import BulkInbox, Incoming
 from offload.runner.cancellation import Job
 from offload.runner.outbox import EXIT_PROTOCOL, EXIT_WORKER_GONE, exit_now
 from offload.wire import guest
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
     from _socket import socket
+    from typing import NamedTuple, Union
 
     from offload.runner.cancellation import Interrupts
     from offload.runner.outbox import Outbox
+else:
+    from offload.wire.records import NamedTuple
 
 _TICK_MS = 2
 _CALM_TICKS = 25
@@ -44,7 +48,8 @@ class _ReadYourself(NamedTuple):
     """The watch has stopped reading."""
 
 
-Work = Union[Job, Loading, guest.Stop]
+if TYPE_CHECKING:
+    Work = Union[Job, Loading, guest.Stop]
 
 
 class Link:
@@ -61,13 +66,13 @@ class Link:
         # Monotonic; also while user code runs outside any job: modules being imported, handlers at the end.
         self._busy_since: float | None = None
         self._queue: SimpleQueue[Work | _ReadYourself] = SimpleQueue()
-        self._reading = threading.Lock()
+        self._reading = allocate_lock()
         self._watch_reads = False
         self._calm_ticks = 0
 
     def start(self) -> None:
         """Begin to watch."""
-        threading.Thread(target=self._run, name="offload-watch", daemon=True).start()
+        start_new_thread(self._run, ())
 
     def next(self) -> Work:
         """Return the next piece of work; send what is done before waiting for it."""

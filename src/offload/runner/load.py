@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, cast
+
+from offload.runner.by_value import load_code
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from offload.runner.bodies import Incoming
     from offload.wire.guest import Load
 
+    class UserFunction(Protocol):
+        """The function as the runner knows it: anything goes in, anything comes out."""
+
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            """Call it."""
+
+
 _GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
-
-
-class UserFunction(Protocol):
-    """The function as the runner knows it: anything goes in, anything comes out."""
-
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        """Call it."""
 
 
 def load_function(order: Load, code: Incoming) -> UserFunction:
@@ -29,8 +33,10 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     if "TZ" in dict(order.env):
         time.tzset()
     # The caller may stand in a folder that no container sees; the runtime has then chosen where this one stands.
-    with contextlib.suppress(OSError):
+    try:  # noqa: SIM105 - contextlib is slow to import
         os.chdir(order.working_dir)
+    except OSError:
+        pass
     import site  # noqa: PLC0415 - not before the worker's word: it runs code of the environment
 
     site.main()
@@ -39,7 +45,8 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     sys.argv = [""]
     # Processes that user code starts would otherwise import our start-up script as their main module.
     sys.modules["__main__"] = ModuleType("__main__")
-    function = code.load()
+    with code.open() as file:
+        function = load_code(file)
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
-    return cast("UserFunction", function)
+    return function

@@ -6,13 +6,16 @@ import faulthandler
 import os
 import sys
 from _socket import socket
-from typing import TYPE_CHECKING, NoReturn
 
 from offload.runner.cancellation import Interrupts
 from offload.runner.outbox import Outbox
 from offload.wire.guest import GUEST_PROTOCOL, Hello, Loaded
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from offload.runner.execute import Executor
     from offload.runner.link import Link, Loading
     from offload.runner.stdio import StandardStreams

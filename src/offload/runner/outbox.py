@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from typing import TYPE_CHECKING, Union
+from _thread import allocate_lock, get_ident
 
 from offload.wire import guest
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
     from _socket import socket
+    from typing import Union
 
     Entry = Union[guest.Message, guest.Result, guest.Output]
 
@@ -33,7 +35,7 @@ class Outbox:
         self._pending: list[Entry] = []
         self._size = 0
         self._unsent = memoryview(b"")
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._writer = 0  # the thread that holds the lock
         self._bulks = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -79,7 +81,7 @@ class Outbox:
 
     def flush(self, *, wait: bool = True) -> None:
         """Send everything; without `wait` only what the socket takes now."""
-        me = threading.get_ident()
+        me = get_ident()
         # A destructor may run, and print, while this thread is below: its lines go out with the rest.
         if self.is_child or self._writer == me or not self._lock.acquire(wait):
             return
@@ -126,7 +128,7 @@ class Outbox:
         # A fork of user code shares the socket but is not the container: it must never write there.
         self.is_child = True
         self._pending.clear()
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
 
 def _close_results(frames: list[bytes], results: list[guest.Result]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-import threading
 import time
-from typing import TYPE_CHECKING
+from _thread import RLock
 
 from offload.wire.guest import Output
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from offload.runner.cancellation import Interrupts
@@ -33,7 +34,7 @@ class Lines:
         self._interrupts = interrupts
         self._partial = bytearray()
         self._progress_at = 0.0
-        self._lock = threading.RLock()  # a destructor may print while this thread prints
+        self._lock = RLock()  # a destructor may print while this thread prints
         self.input_id = ""
         os.register_at_fork(after_in_child=self._become_child)
 
@@ -89,7 +90,7 @@ class Lines:
             self._outbox.add(Output(self.input_id, self._name, part), len(part) + 64)
 
     def _become_child(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._partial.clear()
 
 

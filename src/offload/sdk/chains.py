@@ -10,12 +10,17 @@ Valid on CPython 3.9, because the runner uses it too.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from offload.sdk import serialize
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+    from typing import NamedTuple
+else:
+    from offload.wire.records import NamedTuple
 
 _LONGEST_CHAIN = 20
 _MAX_MESSAGE_CHARS = 64 * 1024
@@ -27,7 +32,7 @@ Frame = tuple[str, int, str, str]  # file, line, function, source text
 class Link(NamedTuple):
     """One exception of a chain. `cause` and `context` are places in the chain; pickles name this, so never renamed."""
 
-    pickled: Optional[bytes]  # noqa: UP045 - evaluated on CPython 3.9
+    pickled: bytes | None
     type_name: str
     message: str
     notes: tuple[str, ...]

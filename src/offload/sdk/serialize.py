@@ -10,12 +10,16 @@ Valid on CPython 3.9; cloudpickle is imported where it is needed, because its im
 
 from __future__ import annotations
 
-import pickle
+import _pickle as pickle  # of which `pickle` is a wrapper that imports `re`
 import sys
-from typing import IO, TYPE_CHECKING
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
+
+    from _typeshed import SupportsWrite
 
 ENCODING = "pickle"
 CODE_ENCODING = "cloudpickle"  # a function travels by value
@@ -45,7 +49,7 @@ def dumps(obj: object, what: str = "the object") -> bytes:
         raise _explain(obj, what, error) from error
 
 
-def dump_to(obj: object, file: IO[bytes], what: str = "the object") -> None:
+def dump_to(obj: object, file: SupportsWrite[bytes], what: str = "the object") -> None:
     """Write the object's pickle to a file without a second copy of its large parts in memory."""
     import cloudpickle  # noqa: PLC0415 - see the module's docstring
 
@@ -57,7 +61,7 @@ def dump_to(obj: object, file: IO[bytes], what: str = "the object") -> None:
         raise _explain(obj, what, error) from error
 
 
-def dump_plainly_to(obj: object, file: IO[bytes]) -> bool:
+def dump_plainly_to(obj: object, file: SupportsWrite[bytes]) -> bool:
     """Write the object's plain pickle to a file where that works; False leaves the file's content undefined.
 
     Right only where `__main__` is not the user's: the caller's side uses `dump_to`.
@@ -71,12 +75,12 @@ def dump_plainly_to(obj: object, file: IO[bytes]) -> bool:
 
 def loads(data: bytes) -> object:
     """Return the pickled object. Never for bytes of another user: unpickling runs what they say."""
-    return pickle.loads(data)  # noqa: S301 - by design; the platform's own processes never call this
+    return pickle.loads(data)  # by design; the platform's own processes never call this
 
 
 def load_from(file: IO[bytes]) -> object:
     """Return the pickled object in a file, reading its large parts straight into place."""
-    return pickle.load(file)  # noqa: S301 - see `loads`
+    return pickle.load(file)  # see `loads`
 
 
 # --- naming what cannot be pickled ---

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
-from offload.errors import from_wire
 from offload.sdk.client import bodies, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.refusals import from_wire
 from offload.sdk.serialize import CODE_ENCODING, ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2

@@ -11,7 +11,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from offload.errors import ConnectionLostError, InvalidError, from_wire
+from offload.errors import ConnectionLostError, InvalidError
+from offload.sdk.client.refusals import from_wire
 from offload.wire.link import Link, connect
 from offload.wire.status import LinkClosedError, WireError
 

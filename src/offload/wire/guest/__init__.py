@@ -23,7 +23,6 @@ from offload.wire.guest.messages import (
     Item,
     Load,
     Loaded,
-    Message,
     Output,
     Outputs,
     Result,
@@ -33,6 +32,11 @@ from offload.wire.guest.messages import (
     Task,
     TraceLine,
 )
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from offload.wire.guest.messages import Message as Message
 
 __all__ = [
     "GUEST_PROTOCOL",
@@ -50,7 +54,6 @@ __all__ = [
     "Item",
     "Load",
     "Loaded",
-    "Message",
     "Output",
     "Outputs",
     "Result",

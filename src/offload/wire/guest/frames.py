@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Callable, cast
 
 from offload.wire.guest.codec import BODIES, GuestProtocolError
 from offload.wire.limits import MAX_MESSAGE_BYTES
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
 if TYPE_CHECKING:
+    from typing import Callable
+
     from offload.wire.guest.messages import Message
 
     Write = Callable[[list[bytes], Message], None]
     Read = Callable[[bytes, int], tuple[Message, int]]
 
 _HEADER = struct.Struct("<IB")  # length of kind and body, kind
-_WRITERS = cast(
-    "dict[type, tuple[int, Write]]",
-    {message: (kind, write) for kind, (message, write, _) in enumerate(BODIES, 1)},
-)
-_READERS = cast("dict[int, Read]", {kind: body[2] for kind, body in enumerate(BODIES, 1)})
+# Each writer takes its own kind of message, which a table of all of them cannot say.
+_WRITERS: dict[type, tuple[int, Write]] = {
+    message: (kind, write)  # type: ignore[misc]
+    for kind, (message, write, _) in enumerate(BODIES, 1)
+}
+_READERS: dict[int, Read] = {
+    kind: read  # type: ignore[misc]
+    for kind, (_, _, read) in enumerate(BODIES, 1)
+}
 
 
 def encode(message: Message) -> bytes:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from typing import NamedTuple, Union
+else:
+    from offload.wire.records import NamedTuple
 
 GUEST_PROTOCOL = 1
 
@@ -166,19 +171,20 @@ class Bulk(NamedTuple):
     last: bool
 
 
-Message = Union[
-    Load,
-    Run,
-    Cancel,
-    GiveBack,
-    Stop,
-    Hello,
-    Loaded,
-    Begun,
-    Item,
-    Results,
-    Outputs,
-    GivenBack,
-    Exiting,
-    Bulk,
-]
+if TYPE_CHECKING:
+    Message = Union[
+        Load,
+        Run,
+        Cancel,
+        GiveBack,
+        Stop,
+        Hello,
+        Loaded,
+        Begun,
+        Item,
+        Results,
+        Outputs,
+        GivenBack,
+        Exiting,
+        Bulk,
+    ]

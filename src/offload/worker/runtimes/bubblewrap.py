@@ -22,11 +22,12 @@ from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, He
 from offload.worker.runtimes.cgroups import Cgroups
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.packages import guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
+    GATE_FD,
     STATUS_FD,
     TRIAL,
     Sandbox,
@@ -62,6 +63,7 @@ class BubblewrapRuntime:
         self._containers: dict[str, BubblewrapContainer] = {}
         # What does not exist yet cannot be hidden, and would be seen once it does.
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
@@ -158,6 +160,8 @@ class BubblewrapRuntime:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
         arguments_fd, feed_fd = os.pipe()
+        feed = os.fdopen(feed_fd, "wb", buffering=0)
+        gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
         container = None
         try:
@@ -171,16 +175,18 @@ class BubblewrapRuntime:
                         arguments_fd,
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
+                        gate_fd,
                     ),
                     scratch=scratch,
                 )
             )
             held.scratch = scratch
-            # bubblewrap still waits for its arguments: it has no child yet that could be left out of the group.
             container = BubblewrapContainer(spec.container_id, pipes, spawned, held)
-            held.cgroup.add(spawned.pid)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
-                os.write(feed_fd, "\0".join(arguments).encode() + b"\0")
+                feed.write("\0".join(arguments).encode() + b"\0")
+                feed.close()  # it reads to the end
+                await container.enter_cgroup()
+                os.write(opener_fd, b"\0")
         except BaseException:
             pipes.close()
             if container is not None:
@@ -188,7 +194,9 @@ class BubblewrapRuntime:
             raise
         finally:
             pipes.close_theirs()
-            for fd in (arguments_fd, feed_fd, status_fd):
+            # The opener last of all: bubblewrap takes its end for a byte.
+            feed.close()
+            for fd in (arguments_fd, status_fd, gate_fd, opener_fd):
                 os.close(fd)
         return container
 
@@ -218,6 +226,7 @@ class BubblewrapRuntime:
             self._bwrap,
             *("--args", str(ARGUMENTS_FD)),
             *("--json-status-fd", str(STATUS_FD)),
+            *("--block-fd", str(GATE_FD)),
             "--",
             *guest,
         )

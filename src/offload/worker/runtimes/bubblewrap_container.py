@@ -8,6 +8,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import Exit
@@ -64,6 +65,7 @@ class BubblewrapContainer:
         # bubblewrap outside the sandbox, and its child: the first process of the pid namespace.
         self._monitor_fd = spawned.pidfd
         self._init_fd: int | None = None
+        self._is_named = asyncio.Event()  # or will never be
         self._is_over = False
         self._is_killed = False
         self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
@@ -72,6 +74,20 @@ class BubblewrapContainer:
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def enter_cgroup(self) -> None:
+        """Put the sandbox into its control group while bubblewrap makes it; the guest must wait for that.
+
+        A move waits for a grace period of the kernel, about as long as bubblewrap needs for its mounts. Until the guest
+        starts there are two processes, and whatever they start is where they are.
+        """
+        cgroup = self._held.cgroup
+        if cgroup is None or not cgroup.limits_anything:
+            return
+        await _add(cgroup, self._monitor_fd)
+        await self._is_named.wait()
+        if self._init_fd is not None and not self._is_over:
+            await _add(cgroup, self._init_fd)
 
     def kill(self) -> None:
         """See `Container`."""
@@ -135,6 +151,7 @@ class BubblewrapContainer:
             await readable(fd)
             data = os.read(fd, 4096)
             if not data:
+                self._is_named.set()
                 return status
             *lines, text = (text + data).split(b"\n")
             for line in lines:
@@ -142,6 +159,7 @@ class BubblewrapContainer:
             if "child-pid" in status and self._init_fd is None:
                 with suppress(ProcessLookupError):
                     self._init_fd = os.pidfd_open(status["child-pid"])
+                self._is_named.set()
                 if self._is_killed:
                     self._kill_init()
 
@@ -149,3 +167,17 @@ class BubblewrapContainer:
         if self._init_fd is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
+
+
+async def _add(cgroup: ContainerCgroup, pidfd: int) -> None:
+    """Move a process without holding up the event loop; one that is gone needs no limits."""
+    pid = _pid_of(pidfd)
+    with suppress(ProcessLookupError):
+        if pid > 0:
+            await asyncio.to_thread(cgroup.add, pid)
+
+
+def _pid_of(pidfd: int) -> int:
+    """Return the number of the process, or -1 where it has ended."""
+    lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)["Pid"])

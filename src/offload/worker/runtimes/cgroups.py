@@ -37,6 +37,11 @@ class ContainerCgroup:
             dict.fromkeys(path for path in (memory, pids) if path is not None)
         )
 
+    @property
+    def limits_anything(self) -> bool:
+        """Whether there is any group to be put into."""
+        return bool(self._directories)
+
     def add(self, pid: int) -> None:
         """Put a process in, and with it every process it starts from now on."""
         for directory in self._directories:

@@ -11,7 +11,7 @@ class RuntimeOptions:
 
     data_dir: str  # the platform's own state; no container sees it
     # Arguments of the image's interpreter instead of the runner's boot, for tests of the runtime itself; the boot order
-    # (see `sandbox.guest.boot_order`) follows as the last one.
+    # (see `sandbox.guest.boot_order`) follows them.
     guest_argv: tuple[str, ...] | None = None
     bwrap: str | None = None  # path of bubblewrap; None: the wheel's, else the system's
     device_dir: str = "/dev"  # where the nodes of GPUs are

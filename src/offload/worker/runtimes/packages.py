@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import compileall
 import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 _NAMES = ("offload", "cloudpickle")
+
+# What the runner imports of them; the rest of `offload` would take seconds to compile.
+_GUEST_MODULES = (
+    "offload/*.py",
+    "offload/runner/*.py",
+    "offload/sdk/__init__.py",
+    "offload/sdk/chains.py",
+    "offload/sdk/serialize.py",
+    "offload/wire/*.py",
+    "offload/wire/guest/*.py",
+    "cloudpickle/*.py",
+)
 
 
 @cache
@@ -20,6 +33,19 @@ def guest_packages() -> dict[str, str]:
             raise ModuleNotFoundError(f"the package {name} is not installed beside the worker")
         found[name] = str(Path(spec.origin).resolve().parent)
     return found
+
+
+def compile_guest(packages: dict[str, str]) -> None:
+    """Write the compiled code of what the guest imports where it is missing or old, and may be written.
+
+    The guest sees its packages read-only, so it could not keep what it compiles: after an install that does not
+    compile (an editable one), every container would do it again, which doubles its start. An interpreter of another version
+    than the worker's still does.
+    """
+    for pattern in _GUEST_MODULES:
+        package, _, below = pattern.partition("/")
+        for source in Path(packages[package]).glob(below):
+            compileall.compile_file(source, quiet=2)  # quiet also about what cannot be written
 
 
 def link_guest_packages() -> tempfile.TemporaryDirectory[str]:

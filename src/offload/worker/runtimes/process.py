@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import ContainerSpec, ContainerStartError, Exit, RuntimeCapabilities
-from offload.worker.runtimes.packages import link_guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, link_guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
 from offload.worker.sandbox.guest import (
@@ -106,6 +106,7 @@ class ProcessRuntime:
     def __init__(self, options: RuntimeOptions) -> None:
         self.capabilities = _CAPABILITIES
         self._options = options
+        compile_guest(guest_packages())
         self._guest_root = link_guest_packages()
         self._containers: dict[str, ProcessContainer] = {}
         self._homes: dict[str, tempfile.TemporaryDirectory[str]] = {}

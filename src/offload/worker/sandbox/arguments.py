@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from offload.worker.sandbox.view import HostFacts, Shown
 
-# Descriptors of bubblewrap itself; it closes both before the guest starts.
+# Descriptors of bubblewrap itself; it closes them before the guest starts.
 ARGUMENTS_FD = 3
 STATUS_FD = 4
+GATE_FD = 7  # when all else is ready it waits here for a byte, and then starts the guest
 
 _TMP = "/tmp"  # noqa: S108 - the container's own
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,20 +40,15 @@ class GuestPlace:
     stderr_fd: int = STDERR_FD
 
 
-def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> str:
-    """Encode what `offload.runner.boot` shall do; the only argument of the guest."""
+def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> tuple[str, ...]:
+    """Say what `offload.runner.boot` shall do: the last arguments of the guest."""
     limits = {"CORE": 0, "NOFILE": spec.open_files}
     if not enforced.memory:
         limits["DATA"] = spec.memory_mib * _MIB
     if not enforced.pids:
         limits["NPROC"] = spec.pids
-    order = {
-        "socket_fd": place.socket_fd,
-        "stderr_fd": place.stderr_fd,
-        "guest_root": place.root,
-        "limits": limits,
-    }
-    return json.dumps(order, separators=(",", ":"))
+    words = tuple(f"{name}={value}" for name, value in limits.items())
+    return (place.root, str(place.socket_fd), str(place.stderr_fd), *words)
 
 
 def guest_command(
@@ -63,7 +57,7 @@ def guest_command(
     """Build the argument list that starts the runner, or the guest `own`, in the image's interpreter."""
     boot = posixpath.join(place.root, "offload", "runner", "boot.py")
     arguments = ("-I", "-S", boot) if own is None else own
-    return (spec.image.python, *arguments, boot_order(spec, place, enforced))
+    return (spec.image.python, *arguments, *boot_order(spec, place, enforced))
 
 
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""From what a request failed with to what users catch."""
+
+from __future__ import annotations
+
+from offload.errors import (
+    AuthError,
+    ConnectionLostError,
+    InputCancelledError,
+    InvalidError,
+    LimitError,
+    NotFoundError,
+    OffloadError,
+    OutputExpiredError,
+    ServerError,
+    VersionError,
+)
+from offload.wire.status import Status, WireError
+
+_BY_STATUS: dict[Status, type[OffloadError]] = {
+    Status.CANCELLED: InputCancelledError,
+    Status.INVALID_ARGUMENT: InvalidError,
+    Status.OUT_OF_RANGE: OutputExpiredError,
+    Status.ALREADY_EXISTS: InvalidError,
+    Status.FAILED_PRECONDITION: InvalidError,
+    Status.NOT_FOUND: NotFoundError,
+    Status.PERMISSION_DENIED: AuthError,
+    Status.UNAUTHENTICATED: AuthError,
+    Status.UNIMPLEMENTED: VersionError,
+    Status.RESOURCE_EXHAUSTED: LimitError,
+    Status.UNAVAILABLE: ConnectionLostError,
+    Status.DEADLINE_EXCEEDED: ConnectionLostError,
+}
+
+
+def from_wire(error: WireError) -> OffloadError:
+    """Translate what a request failed with."""
+    return _BY_STATUS.get(error.status, ServerError)(error.message)
