@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
+    from offload.wire.status import WireError
+
 READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
@@ -77,8 +79,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Bench]:
-    server, runner = ScriptedServer(), ScriptedRunner(**runner_knobs)
+async def a_worker(
+    data_dir: Path, refusal: WireError | None = None, **runner_knobs: object
+) -> AsyncIterator[Bench]:
+    server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)
     runtime = FakeRuntime(Script(guest=runner))
     facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",))
     options = AgentOptions(
@@ -92,7 +96,7 @@ async def a_worker(data_dir: Path, **runner_knobs: object) -> AsyncIterator[Benc
     agent = Agent(options)
     running = asyncio.create_task(agent.run())
     try:
-        await server.until(lambda: server.hellos)
+        await server.until(lambda: server.hellos or refusal)
         yield Bench(server, runner, runtime, agent, running)
     finally:
         running.cancel()
