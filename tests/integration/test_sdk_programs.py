@@ -1,48 +1,8 @@
 """Programs as people write them: what a script, a prompt and a failing call show, on a real stack."""
 
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import pytest
-
-from offload import testing
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("stack")
-    with testing.local_stack(directory):
-        yield directory
-
-
-@pytest.fixture
-def folder():
-    # pytest's own folders are closed to the user that containers of root run as.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def person(stack, folder):
-    """Return a function that runs Python in a folder of the person's own, with `text` typed at it."""
-
-    def run(*arguments, text=None):
-        return subprocess.run(
-            [sys.executable, *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=folder,
-            env={**os.environ, "OFFLOAD_DATA_DIR": str(stack)},  # noqa: TID251  # the person's own
-        )
-
-    return run
 
 
 def test_a_failing_script_shows_its_own_lines_and_those_of_its_causes_alone(person, folder):
@@ -108,22 +68,6 @@ def test_functions_typed_at_a_prompt_run(person):
     done = person("-i", "-q", text=typed)
 
     assert "got 3\n" in done.stdout
-
-
-def test_cells_without_a_file_share_their_classes_with_their_functions(person, folder):
-    (folder / "kernel.py").write_text(
-        "import sys, types\n"
-        "cells = ['import offload\\napp = offload.App(\"cells\")\\nclass Point:\\n    x = 3\\n',\n"
-        "    '@app.function()\\ndef make():\\n    return Point()\\n',\n"
-        "    'with app.run():\\n    print(type(make.remote()) is Point)\\n']\n"
-        "module = sys.modules['__main__'] = types.ModuleType('__main__')\n"
-        "for number, cell in enumerate(cells):\n"
-        "    exec(compile(cell, f'<cell {number}>', 'exec'), module.__dict__)\n"
-    )
-
-    done = person("kernel.py")
-
-    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_what_is_printed_and_logged_goes_to_its_own_stream_with_its_input_named(person, folder):

@@ -39,14 +39,14 @@ def _openssl(folder: Path, *words: str) -> None:
     subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
 
-def _certify(folder: Path) -> None:
-    """Make an authority (ca.pem) and a certificate for this machine that it signed (cert.pem, key.pem)."""
+def _certify(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> None:
+    """Make an authority (ca.pem) and a certificate for `names` that it signed (cert.pem, key.pem)."""
     _openssl(
         folder, "req", "-x509", *_EC, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
         "-subj", "/CN=Lab authority", "-addext", "basicConstraints=critical,CA:TRUE",
     )  # fmt: skip
     _openssl(folder, "req", *_EC, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=lab")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "names").write_text(f"subjectAltName={names}\n")
     _openssl(
         folder, "x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
         "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "cert.pem",
@@ -115,6 +115,31 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     done = user.run("status", seconds=20)
 
     assert done.returncode == 3
+    assert advice in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "authority", "advice"),
+    [
+        ("DNS:localhost", None, "name the authority that signed its certificate"),
+        ("DNS:elsewhere.example", "ca.pem", "dial it by a name that is in its certificate"),
+    ],
+)
+def test_a_worker_ends_where_the_certificate_cannot_be_verified(
+    user: User, tmp_path: Path, names: str, authority: str | None, advice: str
+) -> None:
+    _certify(tmp_path, names)
+    options = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    with running(tmp_path / "state", **options) as server:
+        done = user.run(
+            "worker", "--server-url", f"https://localhost:{server.http_port}",
+            "--token-file", str(server.data_dir / "token"), "--data-dir", str(user.home / "one"),
+            *(("--tls-ca", str(tmp_path / authority)) if authority else ()),
+            seconds=20,
+        )  # fmt: skip
+
+    assert done.returncode == 6
     assert advice in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

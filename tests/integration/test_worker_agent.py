@@ -13,7 +13,7 @@ from tests.support.worker_runner import result
 
 from offload.wire import guest
 from offload.wire.gen import common_pb2
-from offload.wire.status import LinkClosedError, Status, WireError
+from offload.wire.status import LinkClosedError, Status, UntrustedServerError, WireError
 from offload.worker.link import RefusedError
 
 if TYPE_CHECKING:
@@ -251,14 +251,54 @@ async def test_a_worker_that_is_shut_down_gives_back_at_once_also_what_runs(benc
     assert bench.server.returned.keys() == {"in-1"}
 
 
-def test_a_worker_that_is_refused_ends_with_the_servers_reason(tmp_path: Path) -> None:
+# What a person must put right: the token, the release, the authority of the certificate.
+_REFUSALS = [
+    WireError(Status.UNAUTHENTICATED, "wrong token"),
+    WireError(Status.FAILED_PRECONDITION, "another protocol"),
+    UntrustedServerError("certificate of a stranger"),
+]
+
+
+@pytest.mark.parametrize("refusal", _REFUSALS, ids=lambda refusal: refusal.message)
+def test_a_worker_that_has_it_wrong_from_the_start_ends_with_the_reason(
+    tmp_path: Path, refusal: WireError
+) -> None:
+    async def main() -> None:
+        async with a_worker(tmp_path, refusal) as bench:
+            await asyncio.wait_for(bench.running, 10)
+
+    with pytest.raises(RefusedError, match=refusal.message):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("refusal", _REFUSALS, ids=lambda refusal: refusal.message)
+def test_a_worker_that_had_it_right_says_why_and_keeps_trying_until_it_is_right_again(
+    tmp_path: Path, refusal: WireError, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         async with a_worker(tmp_path) as bench:
-            bench.server.refusal = WireError(Status.UNAUTHENTICATED, "wrong token")
+            bench.server.refusal = refusal
             bench.server.break_connection()
-            await bench.running
+            dials = bench.server.dials
+            await bench.server.until(lambda: bench.server.dials > dials + 1)
+            bench.server.refusal = None
+            await bench.server.until(lambda: len(bench.server.hellos) == 2)
 
-    with pytest.raises(RefusedError, match="wrong token"):
+    asyncio.run(main())
+
+    assert sum(refusal.message in line for line in caplog.messages) == 1
+
+
+def test_a_worker_that_the_server_turns_away_ends_also_after_it_was_welcome(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with a_worker(tmp_path) as bench:
+            turned_away = WireError(Status.FAILED_PRECONDITION, "Start another worker.")
+            bench.server.break_connection(turned_away)
+            await asyncio.wait_for(bench.running, 10)
+
+    with pytest.raises(RefusedError, match="Start another worker"):
         asyncio.run(main())
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
+    from offload.wire.status import WireError
+
 READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
@@ -83,9 +85,10 @@ async def a_worker(
     data_dir: Path,
     drain_seconds: float = 0.2,
     cancel_grace_seconds: float = 5.0,
+    refusal: WireError | None = None,
     **runner_knobs: object,
 ) -> AsyncIterator[Bench]:
-    server, runner = ScriptedServer(), ScriptedRunner(**runner_knobs)
+    server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)
     runtime = FakeRuntime(Script(guest=runner))
     facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
     options = AgentOptions(
@@ -100,7 +103,7 @@ async def a_worker(
     agent = Agent(options)
     running = asyncio.create_task(agent.run())
     try:
-        await server.until(lambda: server.hellos)
+        await server.until(lambda: server.hellos or refusal)
         yield Bench(server, runner, runtime, agent, running)
     finally:
         running.cancel()

@@ -81,10 +81,10 @@ class _Link:
 
 
 class ScriptedServer:
-    """Knobs: `refusal` is raised at the next dial; `blobs` are what can be downloaded and what was uploaded."""
+    """Knobs: `refusal` is raised at each dial; `blobs` are what can be downloaded and what was uploaded."""
 
-    def __init__(self) -> None:
-        self.refusal: WireError | None = None
+    def __init__(self, refusal: WireError | None = None) -> None:
+        self.refusal = refusal
         self.is_broken = False
         self.dials = 0
         self.hellos: list[workers_pb2.Hello] = []
@@ -107,11 +107,11 @@ class ScriptedServer:
         assert self._session is not None
         self._session.replies.put_nowait(workers_pb2.ServerMessage(**fields))
 
-    def break_connection(self) -> None:
-        """Cut the session, as a broken network does."""
+    def break_connection(self, error: WireError | None = None) -> None:
+        """Cut the session, as a broken network does, or as the server does with the error that it says."""
         assert self._session is not None
         self.is_broken = True
-        self._session.replies.put_nowait(LinkClosedError("broken by the test"))
+        self._session.replies.put_nowait(error or LinkClosedError("broken by the test"))
 
     async def until(self, condition: Callable[[], object]) -> object:
         """Return the first true value of `condition`, looked at whenever the worker has said something."""

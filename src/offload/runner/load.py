@@ -40,8 +40,11 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     import site  # noqa: PLC0415 - not before the worker's word: it runs code of the environment
 
     site.main()
-    # The caller's own order of modules; ours come last, so that they never hide one of the user's.
-    sys.path[:] = [path for path in order.sys_path if path != _GUEST_ROOT] + [_GUEST_ROOT]
+    # The caller's own order of modules; then what is no folder but the mark of an import hook that has just been
+    # installed; ours come last, so that they never hide one of the user's.
+    marks = [entry for entry in sys.path if not os.path.isabs(entry)]  # noqa: PTH117 - pathlib is slow to import
+    theirs = [path for path in order.sys_path if path != _GUEST_ROOT]
+    sys.path[:] = [*theirs, *marks, _GUEST_ROOT]
     sys.argv = [""]
     # Processes that user code starts would otherwise import our start-up script as their main module.
     sys.modules["__main__"] = ModuleType("__main__")

@@ -12,6 +12,7 @@ from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
 from offload.sdk.map_call import MapCall
+from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
 from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
 from offload.sdk.values import Ended
@@ -157,7 +158,7 @@ class AppRun:
         self.app_id = new_id("ap-")
         self._name = name
         self._workspace = workspace
-        self._output = Waiting(output)
+        self._output = Waiting(ToughOutput(output))
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None

@@ -13,7 +13,7 @@ from offload.sdk.values import LocalEnvironment
 from offload.wire.host import host_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -62,7 +62,7 @@ def describe_environment() -> LocalEnvironment:
 def _describe(search: tuple[str, ...], folder: str) -> LocalEnvironment:
     entries = [Path(folder, entry) for entry in search]  # "" is the current folder
     visible = [entry for entry in dict.fromkeys(entries) if entry.exists()]
-    needed = [*visible, Path(sys.prefix), Path(sys.base_prefix), *_editable_installs()]
+    needed = [*visible, Path(sys.prefix), Path(sys.base_prefix), *_editable_installs(visible)]
     return LocalEnvironment(
         host_id=host_id(),
         python=sys.executable,
@@ -72,16 +72,18 @@ def _describe(search: tuple[str, ...], folder: str) -> LocalEnvironment:
     )
 
 
-def _editable_installs() -> list[Path]:
-    # An editable install that cannot be a .pth line has an import hook whose module maps names to folders.
-    hooks = [sys.modules.get(getattr(finder, "__module__", "")) for finder in sys.meta_path]
-    mappings = [getattr(hook, "MAPPING", None) for hook in hooks]
-    return [
-        Path(str(path)).parent
-        for mapping in mappings
-        if isinstance(mapping, dict)
-        for path in mapping.values()
-    ]
+def _editable_installs(search: list[Path]) -> Iterator[Path]:
+    # An editable install that cannot be a .pth line has an import hook that maps names to folders or files: setuptools
+    # in a module of its own, the `editables` of hatchling and others in the hook.
+    for finder in sys.meta_path:
+        hook = sys.modules.get(getattr(finder, "__module__", ""))
+        for mapping in (getattr(hook, "MAPPING", None), getattr(finder, "_redirections", None)):
+            if isinstance(mapping, dict):
+                yield from (Path(str(path)).parent for path in mapping.values())
+    # setuptools' strict mode makes a folder of links to the modules.
+    for entry in search:
+        if entry.name.startswith("__editable__."):
+            yield from {file.resolve().parent for file in entry.rglob("*") if file.is_symlink()}
 
 
 def _smallest(paths: Iterable[Path]) -> tuple[str, ...]:

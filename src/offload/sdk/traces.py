@@ -26,8 +26,14 @@ def hide_own_frames(error: BaseException) -> None:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN):
         trace = trace.tb_next
-    if trace is not None or isinstance(error, OffloadError | KeyboardInterrupt):
+    if trace is not None or _is_the_users(error):
         error.__traceback__ = trace
+
+
+def _is_the_users(error: BaseException) -> bool:
+    import asyncio
+
+    return isinstance(error, OffloadError | KeyboardInterrupt | asyncio.CancelledError)
 
 
 def remote_traceback(lines: Sequence[TraceLine]) -> TracebackType | None:

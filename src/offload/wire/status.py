@@ -41,3 +41,7 @@ class LinkClosedError(WireError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Status.UNAVAILABLE, message)
+
+
+class UntrustedServerError(LinkClosedError):
+    """The server's certificate does not verify: dialling again mends nothing until somebody changes a setting."""

@@ -69,9 +69,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(options))
     except RefusedError as error:
-        return _fail(
-            EXIT_REFUSED, f"the server at {config.server_url} refused this worker: {error}"
-        )
+        return _fail(EXIT_REFUSED, str(error))
     return EXIT_OK
 
 

@@ -13,7 +13,7 @@ from picows.common import WSError, WSInvalidStatusError
 from offload.wire.link import frames
 from offload.wire.link.flow import Credit, Gate, Inbox
 from offload.wire.link.frames import HEADER_BYTES, Kind
-from offload.wire.status import LinkClosedError, Status, WireError
+from offload.wire.status import LinkClosedError, Status, UntrustedServerError, WireError
 from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ _UNEXPLAINED = {
     426: f"the server at {{url}} speaks another protocol than this program (version {PROTOCOL_VERSION}): "
     "install the same version of offload on both sides",
 }
+
+# OpenSSL's own word; the class of the exception would cost an import of `ssl` where no TLS is used.
+_UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class Stream(Generic[M]):
@@ -272,8 +275,9 @@ async def connect(
 ) -> Link:
     """Dial the server at `url` ("ws://host:port/link", or "wss://…").
 
-    Raises `LinkClosedError` where nothing answers, and `WireError` where the server refuses: UNAUTHENTICATED for a
-    wrong token, FAILED_PRECONDITION for another protocol version.
+    Raises `LinkClosedError` where nothing answers, its `UntrustedServerError` where the certificate of what answers does
+    not verify, and `WireError` where the server refuses: UNAUTHENTICATED for a wrong token, FAILED_PRECONDITION for
+    another protocol version.
     """
     headers = {"Authorization": f"Bearer {token}", frames.PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
     try:
@@ -294,9 +298,8 @@ async def connect(
         raise _refusal(error, url) from error
     except (OSError, TimeoutError, WSError) as error:
         why = str(error) or "no answer in time"
-        raise LinkClosedError(
-            f"cannot connect to the server at {url}: {why}{_advice(why)}"
-        ) from error
+        kind = UntrustedServerError if _UNVERIFIED in why else LinkClosedError
+        raise kind(f"cannot connect to the server at {url}: {why}{_advice(why)}") from error
     if not link.was_connected:
         # picows takes a connection that ends before its handshake for a finished handshake.
         raise LinkClosedError(
@@ -306,7 +309,11 @@ async def connect(
 
 
 def _advice(why: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in why:
+    if _UNVERIFIED in why and "mismatch" in why:
+        return "; dial it by a name that is in its certificate"
+    if _UNVERIFIED in why and "expired" in why:
+        return "; let the server have a new certificate"
+    if _UNVERIFIED in why:
         return "; name the authority that signed its certificate (OFFLOAD_TLS_CA, or --tls-ca of a worker)"
     if "WRONG_VERSION_NUMBER" in why:
         return "; where it does not use TLS, its address begins with http://"

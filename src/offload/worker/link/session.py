@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from offload.wire.gen import workers_pb2
 from offload.wire.link import connect
-from offload.wire.status import Status, WireError
+from offload.wire.status import LinkClosedError, Status, UntrustedServerError, WireError
 from offload.worker.core.values import Held
 from offload.worker.link import blobs
 from offload.worker.link.backoff import Backoff
@@ -36,7 +36,7 @@ _REFUSALS = {Status.UNAUTHENTICATED, Status.PERMISSION_DENIED, Status.FAILED_PRE
 
 
 class RefusedError(Exception):
-    """The server will not have this worker; the message is one line that says why."""
+    """Server and worker will not have each other; the message is one line that says why."""
 
 
 class Dial(Protocol):
@@ -86,6 +86,7 @@ class Session:
         self._has_link = asyncio.Event()
         self._heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
         self._has_joined = False
+        self._was_welcome = False
         self._is_empty = asyncio.Event()
         self._stream: Stream[workers_pb2.ServerMessage] | None = None
         self._is_draining = False
@@ -166,15 +167,17 @@ class Session:
         """Keep the session until cancelled, or until there was no server for too long. Raises `RefusedError`."""
         backoff = Backoff()
         lost_at = self._listener.monotonic()
+        told = ""
         while True:
             self._has_joined = False
             try:
-                await self._join()
+                await self._join(await self._dial())
             except WireError as error:
                 if error.status in _REFUSALS:
-                    raise RefusedError(error.message) from error
-                if self._has_joined or backoff.is_fresh:
+                    raise RefusedError(self._refused(error)) from error
+                if self._has_joined or error.message != told:
                     _log.warning("server_lost, trying again: %s", error.message)
+                told = error.message
             finally:
                 self._has_link.clear()
             now = self._listener.monotonic()
@@ -184,9 +187,24 @@ class Session:
                 return
             await asyncio.sleep(backoff.next_seconds())
 
-    async def _join(self) -> None:
+    async def _dial(self) -> Link:
         options = self._options
-        link = await self._listener.dial(options.url, options.token, tls=options.tls)
+        try:
+            return await self._listener.dial(options.url, options.token, tls=options.tls)
+        except UntrustedServerError as error:
+            if self._was_welcome:
+                raise
+            raise RefusedError(error.message) from error
+        except WireError as error:
+            # What was right once, somebody may be about to put right again: a token, a release on either side.
+            if self._was_welcome and error.status in _REFUSALS:
+                raise LinkClosedError(self._refused(error)) from error
+            raise
+
+    def _refused(self, error: WireError) -> str:
+        return f"the server at {self._options.url} refused this worker: {error.message}"
+
+    async def _join(self, link: Link) -> None:
         try:
             stream = link.stream(_METHOD, workers_pb2.ServerMessage)
             await stream.send(self._hello())
@@ -233,7 +251,7 @@ class Session:
             if self._outbox.is_empty:
                 self._is_empty.set()
         if message.HasField("welcome"):
-            self._has_joined = True
+            self._has_joined = self._was_welcome = True
             self._heartbeat_seconds = message.welcome.heartbeat_seconds or self._heartbeat_seconds
             self._listener.on_joined()
         self._listener.on_orders(read_orders(message))
