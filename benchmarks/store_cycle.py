@@ -18,7 +18,7 @@ from typing import Self
 
 from offload.control.core.ids import input_id
 from offload.control.core.inputs import InputState
-from offload.control.core.model import Call, CallKind, Function, RetryPolicy
+from offload.control.core.model import Call, CallKind, Function, Needs
 from offload.control.ports.store import (
     InputRow,
     OutcomeRow,
@@ -33,23 +33,7 @@ from offload.control.stores.sqlite import SqliteStore
 BATCH_INPUTS = 200
 ROUNDS = 3
 PAYLOAD = b"x" * 60
-FUNCTION = Function(
-    "fu-1",
-    "ap-1",
-    "bench",
-    "noop",
-    1000,
-    256,
-    300.0,
-    60.0,
-    RetryPolicy(),
-    0,
-    0,
-    60.0,
-    "",
-    "",
-    is_generator=False,
-)
+FUNCTION = Function("fu-1", "ap-1", "bench", "noop", Needs(1000, 256), 300.0, 60.0)
 
 
 class BusyThread:

@@ -15,6 +15,7 @@ from tests.support.records import (
     line,
     outcome,
     outcomes,
+    saved_app,
 )
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
@@ -47,7 +48,7 @@ def test_an_empty_store_has_an_empty_snapshot(store: Store) -> None:
 
 
 def test_everything_saved_of_a_function_comes_back(store: Store) -> None:
-    store.commit([SaveApp("ap-1", "demo", 1.0), SaveFunction(function())])
+    store.commit([saved_app(), SaveFunction(function())])
 
     assert store.function("fu-1") == function()
     assert store.function("fu-2") is None
@@ -89,7 +90,7 @@ def test_a_commit_with_a_bad_record_changes_nothing(store: Store) -> None:
 
 
 def test_a_call_first_saved_in_a_failed_commit_can_be_saved_again(store: Store) -> None:
-    store.commit([SaveApp("ap-1", "demo", 1.0), SaveFunction(function())])
+    store.commit([saved_app(), SaveFunction(function())])
     with pytest.raises(StoreError):
         store.commit([SaveCall(call("fc-A")), inputs([0]), CloseCall("fc-NEVER", 1)])
     store.commit([SaveCall(call("fc-B")), inputs([0], "fc-B")])
@@ -113,7 +114,7 @@ def test_a_call_first_saved_in_a_failed_commit_can_be_saved_again(store: Store) 
     ids=lambda record: type(record).__name__,
 )
 def test_a_record_of_something_never_saved_is_refused(store: Store, orphan: object) -> None:
-    store.commit([SaveApp("ap-1", "demo", 1.0), SaveFunction(function())])
+    store.commit([saved_app(), SaveFunction(function())])
 
     with pytest.raises(StoreError):
         store.commit([orphan])
@@ -135,8 +136,8 @@ def test_the_last_possible_input_of_a_call_does_not_touch_the_next_call(store: S
     store.commit([*app_with_call(), SaveCall(call("fc-B")), inputs([last])])
 
     first_call, second_call = store.snapshot().calls
-    assert [restored.index for restored in first_call.inputs] == [last]
-    assert second_call.inputs == ()
+    assert first_call.known == first_call.unfinished == (range(last, last + 1),)
+    assert second_call.known == second_call.unfinished == ()
 
 
 def test_a_commit_repeated_changes_nothing(store: Store) -> None:
@@ -158,12 +159,12 @@ def test_a_commit_repeated_changes_nothing(store: Store) -> None:
 
 
 def test_the_end_of_an_app_that_is_saved_only_later_is_ignored(store: Store) -> None:
-    store.commit([EndApp("ap-1", 5.0), SaveApp("ap-1", "demo", 1.0)])
-    store.commit([SaveApp("ap-2", "demo", 1.0), EndApp("ap-2", 5.0), SaveApp("ap-2", "demo", 1.0)])
-    store.commit([EndApp("ap-2", 6.0), SaveApp("ap-2", "demo", 1.0)])
+    store.commit([EndApp("ap-1", 5.0), saved_app()])
+    store.commit([saved_app("ap-2"), EndApp("ap-2", 5.0), saved_app("ap-2")])
+    store.commit([EndApp("ap-2", 6.0), saved_app("ap-2")])
 
-    assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 0.0)
-    assert store.app("ap-2") == StoredApp("ap-2", "demo", 1.0, 5.0)
+    assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 0.0, "team")
+    assert store.app("ap-2") == StoredApp("ap-2", "demo", 1.0, 5.0, "team")
 
 
 def test_the_first_word_on_an_object_counts(store: Store) -> None:
@@ -184,7 +185,7 @@ def test_the_first_word_on_an_object_counts(store: Store) -> None:
     found = store.call("fc-A")
     assert found is not None
     assert (found.total, found.state, found.finished_at) == (2, "failed", 30.0)
-    assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 40.0)
+    assert store.app("ap-1") == StoredApp("ap-1", "demo", 1.0, 40.0, "team")
 
 
 def test_what_is_known_stays_as_it_was_first_saved(store: Store) -> None:
@@ -201,7 +202,7 @@ def test_what_is_known_stays_as_it_was_first_saved(store: Store) -> None:
         ]
     )
 
-    assert store.apps(9) == [StoredApp("ap-1", "demo", 1.0, 0.0)]
+    assert store.apps(9) == [StoredApp("ap-1", "demo", 1.0, 0.0, "team")]
     assert store.function("fu-1") == function()
     assert store.snapshot().calls[0].call == call()
     assert store.payloads(["in-A-0"]) == {"in-A-0": b"payload 0"}
@@ -240,8 +241,9 @@ def test_a_batch_of_any_size_is_saved_whole(store: Store, count: int) -> None:
     store.commit([outcomes(*(outcome(i, i + 1) for i in range(0, count, 2)))])
 
     (restored,) = store.snapshot().calls
-    assert [row.index for row in restored.inputs] == list(range(1, count, 2))
-    assert restored.outcome_count == (count + 1) // 2
+    assert restored.known == (range(count),)
+    assert restored.unfinished == tuple(range(i, i + 1) for i in range(1, count, 2))
+    assert restored.counts == {"succeeded": (count + 1) // 2}
 
 
 def test_closing_twice_is_harmless(store: Store) -> None:

@@ -49,12 +49,13 @@ def test_a_snapshot_holds_unfinished_calls_with_their_inputs_by_index(store: Sto
     first, second = store.snapshot().calls
 
     assert first.call == call("fc-A")
-    assert [(row.input_id, row.index) for row in first.inputs] == [("in-A-1", 1), ("in-A-12", 12)]
-    assert {row.attempts for row in first.inputs} == {0}
-    assert (first.closed, first.total) == (True, 3)
-    assert (first.outcome_count, first.counts) == (1, {"failed": 1})
+    assert first.known == (range(1, 2), range(3, 4), range(12, 13))
+    assert first.unfinished == (range(1, 2), range(12, 13))
+    assert (first.closed, first.counts) == (True, {"failed": 1})
+    assert (first.tried, first.ended) == ((), ())
     assert second.call.call_id == "fc-B"
-    assert (second.closed, second.total, second.outcome_count) == (False, 0, 0)
+    assert second.known == second.unfinished == (range(1),)
+    assert (second.closed, second.counts) == (False, {})
 
 
 def test_a_snapshot_holds_running_apps_and_those_of_unfinished_calls(store: Store) -> None:
@@ -165,7 +166,7 @@ def test_reads_from_another_thread_see_each_commit_whole(store: Store) -> None:
 
     def read() -> None:
         while not is_done.is_set():
-            seen.append(len(store.snapshot().calls[0].inputs))
+            seen.append(sum(map(len, store.snapshot().calls[0].unfinished)))
             is_reading.set()
 
     reader = threading.Thread(target=read)

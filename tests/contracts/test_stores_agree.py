@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.records import call, function, inputs, item, line, outcome, outcomes
+from tests.support.records import call, function, inputs, item, line, outcome, outcomes, saved_app
 
 from offload.control.core.inputs import FINAL_STATES
 from offload.control.ports.store import (
@@ -63,7 +63,7 @@ records = st.one_of(
 )
 
 SETTING_UP: list[Record] = [
-    SaveApp("ap-1", "demo", 1.0),
+    saved_app(),
     SaveFunction(function("fu-1")),
     SaveCall(call("fc-A")),
 ]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from offload.control.core.events import CallRestored
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a file system")
 
 COMMITTING = """
@@ -89,7 +91,7 @@ def test_whatever_was_acknowledged_is_there_after_kill_9(
 
         store = SqliteStore(path)
         (restored,) = store.snapshot().calls
-        left = [row.index for row in restored.inputs]
+        left = [index for run in restored.unfinished for index in run]
         ended = {row.index for row in store.outcomes("fc-A", 0, 10**6)}
         store.close()
         saved = len(left) + len(ended)
@@ -153,12 +155,12 @@ def test_a_full_disk_fails_a_commit_whole_and_room_heals_it(tmp_path: Path) -> N
         done, refusal = commit_until_refused(store, 500)
 
         assert "free some space" in refusal.message
-        assert len(store.snapshot().calls[0].inputs) == done
+        assert unfinished_count(store.snapshot().calls[0]) == done
 
         ballast.unlink()
         store.commit([inputs(range(done, done + 500)), outcomes(outcome(0, 1))])
 
-        assert len(store.snapshot().calls[0].inputs) == done + 499
+        assert unfinished_count(store.snapshot().calls[0]) == done + 499
         store.close()
 
 
@@ -176,7 +178,7 @@ def test_a_call_refused_by_a_full_disk_keeps_apart_from_the_next_one(tmp_path: P
         store.commit([SaveCall(call("fc-NEXT")), inputs([0], "fc-NEXT")])
         store.commit(refused)
 
-        sizes = {found.call.call_id: len(found.inputs) for found in store.snapshot().calls}
+        sizes = {found.call.call_id: unfinished_count(found) for found in store.snapshot().calls}
         assert sizes == {"fc-A": 0, "fc-NEXT": 1, "fc-REFUSED": 2000}
         store.close()
 
@@ -261,6 +263,11 @@ def commit_until_refused(store: SqliteStore, batch: int) -> tuple[int, StoreErro
         except StoreError as error:
             return done, error
         done += batch
+
+
+def unfinished_count(restored: CallRestored) -> int:
+    """Return how many inputs are left."""
+    return sum(map(len, restored.unfinished))
 
 
 def fill(path: Path) -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def objects(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
+    return {
+        (kind, name, re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())))
+        for kind, name, sql in rows
+    }
 
 
 def test_the_migrations_give_the_full_schema(tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
     (restored,) = second.snapshot().calls
     assert restored.call == call()
-    assert [row.index for row in restored.inputs] == [0, 2]
+    assert restored.unfinished == (range(1), range(2, 3))
     assert second.function("fu-1") == function()
     second.close()
 
@@ -121,7 +124,9 @@ def test_a_reading_connection_cannot_write(tmp_path: Path) -> None:
     reader.close()
 
 
-@pytest.mark.parametrize("name", sorted(statements("write.sql").keys() - {"drop_items"}))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, sql in statements("write.sql").items() if "VALUES" in sql)
+)
 def test_every_statement_of_a_commit_takes_many_rows(name: str) -> None:
     one, three = for_rows(name, 1), for_rows(name, 3)
 
@@ -129,7 +134,7 @@ def test_every_statement_of_a_commit_takes_many_rows(name: str) -> None:
 
 
 def test_every_statement_is_said_in_a_sentence_above_it() -> None:
-    for file_name in ("read.sql", "write.sql"):
+    for file_name in ("read.sql", "write.sql", "collect.sql"):
         text = (files("offload.control.stores.sqlite") / file_name).read_text("utf-8")
 
         for block in text.split("-- name: ")[1:]:

@@ -12,6 +12,37 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+# A key is looked up again when forgotten; what matters is that the calls of the moment are known.
+_REMEMBERED_CALLS = 10_000
+
+
+class CallKeys:
+    """The keys that the writer remembers and gives out.
+
+    New calls get their key from here and not from SQLite, which would give the key of the newest call again once that is
+    collected, while rows under it are still being removed.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        (last,) = connection.execute(statements("read.sql")["last_call_key"]).fetchone()
+        self._next: int = last + 1
+        self.known: dict[str, int] = {}
+
+    def new(self) -> int:
+        """Return a key that no call has or had in the life of this object."""
+        self._next += 1
+        return self._next - 1
+
+    def remember(self, found: dict[str, int]) -> None:
+        """Spare later commits the lookup. Only for what is committed: the keys of a rolled back commit name nothing."""
+        if len(self.known) > _REMEMBERED_CALLS:
+            self.known.clear()
+        self.known.update(found)
+
+    def forget(self) -> None:
+        """Look all up again, because some calls are gone."""
+        self.known.clear()
+
 
 def input_key(call_key: int, index: int) -> int:
     """Return the key of a call's input."""

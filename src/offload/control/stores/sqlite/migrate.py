@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from offload.control.ports.store import StoreError
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
+
+# A BlobRef as protobuf writes it: field 1, 64 bytes, the SHA-256 in hex.
+_BLOB_REF = re.compile(rb"\x0a\x40([0-9a-f]{64})")
 
 
 def migrations() -> list[str]:
@@ -31,6 +35,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"The database {path} has schema {version}, and this release of offload knows only up to {len(scripts)}: "
             "upgrade offload, or choose another data directory."
         )
+    connection.create_function("named_blob", 1, _named_blob, deterministic=True)
     for number, script in enumerate(scripts[version:], start=version + 1):
         try:
             connection.executescript(
@@ -39,3 +44,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+def _named_blob(encoded: bytes) -> str:
+    found = _BLOB_REF.search(encoded)
+    return found[1].decode("ascii") if found else ""

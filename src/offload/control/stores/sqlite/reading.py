@@ -15,6 +15,7 @@ from offload.control.stores.sqlite.keys import (
     input_key,
     known_input_id,
 )
+from offload.control.stores.sqlite.restoring import restored_calls
 from offload.control.stores.sqlite.statements import statements
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from offload.control.core.model import Function
-    from offload.control.ports.store import LogRow, OutcomeRow, StoredApp, StoredCall
+    from offload.control.ports.store import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
 
 
 class Reader:
@@ -43,8 +44,9 @@ class Reader:
                 return Snapshot(
                     apps=tuple(map(rows.app, _all(connection, "running_apps"))),
                     functions=tuple(map(rows.function, _all(connection, "running_functions"))),
-                    calls=tuple(map(rows.restored_call, _all(connection, "open_calls"))),
+                    calls=restored_calls(connection),
                     last_log_seq=_all(connection, "last_log_seq")[0][0],
+                    workers=tuple((w["worker_id"], w["name"]) for w in _all(connection, "workers")),
                 )
             finally:
                 connection.execute("ROLLBACK")
@@ -93,11 +95,18 @@ class Reader:
             found = _all(connection, "function", function_id=function_id)
             return rows.function(found[0]) if found else None
 
+    def states(self, call_ids: Sequence[str]) -> dict[str, str]:
+        """See `Store`."""
+        with self._connection() as connection:
+            ((found,),) = _all(connection, "states", call_ids=json.dumps(list(call_ids)))
+            states: dict[str, str] = json.loads(found)
+            return states
+
     def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
         """See `Store`."""
         with self._connection() as connection:
             found = _all(connection, "outcomes", call_id=call_id, after_seq=after_seq, limit=limit)
-            return [rows.outcome(row, call_id) for row in found]
+            return rows.outcomes(found, call_id, after_seq, limit)
 
     def outcome(self, input_id: str) -> OutcomeRow | None:
         """See `Store`."""
@@ -123,7 +132,7 @@ class Reader:
                 after_seq=after_seq,
                 limit=limit,
             )
-            return [ItemRow(input_id, row["seq"], row["payload"]) for row in found]
+            return [ItemRow(input_id, row["seq"], row["payload"], row["blob"]) for row in found]
 
     def logs(self, call_id: str, app_id: str, after_seq: int, limit: int) -> list[LogRow]:
         """See `Store`."""
@@ -133,6 +142,33 @@ class Reader:
                 connection, name, call_id=call_id, app_id=app_id, after_seq=after_seq, limit=limit
             )
             return [rows.log(row) for row in found]
+
+    def dead_letters(self, app: str, limit: int) -> list[DeadLetter]:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "dead_letters", app=app, limit=limit)
+            return [rows.dead_letter(row) for row in found]
+
+    def dead_letter(self, input_id: str) -> DeadLetter | None:
+        """See `Store`."""
+        place = known_input_id(input_id)
+        if place is None:
+            return None
+        with self._connection() as connection:
+            found = _all(connection, "dead_letter", call_id=place[0], index=place[1])
+            return rows.dead_letter(found[0]) if found else None
+
+    def dead_letter_count(self, app: str) -> int:
+        """See `Store`."""
+        with self._connection() as connection:
+            count: int = _all(connection, "dead_letter_count", app=app)[0][0]
+            return count
+
+    def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
+        """See `Store`."""
+        with self._connection() as connection:
+            ((found,),) = _all(connection, "blobs_in_use", sha256=json.dumps(list(sha256)))
+            return set(json.loads(found))
 
     def close(self) -> None:
         """Close the connections; those in use are closed when their read is done."""

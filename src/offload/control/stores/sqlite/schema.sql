@@ -1,4 +1,6 @@
 -- The whole schema, for people. The migrations build it; a test compares the two.
+--
+-- `blob` is the SHA-256 of the blob that a row names, empty for none: the indices over those say which blobs are in use.
 
 -- Runs of apps. `stopped_at` is 0 while the caller lives.
 CREATE TABLE apps (
@@ -6,11 +8,13 @@ CREATE TABLE apps (
     app_id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     created_at REAL NOT NULL,
-    stopped_at REAL NOT NULL DEFAULT 0
+    stopped_at REAL NOT NULL DEFAULT 0,
+    workspace TEXT NOT NULL DEFAULT 'default'
 );
 CREATE INDEX apps_by_name ON apps (name);
+CREATE INDEX stopped_apps ON apps (stopped_at) WHERE stopped_at > 0;
 
--- Functions of those runs. `body` is the encoded FunctionDefinition.
+-- Functions of those runs. `body` is the encoded FunctionDefinition, `labels` a JSON array of pairs.
 CREATE TABLE functions (
     function_key INTEGER PRIMARY KEY,
     function_id TEXT NOT NULL UNIQUE,
@@ -30,11 +34,17 @@ CREATE TABLE functions (
     runtime TEXT NOT NULL,
     host_id TEXT NOT NULL,
     is_generator INTEGER NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    gpus INTEGER NOT NULL DEFAULT 0,
+    gpu_kind TEXT NOT NULL DEFAULT '',
+    labels TEXT NOT NULL DEFAULT '[]',
+    buffer_containers INTEGER NOT NULL DEFAULT 0,
+    blob TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX functions_by_app ON functions (app_key);
+CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
 
--- Calls. `state` is empty and `finished_at` 0 while the call is open.
+-- Calls. `state` is empty and `finished_at` 0 while the call is open. `after_calls` is a JSON array of ids.
 CREATE TABLE calls (
     call_key INTEGER PRIMARY KEY,
     call_id TEXT NOT NULL UNIQUE,
@@ -47,19 +57,32 @@ CREATE TABLE calls (
     closed INTEGER NOT NULL DEFAULT 0,
     total INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL DEFAULT '',
-    finished_at REAL NOT NULL DEFAULT 0
+    finished_at REAL NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL DEFAULT 0,
+    deadline REAL NOT NULL DEFAULT 0,
+    after_calls TEXT NOT NULL DEFAULT '[]',
+    run_anyway INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX calls_by_app ON calls (app_key);
 CREATE INDEX open_calls ON calls (app_key) WHERE state = '';
+CREATE INDEX finished_calls ON calls (finished_at) WHERE state <> '';
+
+-- Calls that are gone for readers, whose rows below are still to be removed. Until that is done no other call gets the key.
+CREATE TABLE collected_calls (
+    call_key INTEGER PRIMARY KEY
+);
 
 -- Inputs with their encoded Payload. `input_key` is call_key * 2^32 + index: one integer is key, foreign key and order
 -- at once, so that an input costs one entry in one B-tree.
 CREATE TABLE inputs (
     input_key INTEGER PRIMARY KEY,
-    payload BLOB NOT NULL
+    payload BLOB NOT NULL,
+    blob TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX inputs_by_blob ON inputs (blob) WHERE blob <> '';
 
--- The one outcome of an input, under the same key. `seq` counts those of its call; `body` is the encoded Outcome.
+-- The one outcome of an input, under the same key. `seq` counts those of its call; `body` is the encoded Outcome. A lost
+-- input is a dead letter while `letter` is NULL; then it is the id of the call that replays it, or empty for a dropped one.
 CREATE TABLE outcomes (
     input_key INTEGER PRIMARY KEY,
     call_key INTEGER NOT NULL,
@@ -69,11 +92,29 @@ CREATE TABLE outcomes (
     failure TEXT,
     reason TEXT NOT NULL,
     body BLOB NOT NULL,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    blob TEXT NOT NULL DEFAULT '',
+    letter TEXT
 );
 CREATE INDEX outcomes_in_order ON outcomes (call_key, seq);
+CREATE INDEX outcomes_by_blob ON outcomes (blob) WHERE blob <> '';
+CREATE INDEX dead_letters ON outcomes (at) WHERE state = 'lost' AND letter IS NULL;
 
--- How many outcomes of each state a call has, kept by a trigger so that listing calls never counts inputs.
+-- Outcomes that neighbouring inputs share. No two runs overlap, and no input of a run has an outcome above.
+CREATE TABLE outcome_runs (
+    first_key INTEGER PRIMARY KEY,
+    input_count INTEGER NOT NULL,
+    call_key INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX outcome_runs_in_order ON outcome_runs (call_key, first_seq, input_count);
+
+-- How many outcomes of each state a call has, kept by triggers so that listing calls never counts inputs.
 CREATE TABLE call_counts (
     call_key INTEGER NOT NULL,
     state TEXT NOT NULL,
@@ -84,6 +125,21 @@ CREATE TRIGGER count_outcomes AFTER INSERT ON outcomes BEGIN
     INSERT INTO call_counts (call_key, state, outcomes) VALUES (new.call_key, new.state, 1)
     ON CONFLICT (call_key, state) DO UPDATE SET outcomes = outcomes + 1;
 END;
+CREATE TRIGGER count_outcome_runs AFTER INSERT ON outcome_runs BEGIN
+    INSERT INTO call_counts (call_key, state, outcomes) VALUES (new.call_key, new.state, new.input_count)
+    ON CONFLICT (call_key, state) DO UPDATE SET outcomes = outcomes + new.input_count;
+END;
+
+-- What has happened to inputs that were tried and have not ended; those that ended since are still here.
+CREATE TABLE histories (
+    input_key INTEGER PRIMARY KEY,
+    attempts INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    losses INTEGER NOT NULL,
+    kills INTEGER NOT NULL,
+    alone INTEGER NOT NULL,
+    retry_at REAL NOT NULL
+);
 
 -- What generator inputs yielded, each an encoded Payload.
 CREATE TABLE items (
@@ -91,7 +147,16 @@ CREATE TABLE items (
     input_key INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     payload BLOB NOT NULL,
+    blob TEXT NOT NULL DEFAULT '',
     UNIQUE (input_key, seq)
+);
+CREATE INDEX items_by_blob ON items (blob) WHERE blob <> '';
+
+-- Workers that a server may expect back.
+CREATE TABLE workers (
+    worker_key INTEGER PRIMARY KEY,
+    worker_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL
 );
 
 -- Lines of output. The ids are text, not keys: a line may come from outside any call.

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from offload.control.ports.store import StoreError
+from offload.control.stores.sqlite.collecting import collect
 from offload.control.stores.sqlite.connection import connect, explained, lock
+from offload.control.stores.sqlite.keys import CallKeys
 from offload.control.stores.sqlite.migrate import migrate
 from offload.control.stores.sqlite.reading import Reader
 from offload.control.stores.sqlite.writing import apply
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from offload.control.ports.store import Record
+    from offload.control.ports.store import Collected, Record
 
 # Checking a whole database reads all of it; up to this size that is some ten milliseconds at start.
 _CHECKED_SIZE_BYTES = 16 * 1024 * 1024
-
-# A key is looked up again when forgotten; what matters is that the calls of the moment are known.
-_REMEMBERED_CALLS = 10_000
 
 
 class SqliteStore(Reader):
@@ -33,13 +33,13 @@ class SqliteStore(Reader):
         super().__init__(path)
         self._lock_descriptor = lock(path)
         self._writing = threading.Lock()
-        self._call_keys: dict[str, int] = {}
         self._writer: sqlite3.Connection | None = None
         try:
             with explained(path):
                 self._writer = connect(path, read_only=False)
                 migrate(self._writer, path)
                 _check(self._writer, path)
+                self._keys = CallKeys(self._writer)
         except StoreError:
             self.close()
             raise
@@ -47,22 +47,30 @@ class SqliteStore(Reader):
     def commit(self, records: Sequence[Record]) -> None:
         """See `Store`."""
         with self._writing, explained(self._path):
-            writer = self._writer
-            if writer is None:
-                raise StoreError(f"The database {self._path} is closed.")
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                found = apply(writer, records, self._call_keys)
-                writer.execute("COMMIT")
-            finally:
-                if writer.in_transaction:  # SQLite ends it by itself after some errors
-                    writer.execute("ROLLBACK")
-            self._remember(found)  # only now: keys of a rolled back commit would be given again
+            with self._transaction() as writer:
+                found = apply(writer, records, self._keys)
+            self._keys.remember(found)
 
-    def _remember(self, found: dict[str, int]) -> None:
-        if len(self._call_keys) > _REMEMBERED_CALLS:
-            self._call_keys.clear()
-        self._call_keys.update(found)
+    def collect(self, before: float, limit: int) -> Collected:
+        """See `Store`."""
+        with self._writing, explained(self._path):
+            with self._transaction() as writer:
+                collected = collect(writer, before, limit)
+            self._keys.forget()
+            return collected
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        writer = self._writer
+        if writer is None:
+            raise StoreError(f"The database {self._path} is closed.")
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield writer
+            writer.execute("COMMIT")
+        finally:
+            if writer.in_transaction:  # SQLite ends it by itself after some errors
+                writer.execute("ROLLBACK")
 
     def close(self) -> None:
         """See `Store`."""

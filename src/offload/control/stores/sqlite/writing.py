@@ -6,34 +6,43 @@ What counts is therefore the number of statements and steps of a commit, not of 
 steps 200 times. Measured here, inserting inputs and outcomes in batches of 200, in inputs per second, alone and beside a
 thread that only computes: executemany 41,000 and 61, one statement over a JSON array 29,000 and 3,500, one statement with
 200 rows of VALUES 57,000 and 3,500. Hence every statement here takes many rows, a lookup answers with one row of JSON,
-the keys of open calls are remembered between commits, and a trigger keeps the counts.
+the keys of open calls are remembered between commits, and a trigger keeps the counts. What comes one at a time (a run of
+outcomes, a worker, new bounds of a function) has a statement for each.
 
 The records of a commit are sorted by kind first. That changes nothing anyone can see, because a commit is atomic and no
-kind undoes another, except items and their drops, which keep their order.
+kind undoes another, except where `_IN_ORDER` says so: those keep their order.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import ChainMap, defaultdict
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.ports.store import (
     CloseCall,
     DropItems,
+    DropLetter,
     EndApp,
     FinishCall,
+    RemoveWorker,
+    ReplayedLetter,
     SaveApp,
     SaveCall,
     SaveFunction,
+    SaveHistory,
     SaveInputs,
     SaveItems,
     SaveLogs,
+    SaveOutcomeRun,
     SaveOutcomes,
+    SaveScaling,
+    SaveWorker,
     StoreError,
 )
+from offload.control.stores.sqlite import parameters
 from offload.control.stores.sqlite.keys import find_call_keys, input_key, known_input_id
 from offload.control.stores.sqlite.statements import for_rows, statements
 
@@ -41,25 +50,24 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
 
-    from offload.control.core.model import Call, Function
-    from offload.control.ports.store import LogRow, Record
+    from offload.control.ports.store import Record
+    from offload.control.stores.sqlite.keys import CallKeys
 
 R = TypeVar("R")
+Row = tuple[object, ...]
+EndOfInputs = SaveOutcomes | SaveOutcomeRun | ReplayedLetter | DropLetter
 
 # Every number of rows is a statement to compile, so a chunk is filled up to one of these by repeating its last row, which
-# every statement here ignores. SQLite takes 32,766 parameters a statement; the widest row has 18.
+# every statement here ignores. SQLite takes 32,766 parameters a statement; the widest row has 23.
 _CHUNK_ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def apply(
-    connection: sqlite3.Connection, records: Sequence[Record], call_keys: dict[str, int]
+    connection: sqlite3.Connection, records: Sequence[Record], keys: CallKeys
 ) -> dict[str, int]:
-    """Carry out the records inside the transaction that the caller opened.
-
-    `call_keys` are keys known from earlier commits; returns those that had to be looked up.
-    """
+    """Carry out the records inside the transaction that the caller opened; return the keys that had to be looked up."""
     commit = _Commit(connection, records)
-    commit.apply(call_keys)
+    commit.apply(keys)
     return commit.found_keys
 
 
@@ -67,46 +75,46 @@ class _Commit:
     def __init__(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         self._connection = connection
         self._by_kind: dict[type[object], list[Record]] = defaultdict(list)
-        self._items: list[SaveItems | DropItems] = []
-        self._apps: list[SaveApp | EndApp] = []
         for record in records:
-            if isinstance(record, SaveItems | DropItems):
-                self._items.append(record)
-            elif isinstance(record, SaveApp | EndApp):
-                self._apps.append(record)
-            else:
-                self._by_kind[type(record)].append(record)
+            self._by_kind[_IN_ORDER.get(type(record), type(record))].append(record)
         self._keys: Mapping[str, int] = {}
         self.found_keys: dict[str, int] = {}
 
-    def apply(self, call_keys: dict[str, int]) -> None:
+    def apply(self, keys: CallKeys) -> None:
         # An app that this commit saves only later is still unknown where its end comes first.
         ends_of_known, ends_of_new = self._ends()
         self._run("end_apps", _first_of_each(ends_of_known))
-        new = [r for r in self._apps if isinstance(r, SaveApp)]
-        self._run("insert_apps", [(r.app_id, r.name, r.created_at) for r in new])
-        self._run("insert_functions", [_function_row(r.function) for r in self._of(SaveFunction)])
-        self._run("insert_calls", [_call_row(r.call) for r in self._of(SaveCall)])
-        unknown = self._calls_named() - call_keys.keys()
+        new = [r for r in self._of(SaveApp) if isinstance(r, SaveApp)]
+        self._run("insert_apps", [(r.app_id, r.name, r.created_at, r.workspace) for r in new])
+        self._run(
+            "insert_functions", [parameters.function(r.function) for r in self._of(SaveFunction)]
+        )
+        self._set_scalings()
+        calls = [parameters.call(keys.new(), r.call) for r in self._of(SaveCall)]
+        self._run("insert_calls", calls)
+        unknown = self._calls_named() - keys.known.keys()
         if unknown:
             self.found_keys = find_call_keys(self._connection, unknown)
-        self._keys = ChainMap(self.found_keys, call_keys)
+        self._keys = ChainMap(self.found_keys, keys.known)
         self._run("insert_inputs", self._input_rows())
         closed = ((self._key(r.call_id), r.total) for r in self._of(CloseCall))
         self._run("close_calls", _first_of_each(closed))
         self._save_and_drop_items()
-        self._run("insert_outcomes", self._outcome_rows())
+        self._end_inputs()
+        self._run("insert_histories", self._history_rows())
         finished = ((self._key(r.call_id), r.state, r.at) for r in self._of(FinishCall))
         self._run("finish_calls", _first_of_each(finished))
-        self._run("insert_logs", [_log_row(line) for r in self._of(SaveLogs) for line in r.rows])
+        self._save_and_remove_workers()
+        lines = chain.from_iterable(r.rows for r in self._of(SaveLogs))
+        self._run("insert_logs", [parameters.log(line) for line in lines])
         self._run("end_apps", _first_of_each(ends_of_new))
 
-    def _ends(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    def _ends(self) -> tuple[list[Row], list[Row]]:
         """Part the ends of apps into those of apps saved by earlier commits and by this one."""
-        known: list[tuple[object, ...]] = []
-        new: list[tuple[object, ...]] = []
+        known: list[Row] = []
+        new: list[Row] = []
         saved: set[str] = set()
-        for record in self._apps:
+        for record in cast("list[SaveApp | EndApp]", self._of(SaveApp)):
             if isinstance(record, SaveApp):
                 saved.add(record.app_id)
             else:
@@ -117,24 +125,33 @@ class _Commit:
     def _of(self, kind: type[R]) -> list[R]:
         return cast("list[R]", self._by_kind.get(kind, []))
 
-    def _run(self, name: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _run(self, name: str, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _CHUNK_ROWS[-1]):
             chunk = rows[start : start + _CHUNK_ROWS[-1]]
             row_count = _CHUNK_ROWS[bisect_left(_CHUNK_ROWS, len(chunk))]
-            parameters = list(chain.from_iterable(chunk))
+            values = list(chain.from_iterable(chunk))
             for _ in range(row_count - len(chunk)):
-                parameters += chunk[-1]
-            self._connection.execute(for_rows(name, row_count), parameters)
+                values += chunk[-1]
+            self._connection.execute(for_rows(name, row_count), values)
 
     def _calls_named(self) -> set[str]:
         named = {r.call_id for r in self._of(SaveInputs)}
         named.update(r.call_id for r in self._of(CloseCall))
         named.update(r.call_id for r in self._of(FinishCall))
-        named.update(row.call_id for r in self._of(SaveOutcomes) for row in r.rows)
-        for record in self._items:
-            rows = record.rows if isinstance(record, SaveItems) else (record,)
-            places = (known_input_id(row.input_id) for row in rows)
-            named.update(place[0] for place in places if place)
+        named.update(r.call_id for r in self._of(SaveHistory))
+        input_ids: list[str] = []
+        for record in self._ends_of_inputs():
+            if isinstance(record, SaveOutcomes):
+                named.update(row.call_id for row in record.rows)
+            elif isinstance(record, SaveOutcomeRun):
+                named.add(record.call_id)
+            else:
+                input_ids.append(record.input_id)
+        for item in self._items():
+            rows = item.rows if isinstance(item, SaveItems) else (item,)
+            input_ids += [row.input_id for row in rows]
+        places = map(known_input_id, input_ids)
+        named.update(place[0] for place in places if place)
         return named
 
     def _key(self, call_id: str) -> int:
@@ -145,24 +162,54 @@ class _Commit:
                 f"A record belongs to the call {call_id}, which was never saved."
             ) from None
 
-    def _input_rows(self) -> list[tuple[int, bytes]]:
-        rows: list[tuple[int, bytes]] = []
+    def _key_of_known(self, input_id: str) -> int | None:
+        place = known_input_id(input_id)
+        if place is None or place[0] not in self._keys:
+            return None
+        return input_key(self._keys[place[0]], place[1])
+
+    def _set_scalings(self) -> None:
+        for record in self._of(SaveScaling):
+            row = (*parameters.scaling(record.scaling), record.function_id)
+            if not self._connection.execute(statements("write.sql")["set_scaling"], row).rowcount:
+                raise StoreError(
+                    f"A record belongs to the function {record.function_id}, which was never saved."
+                )
+
+    def _input_rows(self) -> list[Row]:
+        rows: list[Row] = []
         for record in self._of(SaveInputs):
             first = input_key(self._key(record.call_id), 0)
             for row in record.rows:
                 _check_index(record.call_id, row.index)
-                rows.append((first + row.index, row.payload))
+                rows.append((first + row.index, row.payload, row.blob))
         return rows
 
+    def _history_rows(self) -> list[Row]:
+        rows: list[Row] = []
+        for record in self._of(SaveHistory):
+            index = record.history.index
+            _check_index(record.call_id, index)
+            key = input_key(self._key(record.call_id), index)
+            rows.append(parameters.history(key, record.history))
+        return rows
+
+    def _items(self) -> list[SaveItems | DropItems]:
+        return cast("list[SaveItems | DropItems]", self._of(SaveItems))
+
     def _save_and_drop_items(self) -> None:
-        rows: list[tuple[int, int, bytes]] = []
-        for record in self._items:
+        rows: list[Row] = []
+        for record in self._items():
             if isinstance(record, SaveItems):
-                rows += [(self._item_key(i.input_id), i.seq, i.payload) for i in record.rows]
+                rows += [
+                    (self._item_key(i.input_id), i.seq, i.payload, i.blob) for i in record.rows
+                ]
             else:
                 self._run("insert_items", rows)
                 rows = []
-                self._drop_items(record.input_id)
+                key = self._key_of_known(record.input_id)
+                if key is not None:
+                    self._connection.execute(statements("write.sql")["drop_items"], (key,))
         self._run("insert_items", rows)
 
     def _item_key(self, input_id: str) -> int:
@@ -171,34 +218,84 @@ class _Commit:
             raise StoreError(f"An item belongs to {input_id!r}, which is not the id of an input.")
         return input_key(self._key(place[0]), place[1])
 
-    def _drop_items(self, input_id: str) -> None:
-        place = known_input_id(input_id)
-        if place is not None and place[0] in self._keys:
-            key = input_key(self._keys[place[0]], place[1])
-            self._connection.execute(statements("write.sql")["drop_items"], (key,))
+    def _ends_of_inputs(self) -> list[EndOfInputs]:
+        return cast("list[EndOfInputs]", self._of(SaveOutcomes))
 
-    def _outcome_rows(self) -> list[tuple[object, ...]]:
-        rows: list[tuple[object, ...]] = []
-        for record in self._of(SaveOutcomes):
+    def _end_inputs(self) -> None:
+        for _, group in groupby(self._ends_of_inputs(), key=_batch_kind):
+            records = list(group)
+            if isinstance(records[0], SaveOutcomes):
+                self._save_outcomes(cast("list[SaveOutcomes]", records))
+            elif isinstance(records[0], SaveOutcomeRun):
+                for run in cast("list[SaveOutcomeRun]", records):
+                    self._save_run(run)
+            else:
+                self._close_letters(cast("list[ReplayedLetter | DropLetter]", records))
+
+    def _save_outcomes(self, records: list[SaveOutcomes]) -> None:
+        rows: list[Row] = []
+        for record in records:
             for o in record.rows:
                 _check_index(o.call_id, o.index)
                 call_key = self._key(o.call_id)
-                key = input_key(call_key, o.index)
-                failure = o.failure.value if o.failure else None
-                rows.append(
-                    (
-                        key,
-                        call_key,
-                        o.seq,
-                        o.attempts,
-                        o.state.value,
-                        failure,
-                        o.reason,
-                        o.body,
-                        o.at,
-                    )
-                )
-        return rows
+                rows.append(parameters.outcome(input_key(call_key, o.index), call_key, o))
+        self._run("insert_outcomes", rows)
+
+    def _save_run(self, run: SaveOutcomeRun) -> None:
+        """Save the run where no input has ended yet: one row, unless some have."""
+        call_key = self._key(run.call_id)
+        _check_index(run.call_id, run.first)
+        _check_index(run.call_id, run.first + run.count - 1)
+        first = input_key(call_key, run.first)
+        end = first + run.count
+        ended = self._connection.execute(
+            statements("write.sql")["ended_between"],
+            {
+                "first_key_of_call": input_key(call_key, 0),
+                "first_key": first,
+                "end_key": end,
+            },
+        )
+        rows: list[Row] = []
+        start = first
+        for next_ended, count in [*ended, (end, 0)]:
+            if start < next_ended:
+                seq = run.first_seq + start - first
+                rows.append(parameters.outcome_run(start, next_ended - start, call_key, seq, run))
+            start = max(start, next_ended + count)
+        self._run("insert_outcome_runs", rows)
+
+    def _close_letters(self, records: list[ReplayedLetter | DropLetter]) -> None:
+        closed: list[Row] = []
+        for record in records:
+            key = self._key_of_known(record.input_id)
+            if key is not None:
+                replay = record.replay_call_id if isinstance(record, ReplayedLetter) else ""
+                closed.append((key, replay))
+        self._run("close_letters", _first_of_each(closed))
+
+    def _save_and_remove_workers(self) -> None:
+        for record in cast("list[SaveWorker | RemoveWorker]", self._of(SaveWorker)):
+            if isinstance(record, SaveWorker):
+                self._run("insert_workers", [(record.worker_id, record.name)])
+            else:
+                remove = statements("write.sql")["remove_worker"]
+                self._connection.execute(remove, (record.worker_id,))
+
+
+# Kinds that undo or forestall each other, under the first of them.
+_IN_ORDER: dict[type[object], type[object]] = {
+    EndApp: SaveApp,
+    DropItems: SaveItems,
+    SaveOutcomeRun: SaveOutcomes,
+    ReplayedLetter: SaveOutcomes,
+    DropLetter: SaveOutcomes,
+    RemoveWorker: SaveWorker,
+}
+
+
+def _batch_kind(record: EndOfInputs) -> type[object]:
+    return ReplayedLetter if isinstance(record, DropLetter) else type(record)
 
 
 def _check_index(call_id: str, index: int) -> None:
@@ -208,59 +305,9 @@ def _check_index(call_id: str, index: int) -> None:
         )
 
 
-def _first_of_each(rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+def _first_of_each(rows: Iterable[Row]) -> list[Row]:
     """Keep the first row of each key (the first column): an UPDATE … FROM would take any of them."""
-    first: dict[object, tuple[object, ...]] = {}
+    first: dict[object, Row] = {}
     for row in rows:
         first.setdefault(row[0], row)
     return list(first.values())
-
-
-def _call_row(call: Call) -> tuple[object, ...]:
-    function_id = call.function_id
-    return (
-        call.call_id,
-        function_id,
-        function_id,
-        call.kind.value,
-        call.created_at,
-        call.attached,
-        call.durable,
-    )
-
-
-def _function_row(f: Function) -> tuple[object, ...]:
-    return (
-        f.function_id,
-        f.app_id,
-        f.name,
-        f.cpu_milli,
-        f.memory_mib,
-        f.timeout_seconds,
-        f.startup_timeout_seconds,
-        f.retries.max_retries,
-        f.retries.initial_delay_seconds,
-        f.retries.backoff_coefficient,
-        f.retries.max_delay_seconds,
-        f.min_containers,
-        f.max_containers,
-        f.scaledown_window_seconds,
-        f.runtime,
-        f.host_id,
-        f.is_generator,
-        f.body,
-    )
-
-
-def _log_row(line: LogRow) -> tuple[object, ...]:
-    return (
-        line.seq,
-        line.at,
-        line.app_id,
-        line.call_id,
-        line.input_id,
-        line.container_id,
-        line.function_name,
-        line.stream,
-        line.text,
-    )

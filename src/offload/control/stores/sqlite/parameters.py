@@ -1,0 +1,95 @@
+"""Values of the port as the parameters of a statement's row."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.control.core.events import History
+    from offload.control.core.model import Call, Function, Scaling
+    from offload.control.ports.store import LogRow, OutcomeRow, SaveOutcomeRun
+
+
+def function(f: Function) -> tuple[object, ...]:
+    """Return the row of a new function."""
+    return (
+        f.function_id,
+        f.app_id,
+        f.name,
+        f.needs.cpu_milli,
+        f.needs.memory_mib,
+        f.timeout_seconds,
+        f.startup_timeout_seconds,
+        f.retries.max_retries,
+        f.retries.initial_delay_seconds,
+        f.retries.backoff_coefficient,
+        f.retries.max_delay_seconds,
+        *scaling(f.scaling),
+        f.needs.gpus,
+        f.needs.gpu_kind,
+        json.dumps(f.needs.labels),
+        f.needs.runtime,
+        f.needs.host_id,
+        f.is_generator,
+        f.body,
+        f.blob,
+    )
+
+
+def scaling(s: Scaling) -> tuple[object, ...]:
+    """Return the bounds of a function's containers."""
+    return (s.min_containers, s.max_containers, s.buffer_containers, s.scaledown_window_seconds)
+
+
+def call(key: int, c: Call) -> tuple[object, ...]:
+    """Return the row of a new call."""
+    return (
+        key,
+        c.call_id,
+        c.function_id,
+        c.function_id,
+        c.kind.value,
+        c.created_at,
+        c.attached,
+        c.durable,
+        c.priority,
+        c.deadline,
+        json.dumps(c.after) if c.after else "[]",
+        c.run_anyway,
+    )
+
+
+def outcome(key: int, call_key: int, o: OutcomeRow) -> tuple[object, ...]:
+    """Return the row of an outcome."""
+    failure = o.failure.value if o.failure else None
+    state = o.state.value
+    return (key, call_key, o.seq, o.attempts, state, failure, o.reason, o.body, o.at, o.blob)
+
+
+def outcome_run(
+    first_key: int, count: int, call_key: int, seq: int, run: SaveOutcomeRun
+) -> tuple[object, ...]:
+    """Return the row of a piece of a run."""
+    state, failure = run.state.value, run.failure.value
+    return (first_key, count, call_key, seq, state, failure, run.reason, run.body, run.at)
+
+
+def history(key: int, h: History) -> tuple[object, ...]:
+    """Return the row of what has happened to an input."""
+    return (key, h.attempts, h.failures, h.losses, h.kills, h.alone, h.retry_at)
+
+
+def log(line: LogRow) -> tuple[object, ...]:
+    """Return the row of a line."""
+    return (
+        line.seq,
+        line.at,
+        line.app_id,
+        line.call_id,
+        line.input_id,
+        line.container_id,
+        line.function_name,
+        line.stream,
+        line.text,
+    )
