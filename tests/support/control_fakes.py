@@ -50,7 +50,7 @@ def outside(store: MemoryStore, clock: SettableClock) -> Outside:
     """Everything in memory."""
     return Outside(
         store,
-        MemoryBlobs(),
+        MemoryBlobs(clock),
         clock,
         Telemetry(),
         "t",

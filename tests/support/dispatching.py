@@ -58,7 +58,8 @@ def function(function_id: str = "fn-a", **changes: Any) -> Function:
         fields = {field.name for field in dataclasses.fields(part)}
         inner = {key: changes.pop(key) for key in fields & changes.keys()}
         parts[name] = replace(part, **inner)  # type: ignore[type-var]
-    return replace(BASE, function_id=function_id, name=function_id[3:], **parts, **changes)
+    named = {"name": function_id[3:], **changes}
+    return replace(BASE, function_id=function_id, **parts, **named)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         store = await asyncio.to_thread(SqliteStore, state_dir / "offload.db")
         stack.callback(store.close)
-        blobs = await asyncio.to_thread(DiskBlobs, state_dir / "blobs")
+        blobs = await asyncio.to_thread(DiskBlobs, state_dir / "blobs", clock)
         incarnation = secrets.token_hex(4)
         services = await start(
             Outside(

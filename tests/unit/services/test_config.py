@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from offload.control.core.policy import WorkspaceLimits
 from offload.control.config import ConfigError, ServerConfig, ensure_token, prepare_data_dir
 
 
@@ -40,12 +41,26 @@ def test_another_address_is_fine_with_tls_or_on_explicit_wish(tmp_path: Path) ->
         (ServerConfig(tls_cert=Path("x")), "both --tls-cert and --tls-key"),
         (ServerConfig(tls_cert=Path("/no/x"), tls_key=Path("/no/y")), "no TLS file /no/x"),
         (ServerConfig(idle_exit_seconds=-1), "--idle-exit-seconds"),
+        (ServerConfig(retention_days=0), "--retention-days"),
+        (ServerConfig(worker_lost_seconds=0), "--worker-lost-seconds"),
+        (ServerConfig(placement="anywhere"), "neither spread nor pack"),
+        (ServerConfig(workspaces=("lab",)), "NAME=WEIGHT"),
+        (ServerConfig(workspaces=("lab=0",)), "NAME=WEIGHT"),
+        (ServerConfig(workspaces=("lab=1:-2",)), "NAME=WEIGHT"),
         (ServerConfig(token="ä"), "printable ASCII"),  # noqa: S106 - no password at all
     ],
 )
 def test_what_cannot_be_meant_is_named(config: ServerConfig, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         config.check()
+
+
+def test_workspaces_get_the_weight_and_the_bound_they_are_given() -> None:
+    policy = ServerConfig(workspaces=("lab=2", "guests=0.5:10"), placement="pack").policy()
+
+    assert policy.packs
+    assert policy.workspaces["lab"] == WorkspaceLimits(2.0, 0)
+    assert policy.workspaces["guests"] == WorkspaceLimits(0.5, 10)
 
 
 def test_the_token_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 import asyncio
 from dataclasses import replace
 
+from tests.support.services import a_function
+
 from offload.control.core.instructions import StartContainer, Task
-from offload.control.core.model import Function, RetryPolicy
 from offload.control.services.sessions import MAX_ASSIGNED_BYTES, Batch, WorkerSession
 
-SQUARE = Function(
-    "fu-1", "ap-1", "app", "square", 1000, 256, 60.0, 60.0, RetryPolicy(), 0, 0, 60.0, "", "", False,
-    b"square",
-)  # fmt: skip
+SQUARE = a_function(body=b"square")
 
 
 def test_a_definition_goes_before_the_first_use_and_only_once() -> None:

@@ -105,7 +105,8 @@ def test_a_call_may_come_after_one_that_ended_long_ago() -> None:
         await services.calls.submit(a_map("fc-1"), ONE)
         await _outcomes(services, "fc-1")
         await services.kernel.journal.flush()
-        await services.calls.submit(a_map("fc-9"), ONE)
+        await services.apps.register("ap-1", [a_function(function_id="fu-2", cpu_milli=64_000)])
+        await services.calls.submit(replace(a_map("fc-9"), function_id="fu-2"), ONE)
         await services.calls.cancel("fc-9", "enough")
 
         await services.calls.submit(a_map("fc-2", after=("fc-1",)), ONE)

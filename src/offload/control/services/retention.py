@@ -23,7 +23,7 @@ PAUSE_SECONDS = 0.05  # between passes, so that commits have most of the time
 ROUND_SECONDS = 60.0
 # A blob is left alone for so long after it was written or asked for: what names it may still be on its way.
 BLOB_GRACE_SECONDS = 3_600.0
-STALE_BLOBS = 1_000
+STALE_BLOBS = 1_000  # looked at in one round; the next goes on behind them
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Retention:
         self._clock = clock
         self._retention_seconds = retention_seconds
         self._round_seconds = round_seconds
+        self._looked_at = ""  # the last blob of those that a round before looked at
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -93,5 +94,7 @@ class Retention:
 
     def _remove_stale(self) -> None:
         """Remove uploads that nothing ever named, and what a pass before had to leave because it was young."""
-        older_than = self._clock.now() - max(BLOB_GRACE_SECONDS, self._retention_seconds / 7)
-        self._remove(self._blobs.stale(older_than, STALE_BLOBS))
+        older_than = self._clock.now() - BLOB_GRACE_SECONDS
+        names = self._blobs.stale(older_than, self._looked_at, STALE_BLOBS)
+        self._remove(names)
+        self._looked_at = names[-1] if len(names) == STALE_BLOBS else ""
