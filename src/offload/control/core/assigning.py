@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from offload.control.core.state import State
 
 
+# With so many slots that have room, few inputs are handed out one by one instead of in proportion.
+MANY_SLOTS = 16
+
+
 def shares(waiting: int, rooms: Sequence[int]) -> list[int]:
     """Split what waits over the rooms, in proportion to their size.
 
@@ -32,11 +36,7 @@ def shares(waiting: int, rooms: Sequence[int]) -> list[int]:
 
 def refresh_room(slot: Slot) -> None:
     """Note whether the slot has room."""
-    roomy = slot.pool.roomy
-    if slot.room > 0:
-        roomy[slot.worker.info.worker_id] = slot
-    else:
-        roomy.pop(slot.worker.info.worker_id, None)
+    slot.pool.roomy.put(slot, slot.room)
 
 
 def assign(state: State, pool: Pool) -> None:
@@ -49,11 +49,16 @@ def assign(state: State, pool: Pool) -> None:
         state.wake(due, pool)
     if not pool.roomy:
         return
-    slots = list(pool.roomy.values())
+    waiting = queue.size - queue.late
+    if len(pool.roomy) > max(waiting, MANY_SLOTS):
+        for slot in pool.roomy.first(waiting):
+            _hand_over(state, slot, 1)
+        return
+    slots = list(pool.roomy)
     if len(slots) == 1:
         _hand_over(state, slots[0], slots[0].room)
         return
-    for slot, count in zip(slots, shares(queue.size, [s.room for s in slots]), strict=True):
+    for slot, count in zip(slots, shares(waiting, [s.room for s in slots]), strict=True):
         _hand_over(state, slot, count)
 
 

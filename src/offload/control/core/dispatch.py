@@ -42,7 +42,7 @@ from offload.control.core.views import (
     WorkerView,
     WorkspaceView,
 )
-from offload.control.core.waiters import Overdue, Recovery, Stranded
+from offload.control.core.waiters import Overdue, Recovery, Stranded, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,9 +150,7 @@ class Dispatcher(watching.Views):
         for waiter in state.pop_due():
             match waiter:
                 case Pool():
-                    state.replan = True
-                    if state.pools.get(waiter.function.function_id) is waiter:
-                        state.touch_pool(waiter)
+                    state.touch_pool(waiter)
                 case WorkerRecord():
                     membership.lose_if_due(state, waiter)
                     starts.release_if_due(state, waiter)
@@ -166,6 +164,9 @@ class Dispatcher(watching.Views):
                     reports.end_overdue(state, waiter)
                 case Recovery():
                     membership.end_recovery(state)
+                case Turn():
+                    state.is_turn_timed = False
+                    state.replan = True
 
     def _settle(self) -> None:
         """Decide until nothing is left to decide; stopping a container may change what another pool may do."""

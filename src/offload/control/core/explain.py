@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offload.control.core.feasibility import count_gpus, is_feasible, is_offered
 from offload.control.core.model import ContainerState
-from offload.control.core.placement import count_gpus, is_feasible, is_offered
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerState
 

@@ -140,7 +140,8 @@ def _forget(state: State, worker: WorkerRecord) -> None:
             state.remove_container(container)
         state.touched.pop((function_id, worker_id), None)
         state.touch_pool(slot.pool)
-        slot.pool.roomy.pop(worker_id, None)
+        slot.pool.roomy.put(slot, 0)
+        slot.pool.suspects.pop(worker_id, None)
         del slot.pool.slots[worker_id]
     state.remove_worker(worker)
     state.out.order(ForgetWorker(worker_id))

@@ -6,12 +6,14 @@ inputs the worker holds, and how many it is willing to hold.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from offload.control.core.autoscale import RecentPeak
 from offload.control.core.breaker import Breaker
 from offload.control.core.calls import Queue
 from offload.control.core.model import ContainerState
+from offload.control.core.roomy import Roomy
 from offload.control.core.workers import WorkerEvent, WorkerState, move_worker
 
 if TYPE_CHECKING:
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from offload.control.core.model import Function, Needs, WorkerInfo
 
 
+NEVER = math.inf
+
+
 class Slot:
     """One function on one worker."""
 
     __slots__ = (
-        "containers", "failed_starts", "held", "live", "overdue_at", "pool", "window", "worker",
+        "containers", "held", "live", "overdue_at", "pool", "room_bits", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, worker: WorkerRecord) -> None:
@@ -33,7 +38,7 @@ class Slot:
         self.held: dict[str, InputRecord] = {}
         self.containers: dict[str, ContainerRecord] = {}
         self.live = 0  # containers that are not stopping
-        self.failed_starts = 0  # since one started
+        self.room_bits = 0  # as the pool's `Roomy` has it
         self.overdue_at: float | None = None  # when running inputs are looked at for their timeout
 
     @property
@@ -47,7 +52,7 @@ class Slot:
 class ContainerRecord:
     """A container that takes up room on its worker."""
 
-    __slots__ = ("container_id", "gpus", "running", "slot", "started_at", "state")
+    __slots__ = ("container_id", "gpus", "ready_at", "running", "slot", "started_at", "state")
 
     def __init__(
         self, container_id: str, slot: Slot, state: ContainerState, started_at: float
@@ -56,6 +61,7 @@ class ContainerRecord:
         self.slot = slot
         self.state = state
         self.started_at = started_at
+        self.ready_at = started_at
         self.gpus: tuple[int, ...] = ()
         self.running = 0  # inputs whose user code is known to have begun here
 
@@ -74,8 +80,9 @@ class WorkerRecord:
     """A worker; `free_…` is what its containers leave, `coming_…` what stopping ones will leave as well."""
 
     __slots__ = (
-        "coming_cpu", "coming_gpus", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info",
-        "is_to_drain", "lost_at", "quarantined_until", "quarantines", "since", "slots", "state", "strike_reason", "strikes",
+        "coming_cpu", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info",
+        "is_to_drain", "lost_at", "quarantined_until", "quarantines", "since", "slots", "state", "stopping", "strike_reason",
+        "strikes",
     )  # fmt: skip
 
     def __init__(self, info: WorkerInfo, since: float) -> None:
@@ -88,7 +95,7 @@ class WorkerRecord:
         self.free_gpus = {gpu.index: gpu.kind for gpu in info.capacity.gpus}
         self.coming_cpu = 0
         self.coming_memory = 0
-        self.coming_gpus = 0
+        self.stopping: dict[str, ContainerRecord] = {}
         self.slots: dict[str, Slot] = {}
         self.is_to_drain = False  # also when it comes back
         self.drain_reason = ""
@@ -134,7 +141,7 @@ class Pool:
 
     __slots__ = (
         "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
-        "peak", "queue", "roomy", "scaling", "slots", "timer_at", "waits_since", "workspace",
+        "peak", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "workspace",
     )  # fmt: skip
 
     def __init__(self, function: Function, workspace: Workspace) -> None:
@@ -144,7 +151,8 @@ class Pool:
         self.queue = Queue()
         self.breaker = Breaker()
         self.slots: dict[str, Slot] = {}
-        self.roomy: dict[str, Slot] = {}  # slots with room, by worker
+        self.roomy = Roomy()
+        self.suspects: dict[str, None] = {}  # workers on which the last start failed
         self.attached: dict[str, CallRecord] = {}  # calls that end with their app's caller
         self.open_calls = 0
         self.held = 0
@@ -153,5 +161,7 @@ class Pool:
         self.live = 0  # containers on online workers that are not stopping
         self.is_stopped = False
         self.peak = RecentPeak(self.scaling.scaledown_window_seconds)  # of wanted containers
-        self.waits_since = 0.0  # since when it has wanted more containers than it has
+        self.waits_since = NEVER  # since when it has wanted more containers than it has
+        self.sought_priority = 0  # of the inputs it seeks containers for
+        self.spare = 0  # containers it had beyond what it wanted, when last looked at
         self.timer_at: float | None = None

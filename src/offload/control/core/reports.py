@@ -67,7 +67,9 @@ def take_container_report(state: State, worker: WorkerRecord, report: ContainerR
             state.mark_stopping(container)
             state.replan = True
     elif report.state is ContainerState.READY and container.is_live:
-        container.state = ContainerState.READY
+        if container.state is not ContainerState.READY:
+            container.state = ContainerState.READY
+            container.ready_at = state.now
         take_start(state, container)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.autoscale import wanted_containers
 from offload.control.core.instructions import ForgetFunction
 from offload.control.core.model import ContainerState
+from offload.control.core.records import NEVER
 from offload.control.core.workers import WorkerState
 
 if TYPE_CHECKING:
@@ -55,15 +56,11 @@ def resize(state: State, pool: Pool) -> None:
     function_id = pool.function.function_id
     want = wanted(pool)
     peak = pool.peak.see(min(want, pool.live), state.now)
+    spare_before, pool.spare = pool.spare, max(0, pool.live - want)
     if want > pool.live:
-        if pool.breaker.retry_at > state.now:
-            state.wake(pool.breaker.retry_at, pool)
-            state.starving.pop(function_id, None)
-        elif function_id not in state.starving:
-            pool.waits_since = state.now
-            state.starving[function_id] = pool
-            state.replan = True
+        _seek(state, pool)
         return
+    pool.waits_since = NEVER
     state.starving.pop(function_id, None)
     if pool.live > peak:
         _stop_quiet(state, pool, pool.live - peak)
@@ -71,7 +68,24 @@ def resize(state: State, pool: Pool) -> None:
         falls_at = pool.peak.falls_at()
         if falls_at is not None and falls_at > state.now:
             state.wake(falls_at, pool)
-        state.replan = state.replan or bool(state.starving)
+        state.replan = state.replan or (pool.spare > spare_before and bool(state.starving))
+
+
+def _seek(state: State, pool: Pool) -> None:
+    """Have containers sought for a pool that has too few, unless it must not try to start one now."""
+    pool.waits_since = min(pool.waits_since, state.now)
+    function_id = pool.function.function_id
+    if shortage(state, pool) <= 0:
+        state.starving.pop(function_id, None)
+        if pool.breaker.retry_at > state.now:
+            state.wake(pool.breaker.retry_at, pool)
+        return
+    first = pool.queue.first()
+    priority = first.call.priority if first is not None else 0
+    if function_id not in state.starving or priority > pool.sought_priority:
+        pool.sought_priority = priority
+        state.starving[function_id] = pool
+        state.replan = True
 
 
 def change(state: State, event: ScalingChanged) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.breaker import BreakerEvent
 from offload.control.core.calls import Ended
+from offload.control.core.feasibility import is_feasible
 from offload.control.core.inputs import InputEvent
 from offload.control.core.ledger import fail_ready
 from offload.control.core.model import ContainerReport, ContainerState, FailureKind
-from offload.control.core.placement import is_feasible
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerEvent, WorkerState
 
@@ -26,7 +26,7 @@ def take_start(state: State, container: ContainerRecord) -> None:
     if not slot.pool.breaker.is_closed:
         slot.pool.breaker.close(BreakerEvent.STARTED)
         state.touch_pool(slot.pool)
-    slot.failed_starts = 0
+    slot.pool.suspects.pop(slot.worker.info.worker_id, None)
     slot.worker.strikes.clear()
     slot.worker.quarantines = 0
 
@@ -36,7 +36,7 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
     slot = container.slot
     pool, worker = slot.pool, slot.worker
     state.touch_pool(pool)
-    slot.failed_starts += 1
+    pool.suspects[worker.info.worker_id] = None
     if not report.blames_function and _strike(state, worker, pool, report.reason):
         return
     breaker = pool.breaker

@@ -8,13 +8,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from offload.control.core.calls import CallRecord
+from offload.control.core.candidates import Candidates
 from offload.control.core.inputs import InputEvent
 from offload.control.core.instructions import StopContainer
 from offload.control.core.model import ContainerState
 from offload.control.core.outbox import Outbox
 from offload.control.core.policy import Policy, WorkspaceLimits
 from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerRecord, Workspace
-from offload.control.core.waiters import Overdue, Stranded
+from offload.control.core.waiters import Overdue, Stranded, Turn
 
 if TYPE_CHECKING:
     from offload.control.core.calls import InputRecord
@@ -53,6 +54,14 @@ class State:
         self.total_gpus = 0
         self.blocked_total = 0  # inputs that wait for other calls
         self.starving: dict[str, Pool] = {}  # pools that want containers there is no room for
+        self.staffed: dict[str, Pool] = {}  # pools with live containers
+        self.stopping: dict[
+            str, WorkerRecord
+        ] = {}  # workers on which containers are on their way out
+        self.candidates = Candidates(self.workers, packs=policy.packs)
+        self.is_turn_timed = (
+            False  # whether somebody looks again for containers that had their turn
+        )
         self.dirty: dict[str, Pool] = {}
         self.touched: dict[tuple[str, str], Slot] = {}
         self.replan = False
@@ -76,6 +85,12 @@ class State:
         heapq.heappush(self._timers, (at, next(self._timer_numbers), waiter))
         if len(self._timers) > self._timers_limit:
             self._sweep_timers()
+
+    def wait_for_turns(self) -> None:
+        """See later whether containers that somebody waits for have had their turn."""
+        if not self.is_turn_timed:
+            self.is_turn_timed = True
+            self.wake(self.now + self.policy.turn_seconds, Turn())
 
     def next_wakeup(self) -> float | None:
         """Return when the first waiter is due."""
@@ -174,6 +189,7 @@ class State:
     def add_worker(self, info: WorkerInfo) -> WorkerRecord:
         """Remember a worker."""
         worker = self.workers[info.worker_id] = WorkerRecord(info, self.now)
+        self.candidates.note(worker)
         self._count_capacity(worker, 1)
         self.replan = True
         return worker
@@ -194,6 +210,7 @@ class State:
         worker.free_gpus = {g.index: g.kind for g in info.capacity.gpus if g.index not in taken}
         if worker.is_online:
             self._count_capacity(worker, 1)
+        self.candidates.note(worker)
         self.replan = True
 
     def move_worker(self, worker: WorkerRecord, event: WorkerEvent) -> None:
@@ -204,9 +221,10 @@ class State:
             return
         sign = 1 if worker.is_online else -1
         self._count_capacity(worker, sign)
+        self.candidates.note(worker)
         self.replan = True
         for slot in worker.slots.values():
-            slot.pool.live += sign * slot.live
+            self._count_staff(slot.pool, sign * slot.live)
             slot.pool.away -= sign * len(slot.held)
             self.touch(slot)
 
@@ -284,6 +302,7 @@ class State:
         container.gpus = gpus
         for index in gpus:
             worker.free_gpus.pop(index, None)
+        self.candidates.note(worker)
         self._count_live(slot, 1)
         return container
 
@@ -313,6 +332,8 @@ class State:
         worker.free_memory += needs.memory_mib
         kinds = {gpu.index: gpu.kind for gpu in worker.info.capacity.gpus}
         worker.free_gpus.update((i, kinds[i]) for i in container.gpus if i in kinds)
+        worker.free_gpus = dict(sorted(worker.free_gpus.items()))
+        self.candidates.note(worker)
         if was_live:
             self._count_live(slot, -1)
         else:
@@ -331,18 +352,31 @@ class State:
         worker, needs = container.slot.worker, container.needs
         worker.coming_cpu += sign * needs.cpu_milli
         worker.coming_memory += sign * needs.memory_mib
-        worker.coming_gpus += sign * len(container.gpus)
+        if sign > 0:
+            worker.stopping[container.container_id] = container
+            self.stopping[worker.info.worker_id] = worker
+        else:
+            del worker.stopping[container.container_id]
+            if not worker.stopping:
+                self.stopping.pop(worker.info.worker_id, None)
 
     def _count_live(self, slot: Slot, change: int) -> None:
         slot.live += change
         if slot.worker.is_online:
-            slot.pool.live += change
+            self._count_staff(slot.pool, change)
         workspace, needs = slot.pool.workspace, slot.pool.function.needs
         workspace.containers += change
         workspace.cpu += change * needs.cpu_milli
         workspace.memory += change * needs.memory_mib
         workspace.gpus += change * needs.gpus
         self.touch(slot)
+
+    def _count_staff(self, pool: Pool, change: int) -> None:
+        pool.live += change
+        if pool.live:
+            self.staffed[pool.function.function_id] = pool
+        else:
+            self.staffed.pop(pool.function.function_id, None)
 
     def _count_capacity(self, worker: WorkerRecord, sign: int) -> None:
         self.total_cpu += sign * worker.info.capacity.cpu_milli

@@ -32,8 +32,13 @@ class Recovery:
     """The time in which workers may say what they hold, after a restart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Containers that had no turn yet, for which others wait."""
+
+
 # A pool looks at its delays and bounds, a worker at whether it is lost or may leave its quarantine, a container at
 # whether it has started, a call at its deadline.
 Waiter: TypeAlias = (
-    Pool | WorkerRecord | ContainerRecord | CallRecord | Stranded | Overdue | Recovery
+    Pool | WorkerRecord | ContainerRecord | CallRecord | Stranded | Overdue | Recovery | Turn
 )
