@@ -82,6 +82,12 @@ class Views:
         pool = self._state.pools.get(function_id)
         return pool.scaling if pool is not None else None
 
+    def next_inputs(self, input_id: str, limit: int) -> list[str]:
+        """Return the first ones of the inputs of the same call that were never handed out."""
+        call_id, _ = split_input_id(input_id)
+        call = self._state.calls.get(call_id)
+        return [make_input_id(call_id, i) for i in islice(call.waiting, limit)] if call else []
+
     def function(self, function_id: str) -> Function | None:
         """Return a registered function."""
         pool = self._state.pools.get(function_id)

@@ -29,13 +29,14 @@ class Payloads:
         return self._size_bytes > self._memory_bytes
 
     def keep(self, input_id: str, payload: bytes) -> None:
-        """Hold the payload of an open input."""
+        """Hold the payload of an open input. Harmless where it is held already."""
         stem, _, index = input_id.rpartition("-")
         of_call = self._by_call.get(stem)
         if of_call is None:
             of_call = self._by_call[stem] = {}
-        of_call[index] = payload
-        self._size_bytes += len(payload) + ENTRY_BYTES
+        if index not in of_call:
+            of_call[index] = payload
+            self._size_bytes += len(payload) + ENTRY_BYTES
 
     def get(self, input_id: str) -> bytes | None:
         """Return the payload if it is in memory."""
