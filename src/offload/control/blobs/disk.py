@@ -2,6 +2,9 @@
 
 A blob is written to `incoming/`, hashed on the way, and renamed once it is whole and on disk. So a file under its
 SHA-256 is always whole, and what a crash leaves behind lies in `incoming/`, which is emptied at start.
+
+The time of a blob is the modification time of its file. What looks at it and acts on what it saw does both under one lock,
+`_Shelf`: else a removal could fall between the answer "it is there" and the touch that was to spare it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from offload.control.ports.blobs import BlobCorruptError, BlobError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from offload.control.ports.clock import Clock
+
 _ADVICE = {
     errno.ENOSPC: "free some space on its disk",
     errno.EDQUOT: "free some space, or raise the quota of the server's user",
@@ -34,8 +39,8 @@ _ADVICE = {
 class DiskBlobs:
     """See `Blobs`. The directory is made where it is missing; no other process may use it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._shelf = _Shelf(directory, clock)
         self._incoming = directory / "incoming"
         with _explained(directory):
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,32 +52,95 @@ class DiskBlobs:
 
     def writer(self) -> DiskBlobWriter:
         """See `Blobs`."""
-        return DiskBlobWriter(self._directory, self._incoming)
+        return DiskBlobWriter(self._shelf, self._incoming)
 
     def reader(self, sha256: str, offset: int) -> DiskBlobReader:
         """See `Blobs`."""
         if not is_sha256(sha256):
             raise missing(sha256)
-        return DiskBlobReader(_place(self._directory, sha256), sha256, offset)
+        return DiskBlobReader(self._shelf.place(sha256), sha256, offset)
 
     def has(self, sha256: str) -> bool:
         """See `Blobs`."""
-        if not is_sha256(sha256):
+        return is_sha256(sha256) and self._shelf.touch(sha256)
+
+    def remove(self, sha256: str, older_than: float) -> bool:
+        """See `Blobs`."""
+        return is_sha256(sha256) and self._shelf.remove(sha256, older_than)
+
+    def stale(self, older_than: float, after: str, limit: int) -> list[str]:
+        """See `Blobs`."""
+        found: list[str] = []
+        for shard in range(int(after[:2], 16) if after else 0, 256):
+            found += self._shelf.stale(f"{shard:02x}", older_than, after)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+
+class _Shelf:
+    """Whole blobs and their times."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self.directory = directory
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def place(self, sha256: str) -> Path:
+        """Return where the blob is or would be."""
+        return self.directory / sha256[:2] / sha256
+
+    def touch(self, sha256: str) -> bool:
+        """Set the blob's time to now; return whether it is there."""
+        with self._lock, _explained(self.directory):
+            return self._touch(self.place(sha256))
+
+    def put(self, sha256: str, file: Path) -> None:
+        """Make the file visible under its name. It is on disk already."""
+        place = self.place(sha256)
+        with self._lock, _explained(self.directory):
+            file.replace(place)
+            self._touch(place)
+
+    def remove(self, sha256: str, older_than: float) -> bool:
+        """See `Blobs`."""
+        place = self.place(sha256)
+        with self._lock, _explained(self.directory), suppress(FileNotFoundError):
+            if place.stat().st_mtime_ns < _nanoseconds(older_than):
+                place.unlink()
+                return True
+        return False
+
+    def stale(self, shard: str, older_than: float, after: str) -> list[str]:
+        """Return the old blobs of one folder that come after that one, in order."""
+        with _explained(self.directory), os.scandir(self.directory / shard) as entries:
+            names = sorted(e.name for e in entries if e.name > after and is_sha256(e.name))
+        return [name for name in names if self._is_older(name, older_than)]
+
+    def _is_older(self, sha256: str, than: float) -> bool:
+        with _explained(self.directory), suppress(FileNotFoundError):
+            return self.place(sha256).stat().st_mtime_ns < _nanoseconds(than)
+        return False
+
+    def _touch(self, place: Path) -> bool:
+        now = _nanoseconds(self._clock.now())
+        try:
+            os.utime(place, ns=(now, now))
+        except FileNotFoundError:
             return False
-        with _explained(self._directory):
-            return _place(self._directory, sha256).exists()
+        return True
 
 
 class DiskBlobWriter:
     """See `BlobWriter`. `abort` may come from another thread in the middle of a write, and never waits for it."""
 
-    def __init__(self, directory: Path, incoming: Path) -> None:
-        self._directory = directory
+    def __init__(self, shelf: _Shelf, incoming: Path) -> None:
+        self._shelf = shelf
         self._hash = hashlib.sha256()
         self._size_bytes = 0
         self._busy = threading.Lock()
         self._is_over = threading.Event()
-        with _explained(directory):
+        with _explained(shelf.directory):
             descriptor, name = tempfile.mkstemp(dir=incoming)
         self._path = Path(name)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
@@ -80,7 +148,7 @@ class DiskBlobWriter:
     def write(self, data: bytes) -> None:
         """See `BlobWriter`."""
         with self._working():
-            with _explained(self._directory):
+            with _explained(self._shelf.directory):
                 rest = memoryview(data)
                 while rest:
                     rest = rest[self._file.write(rest) :]
@@ -94,8 +162,8 @@ class DiskBlobWriter:
             sha256 = self._hash.hexdigest()
             if expected_sha256 and sha256 != expected_sha256:
                 raise mismatch(expected_sha256, sha256)
-            with _explained(self._directory):
-                self._publish(_place(self._directory, sha256))
+            with _explained(self._shelf.directory):
+                self._publish(sha256)
             return sha256, self._size_bytes
 
     def abort(self) -> None:
@@ -130,13 +198,12 @@ class DiskBlobWriter:
             with suppress(OSError):  # published already, or removed at the next start
                 self._path.unlink()
 
-    def _publish(self, place: Path) -> None:
-        if not place.exists():
+    def _publish(self, sha256: str) -> None:
+        if not self._shelf.touch(sha256):
             os.fsync(self._file.fileno())
-            self._path.replace(place)
-        _sync_directory(
-            place.parent
-        )  # also for another writer's rename, which may not be on disk yet
+            self._shelf.put(sha256, self._path)
+        # Also for another writer's rename, which may not be on disk yet.
+        _sync_directory(self._shelf.place(sha256).parent)
 
 
 class DiskBlobReader:
@@ -184,8 +251,9 @@ class DiskBlobReader:
         self._file.close()
 
 
-def _place(directory: Path, sha256: str) -> Path:
-    return directory / sha256[:2] / sha256
+def _nanoseconds(seconds: float) -> int:
+    # Times are compared in the unit that files keep: as floats, what was written could read as a little earlier.
+    return int(seconds * 1e9)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from typing import TYPE_CHECKING
 
-from offload.control.blobs.digests import check_offset, is_sha256, mismatch, missing
+from offload.control.blobs.digests import check_offset, mismatch, missing
 from offload.control.ports.blobs import BlobError
+
+if TYPE_CHECKING:
+    from offload.control.ports.clock import Clock
 
 
 class MemoryBlobs:
     """See `Blobs`. Nothing survives the object, and blobs are held whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._blobs: dict[str, bytes] = {}
+        self._times: dict[str, float] = {}
 
     def writer(self) -> MemoryBlobWriter:
         """See `Blobs`."""
@@ -32,12 +38,30 @@ class MemoryBlobs:
     def has(self, sha256: str) -> bool:
         """See `Blobs`."""
         with self._lock:
-            return is_sha256(sha256) and sha256 in self._blobs
+            is_there = sha256 in self._blobs
+            if is_there:
+                self._times[sha256] = self._clock.now()
+            return is_there
+
+    def remove(self, sha256: str, older_than: float) -> bool:
+        """See `Blobs`."""
+        with self._lock:
+            is_old = sha256 in self._blobs and self._times[sha256] < older_than
+            if is_old:
+                del self._blobs[sha256], self._times[sha256]
+            return is_old
+
+    def stale(self, older_than: float, after: str, limit: int) -> list[str]:
+        """See `Blobs`."""
+        with self._lock:
+            old = (sha256 for sha256, time in self._times.items() if time < older_than)
+            return sorted(sha256 for sha256 in old if sha256 > after)[:limit]
 
     def keep(self, sha256: str, content: bytes) -> None:
         """Make a finished blob visible; one that exists stays."""
         with self._lock:
             self._blobs.setdefault(sha256, content)
+            self._times[sha256] = self._clock.now()
 
 
 class MemoryBlobWriter:

@@ -31,7 +31,7 @@ class BlobWriter(Protocol):
         """Finish durably; return the SHA-256 and the size in bytes.
 
         An empty `expected_sha256` accepts whatever came; another one that does not match raises `BlobCorruptError` and
-        keeps nothing. A blob that exists already is kept as it is.
+        keeps nothing. A blob that exists already is kept as it is, and its time is now.
         """
 
     def abort(self) -> None:
@@ -55,7 +55,11 @@ class BlobReader(Protocol):
 
 
 class Blobs(Protocol):
-    """Keeps blobs in bounded memory, whatever their size. Blocking: called from worker threads."""
+    """Keeps blobs in bounded memory, whatever their size. Blocking: called from worker threads.
+
+    Each blob has a time: when it was last written or asked for with `has`, the later of the two. Whoever was told that a
+    blob is there may take its time to say what for, because `remove` spares what has been touched since.
+    """
 
     def writer(self) -> BlobWriter:
         """Begin a blob."""
@@ -64,4 +68,16 @@ class Blobs(Protocol):
         """Open a blob at `offset` bytes; raises `BlobMissingError`."""
 
     def has(self, sha256: str) -> bool:
-        """Whether the blob is there."""
+        """Whether the blob is there; if so, its time is now."""
+
+    def remove(self, sha256: str, older_than: float) -> bool:
+        """Remove the blob if its time is before `older_than`, in Unix seconds; return whether this call did.
+
+        A reader that has it open reads on. Whether anything still names the blob is for the caller to know.
+        """
+
+    def stale(self, older_than: float, after: str, limit: int) -> list[str]:
+        """List blobs whose time is before `older_than`, in the order of their SHA-256, those after `after` alone.
+
+        Their times stay as they are. An empty `after` begins at the first.
+        """
