@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.clock import SettableClock
 
 from offload.control.blobs.disk import DiskBlobs
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from offload.control.ports.blobs import Blobs
@@ -20,9 +25,20 @@ CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture(params=["memory", "disk"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return MemoryBlobs() if request.param == "memory" else DiskBlobs(tmp_path / "blobs")
+ADAPTERS: dict[str, Callable[[Path, SettableClock], Blobs]] = {
+    "memory": lambda _, clock: MemoryBlobs(clock),
+    "disk": DiskBlobs,
+}
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock(100.0)
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Blobs:
+    return ADAPTERS[request.param](tmp_path / "blobs", clock)
 
 
 def save(blobs: Blobs, content: bytes, expected: str = "") -> tuple[str, int]:
@@ -140,3 +156,162 @@ def test_a_closed_reader_may_be_closed_again(blobs: Blobs) -> None:
     reader.close()
 
     reader.close()
+
+
+def test_an_old_blob_is_removed_and_can_come_back(blobs: Blobs, clock: SettableClock) -> None:
+    save(blobs, CONTENT)
+    clock.time = 200.0
+
+    was_removed = blobs.remove(SHA256, older_than=150.0)
+
+    assert was_removed
+    assert not blobs.has(SHA256)
+    assert not blobs.remove(SHA256, older_than=150.0)
+    save(blobs, CONTENT)
+    assert load(blobs, SHA256) == CONTENT
+
+
+def test_a_blob_is_spared_from_the_moment_it_was_written_at(blobs: Blobs) -> None:
+    save(blobs, CONTENT)
+
+    assert not blobs.remove(SHA256, older_than=100.0)
+    assert load(blobs, SHA256) == CONTENT
+
+
+def test_who_asks_for_a_blob_keeps_it(blobs: Blobs, clock: SettableClock) -> None:
+    save(blobs, CONTENT)
+    clock.time = 200.1
+    blobs.has(SHA256)
+
+    assert not blobs.remove(SHA256, older_than=200.1)
+    assert blobs.remove(SHA256, older_than=200.2)
+
+
+def test_who_writes_a_blob_again_keeps_it(blobs: Blobs, clock: SettableClock) -> None:
+    save(blobs, CONTENT)
+    clock.time = 200.0
+    save(blobs, CONTENT)
+
+    assert not blobs.remove(SHA256, older_than=200.0)
+    assert load(blobs, SHA256) == CONTENT
+
+
+def test_a_reader_reads_on_after_its_blob_was_removed(blobs: Blobs) -> None:
+    save(blobs, CONTENT)
+    reader = blobs.reader(SHA256, 0)
+    reader.read(10)
+
+    blobs.remove(SHA256, older_than=101.0)
+
+    assert reader.read(10**6) == CONTENT[10:]
+    reader.close()
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", SHA256.upper()])
+def test_what_is_no_sha256_is_not_removed(blobs: Blobs, name: str) -> None:
+    assert not blobs.remove(name, older_than=1000.0)
+
+
+def test_old_blobs_are_listed_in_pages_without_being_touched(
+    blobs: Blobs, clock: SettableClock
+) -> None:
+    old = sorted(save(blobs, f"old {n}".encode())[0] for n in range(300))
+    clock.time = 200.0
+    save(blobs, b"new")
+    blobs.has(old[0])
+    blobs.writer().write(b"unfinished")
+
+    pages = [blobs.stale(150.0, "", 100)]
+    while pages[-1]:
+        pages.append(blobs.stale(150.0, pages[-1][-1], 100))
+
+    assert [sha256 for page in pages for sha256 in page] == old[1:]
+    assert [len(page) for page in pages] == [100, 100, 99, 0]
+    assert blobs.stale(150.0, "", 1) == old[1:2]
+
+
+def test_an_empty_store_lists_nothing(blobs: Blobs) -> None:
+    assert blobs.stale(10.0**9, "", 10) == []
+
+
+# What happens at each step of time, and to which blob.
+happenings = st.lists(
+    st.tuples(st.sampled_from(["write", "ask", "remove"]), st.integers(0, 2)), max_size=12
+)
+
+
+def test_a_blob_is_there_from_its_writing_until_it_was_left_alone_for_long(
+    blobs: Blobs, clock: SettableClock
+) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(history=happenings, grace=st.integers(0, 4))
+    def check(history: list[tuple[str, int]], grace: int) -> None:
+        touched: dict[str, float] = {}  # when, of those that are there
+        for what, number in history:
+            clock.time += 1
+            content = f"blob {number}".encode()
+            sha256 = hashlib.sha256(content).hexdigest()
+            is_there = sha256 in touched
+            if what == "write":
+                save(blobs, content)
+            elif what == "ask":
+                assert blobs.has(sha256) == is_there
+            else:
+                is_old = is_there and touched[sha256] < clock.time - grace
+                assert blobs.remove(sha256, clock.time - grace) == is_old
+                if is_old:
+                    del touched[sha256]
+                continue
+            if what == "write" or is_there:
+                touched[sha256] = clock.time
+
+        left = blobs.stale(clock.time + 1, "", 10)
+
+        assert left == sorted(touched)
+        assert all(blobs.remove(sha256, clock.time + 1) for sha256 in left)
+
+    check()
+
+
+def test_whoever_was_told_that_a_blob_is_there_finds_it_whatever_a_removal_does_meanwhile(
+    blobs: Blobs, clock: SettableClock
+) -> None:
+    told: list[bool] = []
+    removed: list[bool] = []
+
+    def ask() -> None:
+        told.append(blobs.has(SHA256))
+
+    def write() -> None:
+        told.append(save(blobs, CONTENT)[0] == SHA256)
+
+    def remove() -> None:
+        removed.append(blobs.remove(SHA256, older_than=150.0))
+
+    for round_number in range(100):
+        clock.time = 100.0
+        save(blobs, CONTENT)
+        clock.time = 200.0
+        told.clear()
+        together([(ask, write)[round_number % 2], remove, remove])
+
+        if any(told):
+            assert load(blobs, SHA256) == CONTENT
+        blobs.remove(SHA256, older_than=300.0)
+
+    assert len(removed) == 200
+
+
+def together(actions: list[Callable[[], None]]) -> None:
+    """Do these at once, each in a thread of its own."""
+    line = threading.Barrier(len(actions))
+
+    def begin(action: Callable[[], None]) -> None:
+        line.wait()
+        action()
+
+    threads = [threading.Thread(target=begin, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.clock import SettableClock
 from tests.support.records import app_with_call, call, inputs, outcome, outcomes
 
 from offload.control.blobs.disk import DiskBlobs
@@ -195,7 +196,7 @@ def test_a_full_disk_at_start_is_one_sentence(tmp_path: Path) -> None:
 @needs_root
 def test_a_blob_on_a_full_disk_fails_and_gives_its_room_back(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as disk:
-        blobs = DiskBlobs(disk / "blobs")
+        blobs = DiskBlobs(disk / "blobs", SettableClock())
         writer = blobs.writer()
 
         with pytest.raises(BlobError, match="free some space"):
@@ -214,7 +215,7 @@ def test_a_read_only_file_system_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="choose another data directory"):
             SqliteStore(disk / "offload.db")
         with pytest.raises(BlobError, match="mount its file system writable"):
-            DiskBlobs(disk / "blobs")
+            DiskBlobs(disk / "blobs", SettableClock())
 
 
 def test_a_directory_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_a_directory_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="let the server's user write"):
             SqliteStore(directory / "offload.db")
         with pytest.raises(BlobError, match="let the server's user read and write it"):
-            DiskBlobs(directory / "blobs")
+            DiskBlobs(directory / "blobs", SettableClock())
 
 
 @pytest.mark.parametrize("is_directory_writable", [False, True])

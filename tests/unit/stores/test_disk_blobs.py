@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.clock import SettableClock
 
 from offload.control.blobs.disk import DiskBlobReader, DiskBlobs
 from offload.control.ports.blobs import BlobCorruptError, BlobError
@@ -29,27 +30,27 @@ def read_all(reader: DiskBlobReader) -> None:
 
 
 def test_a_blob_lies_under_the_first_two_digits_and_survives_a_restart(tmp_path: Path) -> None:
-    save(DiskBlobs(tmp_path))
+    save(DiskBlobs(tmp_path, SettableClock()))
 
-    reopened = DiskBlobs(tmp_path)
+    reopened = DiskBlobs(tmp_path, SettableClock())
 
     assert (tmp_path / SHA256[:2] / SHA256).read_bytes() == CONTENT
     assert reopened.has(SHA256)
 
 
 def test_what_a_crash_left_behind_is_removed_at_start(tmp_path: Path) -> None:
-    writer = DiskBlobs(tmp_path).writer()
+    writer = DiskBlobs(tmp_path, SettableClock()).writer()
     writer.write(CONTENT)
     (stale,) = (tmp_path / "incoming").iterdir()
 
-    DiskBlobs(tmp_path)
+    DiskBlobs(tmp_path, SettableClock())
 
     assert not stale.exists()
     writer.abort()
 
 
 def test_a_finished_or_dropped_blob_leaves_no_temporary_file(tmp_path: Path) -> None:
-    blobs = DiskBlobs(tmp_path)
+    blobs = DiskBlobs(tmp_path, SettableClock())
     save(blobs)
     save(blobs)
     dropped = blobs.writer()
@@ -61,7 +62,7 @@ def test_a_finished_or_dropped_blob_leaves_no_temporary_file(tmp_path: Path) -> 
 
 
 def test_an_abort_in_the_middle_of_a_write_leaves_the_file_to_the_write(tmp_path: Path) -> None:
-    writer = DiskBlobs(tmp_path).writer()
+    writer = DiskBlobs(tmp_path, SettableClock()).writer()
 
     with writer._working():
         writer.abort()
@@ -76,7 +77,7 @@ def test_an_abort_in_the_middle_of_a_write_leaves_the_file_to_the_write(tmp_path
     "damaged", [CONTENT[:-1], CONTENT[:-1] + b"!", b""], ids=["short", "changed", "empty"]
 )
 def test_damage_on_disk_is_noticed_at_the_end_and_named(tmp_path: Path, damaged: bytes) -> None:
-    blobs = DiskBlobs(tmp_path)
+    blobs = DiskBlobs(tmp_path, SettableClock())
     save(blobs)
     place = tmp_path / SHA256[:2] / SHA256
     place.write_bytes(damaged)
@@ -88,7 +89,7 @@ def test_damage_on_disk_is_noticed_at_the_end_and_named(tmp_path: Path, damaged:
 
 
 def test_a_file_cut_short_while_it_is_read_is_damage(tmp_path: Path) -> None:
-    blobs = DiskBlobs(tmp_path)
+    blobs = DiskBlobs(tmp_path, SettableClock())
     save(blobs)
     reader = blobs.reader(SHA256, 5)
     (tmp_path / SHA256[:2] / SHA256).write_bytes(CONTENT[:100])
@@ -97,3 +98,20 @@ def test_a_file_cut_short_while_it_is_read_is_damage(tmp_path: Path) -> None:
     with pytest.raises(BlobCorruptError, match="damaged on disk"):
         reader.read(10)
     reader.close()
+
+
+def test_the_time_of_a_blob_survives_a_restart(tmp_path: Path) -> None:
+    clock = SettableClock(100.0)
+    save(DiskBlobs(tmp_path, clock))
+
+    reopened = DiskBlobs(tmp_path, clock)
+
+    assert reopened.stale(100.0, "", 10) == []
+    assert reopened.stale(101.0, "", 10) == [SHA256]
+
+
+def test_what_somebody_else_put_into_the_directory_is_no_blob(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path, SettableClock(100.0))
+    (tmp_path / "ab" / "notes.txt").write_text("mine")
+
+    assert blobs.stale(10.0**9, "", 10) == []
