@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
@@ -208,4 +209,5 @@ def reason_of_end(error: BaseException | None) -> str:
     if error is None:
         return "the app's run ended"
     program = sys.argv[0] if sys.argv and sys.argv[0] else "the caller"
+    program = os.fsencode(program).decode(errors="replace")  # a file's name may be any bytes
     return f"the app's run ended with {type(error).__name__} in {program}"
