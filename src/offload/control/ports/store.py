@@ -84,6 +84,11 @@ class OutcomeRow:
     body: bytes
     at: float
 
+    @property
+    def size_bytes(self) -> int:
+        """How long its body and its reason are."""
+        return len(self.body) + len(self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class SaveOutcomes:
@@ -108,6 +113,11 @@ class ItemRow:
     input_id: str
     seq: int
     payload: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its payload is."""
+        return len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,11 @@ class LogRow:
     function_name: str
     stream: str
     text: str
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its text is."""
+        return len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
