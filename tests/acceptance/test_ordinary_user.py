@@ -77,3 +77,23 @@ def test_an_ordinary_user_runs_the_example_and_leaves_nothing(ordinary):
     assert "square.remote: 25" in done.stdout
     assert down.returncode == 0, down.stderr
     assert wait_gone(list(someone.processes())) == []
+
+
+def test_an_ordinary_user_with_a_closed_home_runs_a_program_with_a_module_beside_it(ordinary):
+    someone, become = ordinary
+    someone.write("beside.py", "ANSWER = 42\n")
+    program = someone.write(
+        "job.py",
+        "import beside, offload\n"
+        "app = offload.App('job')\n"
+        "@app.function()\n"
+        "def answer():\n"
+        "    return beside.ANSWER\n",
+    )
+    for folder in (someone.folder, someone.home):
+        folder.chmod(0o700)
+
+    done = command(someone, become, "run", program)
+    command(someone, become, "down")
+
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr

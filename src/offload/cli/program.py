@@ -39,19 +39,40 @@ def load(file: str) -> types.ModuleType:
     if path.is_dir() or path.suffix != ".py":
         raise CliError(f"{file!r} is not a Python file (its name should end in .py).")
     path = path.absolute()
-    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "_program"
+    # As `python FILE` does, so that what lies beside the program can be imported; a link's own folder counts for nothing.
+    folder = path.resolve().parent
+    sys.path.insert(0, str(folder))
+    root, package = _package(folder)
+    name = _free_name(package, path.stem)
+    if "." in name:
+        sys.path.insert(1, str(root))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise CliError(f"{file!r} cannot be imported.")
     module = importlib.util.module_from_spec(spec)
-    # As `python FILE` does, so that what lies beside the program can be imported.
-    sys.path.insert(0, str(path.parent))
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001  # whatever the program raises while it is imported
         raise ProgramError(f"{file} cannot be imported: {describe(error)}", report(error)) from None
     return module
+
+
+def _package(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return the names of the packages that `folder` is, outermost first, and the folder they are imported from."""
+    names: list[str] = []
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, tuple(names)
+
+
+def _free_name(package: tuple[str, ...], stem: str) -> str:
+    """Choose the name to import a program by: inside its package, so that its relative imports work."""
+    names = (*package, stem)
+    if not all(name.isidentifier() for name in names) or names[0] in sys.modules:
+        return "_program"
+    return ".".join(names)
 
 
 def choose(module: types.ModuleType, file: str, name: str) -> Target:

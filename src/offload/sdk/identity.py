@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def whoever_runs_this() -> str:
     """Return the user, the machine and the program, as in "ann@lab3 (train.py)"."""
-    return f"{_user()}@{os.uname().nodename} ({program_name(sys.argv)})"
+    program = os.fsencode(program_name(sys.argv)).decode(
+        errors="replace"
+    )  # a file's name may be any bytes
+    return f"{_user()}@{os.uname().nodename} ({program})"
 
 
 def program_name(words: Sequence[str]) -> str:

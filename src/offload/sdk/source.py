@@ -54,22 +54,43 @@ def _unpicklable(function: object, name: str, error: Exception) -> str:
 
 
 def describe_environment() -> LocalEnvironment:
-    """Name the interpreter, the import path and the folders a container must see."""
-    return _describe(tuple(sys.path), str(Path.cwd()))
+    """Name the interpreter, the import path and the folders a container must see. Raises `InvalidError`."""
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:  # somebody has removed it
+        folder = "/"
+    return _describe(tuple(sys.path), folder)
 
 
 @functools.cache
 def _describe(search: tuple[str, ...], folder: str) -> LocalEnvironment:
     entries = [Path(folder, entry) for entry in search]  # "" is the current folder
-    visible = [entry for entry in dict.fromkeys(entries) if entry.exists()]
+    visible = [entry for entry in dict.fromkeys(entries) if _may_hold_modules(entry)]
     needed = [*visible, Path(sys.prefix), Path(sys.base_prefix), *_editable_installs(visible)]
-    return LocalEnvironment(
+    environment = LocalEnvironment(
         host_id=host_id(),
         python=sys.executable,
         sys_path=tuple(map(str, visible)),
         read_only_paths=_smallest(needed),
         working_dir=folder,
     )
+    for path in (*environment.sys_path, *environment.read_only_paths, folder):
+        _check_name(path)
+    return environment
+
+
+def _may_hold_modules(entry: Path) -> bool:
+    # A program that comes through a pipe (`python <(…)`) has a folder of descriptors on its import path.
+    return entry.exists() and not os.path.realpath(entry).startswith("/proc/")
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InvalidError(
+            f"The folder {path!r} cannot be shown to a container, because its name is not UTF-8: rename it."
+        ) from None
 
 
 def _editable_installs(search: list[Path]) -> Iterator[Path]:

@@ -71,6 +71,40 @@ def test_what_is_not_python_is_refused(write):
         program.load(file)
 
 
+def test_a_link_to_a_program_finds_what_lies_beside_the_program(write, tmp_path):
+    (tmp_path / "real").mkdir()
+    write("import beside_a_program\n" + APP + ENTRYPOINT.format(name="main"), "real/linked.py")
+    write("", "real/beside_a_program.py")
+    (tmp_path / "link.py").symlink_to(tmp_path / "real" / "linked.py")
+
+    assert choose(str(tmp_path / "link.py")) == "main"
+
+
+def test_a_program_inside_a_package_imports_from_it(write, tmp_path):
+    (tmp_path / "a_package" / "inner").mkdir(parents=True)
+    write("VALUE = 1\n", "a_package/__init__.py")
+    write("", "a_package/inner/__init__.py")
+    file = write(
+        "from .. import VALUE\nfrom . import near\nimport near as plainly\n"
+        + APP
+        + FUNCTION.format(name="f"),
+        "a_package/inner/job.py",
+    )
+    write("", "a_package/inner/near.py")
+
+    module = program.load(file)
+
+    assert (module.__name__, module.VALUE) == ("a_package.inner.job", 1)
+    assert program.choose(module, file, "").name == "f"
+
+
+def test_a_package_named_as_one_that_is_imported_is_left_alone(write, tmp_path):
+    (tmp_path / "json").mkdir()
+    write("", "json/__init__.py")
+
+    assert choose(write(APP + FUNCTION.format(name="f"), "json/job.py")) == "f"
+
+
 def test_a_failing_import_shows_the_users_frames_only(write):
     file = write("def inner():\n    return 1 / 0\n\ninner()\n")
 

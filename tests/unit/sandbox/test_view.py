@@ -88,3 +88,8 @@ def test_a_hidden_path_is_visible_only_when_it_is_shown() -> None:
     assert is_visible(FACTS, "/home/ann/work/src", shown)
     assert is_visible(FACTS, "/opt", shown)
     assert not is_visible(FACTS, "/home/ann", shown)
+
+
+@pytest.mark.parametrize("own", ["/dev/shm/work", "/proc/1", "/run/user/1000"])  # noqa: S108
+def test_what_every_container_has_of_its_own_is_not_the_hosts(own: str) -> None:
+    assert not is_visible(FACTS, own, ())

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
-from offload.control.services.feeds import PAGE_ROWS, Follower, Topic
+from offload.control.services.feeds import LIVE_BYTES, PAGE_ROWS, Follower, Topic
 
 
 @dataclass(frozen=True)
 class Row:
     seq: int
+    size_bytes: int = 1
 
 
 class Shelf:
@@ -24,15 +25,21 @@ class Shelf:
         await asyncio.sleep(0)
         return found
 
-    def put(self, topic: Topic[Row], count: int) -> None:
+    def put(self, topic: Topic[Row], count: int, size_bytes: int = 1) -> None:
         start = len(self.rows)
-        new = [Row(start + n) for n in range(1, count + 1)]
+        new = [Row(start + n, size_bytes) for n in range(1, count + 1)]
         self.rows += new
         topic.publish(new)
 
 
 async def _all(follower: Follower[Row]) -> list[int]:
     return [row.seq async for rows in follower.batches() for row in rows]
+
+
+async def _begin(follower: Follower[Row]) -> list[Row] | None:
+    """Let a follower read what the store has, so that it goes on live."""
+    follower.nudge()
+    return await follower.next()
 
 
 def test_a_follower_sees_stored_then_live_rows_once_each() -> None:
@@ -54,14 +61,31 @@ def test_a_slow_follower_is_caught_up_from_the_store() -> None:
     async def scenario() -> None:
         shelf, topic = Shelf(), Topic[Row]()
         follower = Follower(topic, shelf.read, 0)
+        assert await _begin(follower) == []
 
-        for _ in range(10):
-            shelf.put(topic, PAGE_ROWS)
-        held = len(follower._live)
+        for _ in range(100):
+            shelf.put(topic, 10, size_bytes=LIVE_BYTES // 500)
+        held = sum(row.size_bytes for row in follower._live)
         topic.end()
 
-        assert held <= PAGE_ROWS
-        assert await _all(follower) == list(range(1, PAGE_ROWS * 10 + 1))
+        assert held <= LIVE_BYTES
+        assert await _all(follower) == list(range(1, 1001))
+        assert shelf.reads > 1
+
+    asyncio.run(scenario())
+
+
+def test_thousands_of_small_rows_at_once_are_not_read_again() -> None:
+    async def scenario() -> None:
+        shelf, topic = Shelf(), Topic[Row]()
+        follower = Follower(topic, shelf.read, 0)
+        assert await _begin(follower) == []
+
+        shelf.put(topic, 5000)
+        topic.end()
+
+        assert await _all(follower) == list(range(1, 5001))
+        assert shelf.reads == 1
 
     asyncio.run(scenario())
 

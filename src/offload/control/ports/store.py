@@ -95,6 +95,11 @@ class OutcomeRow:
     at: float
     blob: str = ""  # SHA-256 of the blob that the body names
 
+    @property
+    def size_bytes(self) -> int:
+        """How long its body and its reason are."""
+        return len(self.body) + len(self.reason)
+
 
 @dataclass(frozen=True, slots=True)
 class SaveOutcomes:
@@ -178,6 +183,11 @@ class ItemRow:
     payload: bytes
     blob: str = ""  # SHA-256 of the blob that the payload names
 
+    @property
+    def size_bytes(self) -> int:
+        """How long its payload is."""
+        return len(self.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class SaveItems:
@@ -206,6 +216,11 @@ class LogRow:
     function_name: str
     stream: str
     text: str
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its text is."""
+        return len(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,13 @@ from typing import Generic, Protocol, TypeVar
 
 PAGE_ROWS = 256
 
+# What a follower may have before it takes it. Outcomes are published as they are committed, in groups: a fast map's are
+# some thousands of rows of a hundred bytes, and what does not fit is read from the store a second time.
+LIVE_BYTES = 4 * 1024 * 1024
+
+# A row's objects beside its bytes, roughly.
+_ROW_BYTES = 400
+
 
 class Sequenced(Protocol):
     """A row of a stream."""
@@ -19,6 +26,10 @@ class Sequenced(Protocol):
     @property
     def seq(self) -> int:
         """Its place; rises along the stream."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its text or body is."""
 
 
 Row = TypeVar("Row", bound=Sequenced)
@@ -69,6 +80,7 @@ class Follower(Generic[Row]):
         self._read = read
         self._last = after_seq
         self._live: list[Row] = []
+        self._live_bytes = 0
         self._is_behind = True
         self._is_finished = topic is None
         self._is_nudged = False
@@ -79,8 +91,10 @@ class Follower(Generic[Row]):
     def offer(self, rows: Sequence[Row]) -> None:
         """Take rows just published."""
         self._live.extend(rows)
-        if len(self._live) > PAGE_ROWS:
+        self._live_bytes += sum(row.size_bytes + _ROW_BYTES for row in rows)
+        if self._live_bytes > LIVE_BYTES:
             self._live.clear()
+            self._live_bytes = 0
             self._is_behind = True
         self._notify()
 
@@ -136,7 +150,7 @@ class Follower(Generic[Row]):
             rows = await self._read(self._last, PAGE_ROWS)
             self._is_behind = self._is_behind or len(rows) >= PAGE_ROWS
         else:
-            live, self._live = self._live, []
+            live, self._live, self._live_bytes = self._live, [], 0
             rows = [row for row in live if row.seq > self._last]
         if rows:
             self._last = rows[-1].seq

@@ -106,6 +106,8 @@ def _resolve_hidden_alias(facts: HostFacts, named: str) -> str:
 
 
 def is_visible(facts: HostFacts, path: str, shown: Iterable[Shown]) -> bool:
-    """Tell whether the container sees the host's `path` (real or named) at all."""
+    """Tell whether the container sees the host's `path` (real or named), and not one of its own in its place."""
     inside = _resolve_hidden_alias(facts, path)
+    if any(is_within(inside, reserved) for reserved in _RESERVED):
+        return False
     return not _is_hidden(facts, inside) or any(is_within(inside, bind.target) for bind in shown)
