@@ -264,7 +264,7 @@ def test_a_worker_that_has_it_wrong_from_the_start_ends_with_the_reason(
     tmp_path: Path, refusal: WireError
 ) -> None:
     async def main() -> None:
-        async with a_worker(tmp_path, refusal) as bench:
+        async with a_worker(tmp_path, refusal=refusal) as bench:
             await asyncio.wait_for(bench.running, 10)
 
     with pytest.raises(RefusedError, match=refusal.message):
