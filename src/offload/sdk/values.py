@@ -110,6 +110,7 @@ class PoolProgress(NamedTuple):
     inputs_running: int
     inputs_finished: int
     waiting_reason: str
+    is_impossible: bool = False  # none of the workers that are there can ever run them
 
 
 class Output(Protocol):

@@ -1,4 +1,4 @@
-"""One line for whoever waits: why nothing of a function runs, once that has lasted."""
+"""One line for whoever waits: why nothing of a function runs, once that has lasted or cannot change."""
 
 from __future__ import annotations
 
@@ -45,14 +45,19 @@ class Waiting:
         self._output.line(LogLine(0.0, "", "", "", "system", text, 0, function_name))
 
     def look(self, now: float) -> None:
-        """Say what has waited long enough by `now` (seconds of any steady clock). To be called now and then."""
+        """Say what has waited long enough by `now` (seconds of any steady clock). To be called now and then.
+
+        What no worker can ever run has waited long enough at once.
+        """
         for pool in self._pools:
             known = self._pauses.get(pool.function_id)
             if not pool.inputs_pending or pool.inputs_running:
                 self._pauses.pop(pool.function_id, None)
-            elif known is None or known.finished != pool.inputs_finished:
-                self._pauses[pool.function_id] = _Pause(pool.inputs_finished, now)
-            elif not known.is_said and now - known.since >= NOTICE_SECONDS and pool.waiting_reason:
+                continue
+            if known is None or known.finished != pool.inputs_finished:
+                known = self._pauses[pool.function_id] = _Pause(pool.inputs_finished, now)
+            patience = 0.0 if pool.is_impossible else NOTICE_SECONDS
+            if not known.is_said and now - known.since >= patience and pool.waiting_reason:
                 known.is_said = True
                 self.say(_notice(pool), pool.function_name)
 
@@ -60,5 +65,6 @@ class Waiting:
 def _notice(pool: PoolProgress) -> str:
     count = pool.inputs_pending
     inputs = "1 input waits" if count == 1 else f"{count:,} inputs wait"
+    how_long = "" if pool.is_impossible else f" for more than {NOTICE_SECONDS:g} s"
     reason = pool.waiting_reason.removeprefix("waiting ")
-    return f"{inputs} for more than {NOTICE_SECONDS:g} s: {reason} (`offload status` shows more)"
+    return f"{inputs}{how_long}: {reason} (`offload status` shows more)"

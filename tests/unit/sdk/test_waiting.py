@@ -15,8 +15,8 @@ class Lines:
         pass
 
 
-def a_pool(pending=3, running=0, finished=0, reason="no worker is connected"):
-    return PoolProgress("fu-1", "square", 0, 0, pending, running, finished, reason)
+def a_pool(pending=3, running=0, finished=0, reason="no worker is connected", is_impossible=False):
+    return PoolProgress("fu-1", "square", 0, 0, pending, running, finished, reason, is_impossible)
 
 
 def test_inputs_that_wait_long_are_mentioned_once_with_their_reason():
@@ -51,3 +51,17 @@ def test_inputs_behind_one_that_runs_are_not_mentioned():
     waiting.look(NOTICE_SECONDS * 2)
 
     assert shown.texts == []
+
+
+def test_what_no_worker_can_ever_run_is_mentioned_at_once():
+    shown = Lines()
+    waiting = Waiting(shown)
+    waiting.progress(
+        [a_pool(reason="no worker can ever run it: needs 64 cpus", is_impossible=True)]
+    )
+
+    waiting.look(0.0)
+    waiting.look(NOTICE_SECONDS * 2)
+
+    assert len(shown.texts) == 1
+    assert shown.texts[0].startswith("square: 3 inputs wait: no worker can ever run it: needs 64")

@@ -20,6 +20,7 @@ class PoolView:
     running: int  # assigned or running
     finished: int  # with whatever outcome
     waiting_reason: str  # empty when nothing waits
+    is_impossible: bool  # none of the workers that are there can ever run what waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,4 +157,5 @@ def pool(message: apps_pb2.PoolProgress) -> PoolProgress:
         message.inputs_running,
         message.inputs_finished,
         message.waiting_reason,
+        message.is_impossible,
     )

@@ -142,7 +142,7 @@ class AttachRequest(_message.Message):
     def __init__(self, app_id: _Optional[str] = ..., after_log_seq: _Optional[int] = ...) -> None: ...
 
 class PoolProgress(_message.Message):
-    __slots__ = ("function_id", "function_name", "containers_starting", "containers_ready", "inputs_pending", "inputs_running", "waiting_reason", "inputs_finished")
+    __slots__ = ("function_id", "function_name", "containers_starting", "containers_ready", "inputs_pending", "inputs_running", "waiting_reason", "inputs_finished", "is_impossible")
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
     CONTAINERS_STARTING_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class PoolProgress(_message.Message):
     INPUTS_RUNNING_FIELD_NUMBER: _ClassVar[int]
     WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FINISHED_FIELD_NUMBER: _ClassVar[int]
+    IS_IMPOSSIBLE_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     function_name: str
     containers_starting: int
@@ -159,7 +160,8 @@ class PoolProgress(_message.Message):
     inputs_running: int
     waiting_reason: str
     inputs_finished: int
-    def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ..., inputs_finished: _Optional[int] = ...) -> None: ...
+    is_impossible: bool
+    def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ..., inputs_finished: _Optional[int] = ..., is_impossible: _Optional[bool] = ...) -> None: ...
 
 class AppEvents(_message.Message):
     __slots__ = ("logs", "pools")

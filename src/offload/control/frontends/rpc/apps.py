@@ -98,6 +98,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
         inputs_running=pool.running,
         inputs_finished=pool.finished,
         waiting_reason=pool.waiting_reason,
+        is_impossible=pool.is_impossible,
     )
 
 
