@@ -6,6 +6,8 @@ import argparse
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import offload
@@ -26,14 +28,13 @@ def first_result() -> float:
         return timed(lambda: noop.remote(1))
 
 
-def docker_run() -> list[str] | None:
-    """Return the command that runs this interpreter in a Docker container, or None without an engine."""
+@contextmanager
+def docker_run() -> Iterator[list[str] | None]:
+    """Give the command that runs this interpreter in a Docker container, or None where no engine can."""
     docker = shutil.which("docker")
-    if (
-        docker is None
-        or subprocess.run([docker, "info"], capture_output=True, check=False).returncode
-    ):
-        return None
+    if docker is None or not _succeeds([docker, "info"]):
+        yield None
+        return
     # No image can be taken for granted: an empty one that sees the host's interpreter is the same program.
     with subprocess.Popen(["tar", "-c", "-T", "/dev/null"], stdout=subprocess.PIPE) as empty:
         subprocess.run(
@@ -45,7 +46,21 @@ def docker_run() -> list[str] | None:
     shown = {sys.base_prefix, "/usr", "/lib", "/lib64", "/etc"}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted(shown) if Path(path).exists()]
     interpreter = str(Path(sys.executable).resolve())
-    return [docker, "run", "--rm", *mounts, DOCKER_IMAGE, interpreter, "-c", "print(1)"]
+    # The host's network, as our containers have unless they ask for none: a bridge would be work for Docker alone.
+    options = ["--rm", "--network=host", *mounts]
+    command = [docker, "run", *options, DOCKER_IMAGE, interpreter, "-c", "print(1)"]
+    try:
+        # An engine on another machine has no such interpreter. Where it runs, it is warm after this, as ours is.
+        yield command if _succeeds(command) else None
+    finally:
+        subprocess.run([docker, "rmi", DOCKER_IMAGE], capture_output=True, check=False)
+
+
+def _succeeds(command: list[str]) -> bool:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"no figure for docker: {done.stderr.strip()}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def main() -> None:
@@ -53,10 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    command = docker_run()
     ours: list[float] = []
     docker: list[float] = []
-    with own_stack():
+    with docker_run() as command, own_stack():
         first_result()
         for _ in range(options.rounds):
             ours.append(first_result() * 1e3)

@@ -36,12 +36,18 @@ class RunnerEndError(Exception):
 class RunnerProcess:
     """Starts a runner with these options of the interpreter; sends it messages, and keeps every message it sends."""
 
-    def __init__(self, *options: str, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        *options: str,
+        timeout_seconds: float = 30.0,
+        python: str = sys.executable,
+        guest_root: str = GUEST_ROOT,
+    ) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(timeout_seconds)
-        boot = _BOOT.format(root=GUEST_ROOT, fd=theirs.fileno())
+        boot = _BOOT.format(root=guest_root, fd=theirs.fileno())
         self.process = subprocess.Popen(
-            [sys.executable, *options, "-I", "-S", "-c", boot],
+            [python, *options, "-I", "-S", "-c", boot],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -91,10 +97,12 @@ class RunnerProcess:
         is_generator: bool = False,
         env: tuple[tuple[str, str], ...] = (),
         working_dir: str = "/",
+        path: tuple[str, ...] | None = None,
     ) -> guest.Fault | None:
-        """Have it become the function and wait until it says how that went."""
-        code = self.body(function)
-        path = tuple(entry for entry in sys.path if entry and "/tests" not in entry)
+        """Have it become the function, or what is pickled in a body, and wait until it says how that went."""
+        code = function if isinstance(function, guest.Body) else self.body(function)
+        if path is None:
+            path = tuple(entry for entry in sys.path if entry and "/tests" not in entry)
         name = getattr(function, "__name__", "function")
         self.send(guest.Load(name, is_generator, code, path, env, working_dir))
         return self.wait_for(guest.Loaded).fault
