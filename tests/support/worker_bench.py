@@ -83,9 +83,10 @@ class Bench:
 @asynccontextmanager
 async def a_worker(
     data_dir: Path,
+    refusal: WireError | None = None,
+    *,
     drain_seconds: float = 0.2,
     cancel_grace_seconds: float = 5.0,
-    refusal: WireError | None = None,
     **runner_knobs: object,
 ) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)

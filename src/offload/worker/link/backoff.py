@@ -22,11 +22,6 @@ class Backoff:
         self._draw = draw
         self._seconds = FIRST_SECONDS
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether nothing has been waited for yet."""
-        return self._seconds == FIRST_SECONDS
-
     def next_seconds(self) -> float:
         """Return the next delay."""
         seconds = self._seconds
