@@ -1,7 +1,7 @@
 """Functions that travel by value, without importing cloudpickle where a few lines do.
 
 Their pickles name functions of cloudpickle, whose import (`inspect`, `logging`, `typing` and more) takes longer than the
-rest of a container's start. Four of those names are all that functions, cells and modules need, and stand here. Whatever
+rest of a container's start. Six of those names are all that functions, cells and modules need, and stand here. Whatever
 else a pickle names is cloudpickle's own: classes, enums, types of the user's script. Where a name is used in another way
 than known here, by a cloudpickle that is not the one our lock file names, the pickle is loaded again by cloudpickle alone.
 """

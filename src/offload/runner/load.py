@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -33,10 +34,8 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     if "TZ" in dict(order.env):
         time.tzset()
     # The caller may stand in a folder that no container sees; the runtime has then chosen where this one stands.
-    try:  # noqa: SIM105 - contextlib is slow to import
+    with contextlib.suppress(OSError):
         os.chdir(order.working_dir)
-    except OSError:
-        pass
     import site  # noqa: PLC0415 - not before the worker's word: it runs code of the environment
 
     site.main()

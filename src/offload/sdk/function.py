@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
+
+_GENERATOR_CODE = 0x20 | 0x200  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 P = ParamSpec("P")
 L = TypeVar("L", covariant=True)  # noqa: PLC0105  # what a local call gives
@@ -301,6 +303,10 @@ class Function(Generic[P, L, R]):
 
 
 def _is_generator(function: object) -> bool:
+    if isinstance(function, FunctionType):
+        return bool(function.__code__.co_flags & _GENERATOR_CODE)
+    import inspect  # sees through partials and methods, and is slow to import
+
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 

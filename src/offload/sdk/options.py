@@ -1,18 +1,21 @@
-"""What a function asks for: a frozen value, checked where the user wrote it. Pure."""
+"""What a function asks for: a frozen value, checked where the user wrote it. Pure.
+
+Named tuples and not dataclasses: every script imports this, and `dataclasses` would bring `inspect`, a quarter of the
+whole import's time.
+"""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, TypedDict, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Protocol, Unpack
+    from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
         """A call that another one can come after."""
@@ -30,27 +33,30 @@ RUNTIMES = ("bubblewrap", "process")
 CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
 
 
-@dataclass(frozen=True, init=False)
-class Retries:
+class _RetryPolicy(NamedTuple):
+    max_retries: int
+    initial_delay: float
+    backoff_coefficient: float
+    max_delay: float
+
+
+class Retries(_RetryPolicy):
     """How often and how patiently an input that failed is tried again; delays in seconds.
 
     The n-th delay is `initial_delay * backoff_coefficient ** (n - 1)`, at most `max_delay`; what is waited is drawn from
     its upper half, so that inputs that failed together do not come back together.
     """
 
-    max_retries: int = 2
-    initial_delay: float = 1.0
-    backoff_coefficient: float = 2.0
-    max_delay: float = 60.0
+    __slots__ = ()
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         max_retries: int = 2,
         initial_delay: float = 1.0,
         backoff_coefficient: float = 2.0,
         max_delay: float = 60.0,
-    ) -> None:
-        # Written out, because a generated __init__ would stand in the traceback after the user's line.
+    ) -> Self:
+        """Check the numbers; raise `InvalidError` with the caller's line as the last."""
         try:
             check_whole("max_retries", max_retries, 0, 1000)
             check_number("initial_delay", initial_delay, 0, 86_400)
@@ -59,10 +65,7 @@ class Retries:
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
-        object.__setattr__(self, "max_retries", max_retries)
-        object.__setattr__(self, "initial_delay", initial_delay)
-        object.__setattr__(self, "backoff_coefficient", backoff_coefficient)
-        object.__setattr__(self, "max_delay", max_delay)
+        return super().__new__(cls, max_retries, initial_delay, backoff_coefficient, max_delay)
 
 
 class FunctionArguments(TypedDict, total=False):
@@ -100,9 +103,8 @@ class CallArguments(OptionArguments, total=False):
     idempotency_key: str | None
 
 
-@dataclass(frozen=True)
-class FunctionOptions:
-    """The options of one function."""
+class FunctionOptions(NamedTuple):
+    """The options of one function; `parse_options` and `changed` make checked ones."""
 
     name: str | None = None
     cpu: float = 1.0  # cores
@@ -115,29 +117,10 @@ class FunctionOptions:
     buffer_containers: int = 0  # idle ones kept beyond what is needed, while inputs come
     scaledown_window: float = 60.0  # seconds an idle container stays
     gpu: str | int | None = None  # "H100", "H100:2", or so many of any kind
-    labels: Mapping[str, str] = field(default_factory=dict)  # a worker must have all of these
+    labels: Mapping[str, str] = MappingProxyType({})  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
-    env: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_number("cpu", self.cpu, 0.001, 4096)
-        check_whole("memory", self.memory, 1, 1 << 40, unit="MiB")
-        check_number("timeout", self.timeout, 0.001, 31 * 86_400)
-        check_number("startup_timeout", self.startup_timeout, 0.001, 86_400)
-        check_number("scaledown_window", self.scaledown_window, 0, 86_400)
-        for name in ("min_containers", "max_containers", "buffer_containers"):
-            check_whole(name, getattr(self, name), 0, 100_000)
-        if self.max_containers and self.min_containers > self.max_containers:
-            raise InvalidError(
-                f"min_containers={self.min_containers} is more than max_containers={self.max_containers}"
-            )
-        _check_retries(self.retries)
-        _check_names(self)
-        _gpu_request(self.gpu)
-        _check_labels(self.labels)
-        object.__setattr__(self, "env", dict(self.env))
-        object.__setattr__(self, "labels", dict(self.labels))
+    env: Mapping[str, str] = MappingProxyType({})
 
     @property
     def retry_policy(self) -> Retries:
@@ -152,9 +135,11 @@ class FunctionOptions:
         return _gpu_request(self.gpu)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
-        """Return these options with some of them changed."""
+        """Return these options with some of them changed. Raises `InvalidError`."""
         check_option_names(arguments)
-        return replace(self, **arguments)
+        changed = self._replace(**arguments)
+        _check(changed)
+        return changed._replace(env=dict(changed.env), labels=dict(changed.labels))
 
 
 def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
@@ -184,12 +169,32 @@ def split_arguments(arguments: Mapping[str, object]) -> tuple[FunctionArguments,
 
 def check_option_names(arguments: Mapping[str, object]) -> None:
     """Refuse names that are not options, and say which was probably meant."""
-    known = [*(field.name for field in fields(FunctionOptions)), *CALL_OPTIONS]
+    known = (*FunctionOptions._fields, *CALL_OPTIONS)
     for name in arguments:
         if name not in known:
+            import difflib  # noqa: PLC0415 - needed only to explain
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}"
             raise InvalidError(f"unknown option {name!r}: {hint}")
+
+
+def _check(options: FunctionOptions) -> None:
+    check_number("cpu", options.cpu, 0.001, 4096)
+    check_whole("memory", options.memory, 1, 1 << 40, unit="MiB")
+    check_number("timeout", options.timeout, 0.001, 31 * 86_400)
+    check_number("startup_timeout", options.startup_timeout, 0.001, 86_400)
+    check_number("scaledown_window", options.scaledown_window, 0, 86_400)
+    for name in ("min_containers", "max_containers", "buffer_containers"):
+        check_whole(name, getattr(options, name), 0, 100_000)
+    if options.max_containers and options.min_containers > options.max_containers:
+        raise InvalidError(
+            f"min_containers={options.min_containers} is more than max_containers={options.max_containers}"
+        )
+    _check_retries(options.retries)
+    _check_names(options)
+    _gpu_request(options.gpu)
+    _check_labels(options.labels)
 
 
 def _check_retries(value: object) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.errors import InvalidError
-from offload.sdk.values import LocalEnvironment
 from offload.wire.host import host_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
+
+    from offload.sdk.values import LocalEnvironment
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -64,6 +65,8 @@ def describe_environment() -> LocalEnvironment:
 
 @functools.cache
 def _describe(search: tuple[str, ...], folder: str) -> LocalEnvironment:
+    from offload.sdk.values import LocalEnvironment
+
     entries = [Path(folder, entry) for entry in search]  # "" is the current folder
     visible = [entry for entry in dict.fromkeys(entries) if _may_hold_modules(entry)]
     needed = [*visible, Path(sys.prefix), Path(sys.base_prefix), *_editable_installs(visible)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from offload.control.core.policy import WorkspaceLimits
 from offload.control.config import ConfigError, ServerConfig, ensure_token, prepare_data_dir
+from offload.control.core.policy import WorkspaceLimits
 
 
 def test_the_defaults_are_fine() -> None:
