@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tests.support.records import app_with_call, call, inputs, outcome, outcomes
 
 from offload.control.blobs.disk import DiskBlobs
 from offload.control.ports.blobs import BlobError
-from offload.control.ports.store import SaveCall, StoreError
+from offload.control.ports.store import FinishCall, SaveCall, StoreError
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ while True:
     store.commit([inputs(batch), outcomes(*(outcome(i, i + 1) for i in batch if i % 2))])
     first += 20
     print(first, flush=True)
+"""
+
+COLLECTING = """
+import sys
+from pathlib import Path
+from offload.control.stores.sqlite import SqliteStore
+
+store = SqliteStore(Path(sys.argv[1]))
+while True:
+    print(store.collect(100.0, 40).rows, flush=True)
 """
 
 
@@ -102,6 +113,55 @@ def test_whatever_was_acknowledged_is_there_after_kill_9(
         assert ended == set(range(1, saved, 2))
         assert restored.counts.get("succeeded", 0) == len(ended)
         acknowledged = saved
+
+
+def test_a_call_being_collected_is_whole_or_gone_after_kill_9(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    path = tmp_path / "offload.db"
+    ids = [f"fc-{n}" for n in range(30)]
+    store = SqliteStore(path)
+    store.commit([*app_with_call("fc-OPEN"), inputs(range(3), "fc-OPEN")])
+    for n, call_id in enumerate(ids):
+        ended = outcomes(*(outcome(i, i + 1, call_id) for i in range(n * 5)))
+        store.commit([SaveCall(call(call_id)), inputs(range(n * 5), call_id), ended])
+        store.commit([FinishCall(call_id, "succeeded", 10.0)])
+    store.close()
+    chance = random.Random(7)  # noqa: S311 - the same kills every time
+
+    for _ in range(6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", COLLECTING, str(path)],
+            cwd=pytestconfig.rootpath,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        for _ in range(chance.randint(1, 12)):
+            child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+
+        store = SqliteStore(path)
+        for n, call_id in enumerate(ids):
+            found = store.call(call_id)
+            size = 0 if found is None else n * 5
+            assert len(store.outcomes(call_id, 0, 1000)) == size
+            assert len(store.payloads([f"in-{n}-{i}" for i in range(n * 5)])) == size
+        store.close()
+
+    store = SqliteStore(path)
+    collect_all(store, 40)
+    assert [found.call_id for found in store.calls("", False, 100)] == ["fc-OPEN"]
+    assert len(store.payloads(["in-OPEN-0", "in-OPEN-1", "in-OPEN-2"])) == 3
+    store.close()
+    with sqlite3.connect(path) as connection:
+        left = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in ("inputs", "outcomes", "call_counts", "collected_calls")
+        ]
+    connection.close()
+    assert left == [3, 0, 0, 0]
 
 
 def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -185,6 +245,23 @@ def test_a_call_refused_by_a_full_disk_keeps_apart_from_the_next_one(tmp_path: P
 
 
 @needs_root
+def test_collection_fails_whole_on_a_full_disk_and_goes_on_with_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        store = SqliteStore(disk / "offload.db")
+        store.commit([*app_with_call(), inputs(range(5000)), FinishCall("fc-A", "failed", 1.0)])
+        fill(disk / "ballast")
+
+        with pytest.raises(StoreError, match="free some space"):
+            collect_all(store, 1000)
+        (disk / "ballast").unlink()
+        collect_all(store, 1000)
+
+        assert store.calls("", False, 10) == []
+        assert store.payloads(["in-A-0", "in-A-4999"]) == {}
+        store.close()
+
+
+@needs_root
 def test_a_full_disk_at_start_is_one_sentence(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         fill(disk / "ballast")
@@ -264,6 +341,12 @@ def commit_until_refused(store: SqliteStore, batch: int) -> tuple[int, StoreErro
         except StoreError as error:
             return done, error
         done += batch
+
+
+def collect_all(store: SqliteStore, limit: int) -> None:
+    """Collect until nothing is left."""
+    while store.collect(100.0, limit).rows:
+        pass
 
 
 def unfinished_count(restored: CallRestored) -> int:

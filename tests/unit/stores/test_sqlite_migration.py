@@ -32,7 +32,7 @@ INSERT INTO functions VALUES (
     1, 'fu-1', 1, 'work', 1000, 256, 300, 60, 3, 1, 2, 60, 1, 7, 61, 'process', 'host-1', 0, :code
 );
 INSERT INTO calls VALUES (1, 'fc-A', 1, 1, 'map', 10, 1, 0, 1, 3, '', 0);
-INSERT INTO inputs VALUES (4294967296, :args), (4294967297, 'inline'), (4294967298, 'inline');
+INSERT INTO inputs VALUES (4294967296, :args), (4294967297, x'00ff'), (4294967298, x'');
 INSERT INTO outcomes VALUES (4294967297, 1, 1, 2, 'lost', 'worker_lost', 'gone', :result, 20);
 INSERT INTO items VALUES (1, 4294967296, 1, :item);
 """

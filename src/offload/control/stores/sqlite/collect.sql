@@ -17,7 +17,7 @@ DELETE FROM calls WHERE call_key IN (SELECT value FROM json_each(:keys));
 
 -- name: old_inputs
 -- Inputs of those calls, the blobs they name, and how many rows and further pages all that is; each of the following alike.
-WITH first_rows AS MATERIALIZED (
+WITH first_rows AS (
     SELECT i.input_key AS key, i.blob, 1 + length(i.payload) / 4096 AS cost
     FROM collected_calls AS c
     CROSS JOIN inputs AS i ON i.input_key BETWEEN c.call_key << 32 AND (c.call_key << 32) + 4294967295
@@ -34,7 +34,7 @@ DELETE FROM inputs WHERE input_key IN (SELECT value FROM json_each(:keys));
 
 -- name: old_outcomes
 -- Outcomes.
-WITH first_rows AS MATERIALIZED (
+WITH first_rows AS (
     SELECT o.input_key AS key, o.blob, 1 + length(o.body) / 4096 AS cost
     FROM collected_calls AS c
     CROSS JOIN outcomes AS o ON o.input_key BETWEEN c.call_key << 32 AND (c.call_key << 32) + 4294967295
@@ -51,7 +51,7 @@ DELETE FROM outcomes WHERE input_key IN (SELECT value FROM json_each(:keys));
 
 -- name: old_items
 -- Items.
-WITH first_rows AS MATERIALIZED (
+WITH first_rows AS (
     SELECT i.item_key AS key, i.blob, 1 + length(i.payload) / 4096 AS cost
     FROM collected_calls AS c
     CROSS JOIN items AS i ON i.input_key BETWEEN c.call_key << 32 AND (c.call_key << 32) + 4294967295

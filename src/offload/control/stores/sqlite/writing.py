@@ -16,7 +16,7 @@ kind undoes another, except where `_IN_ORDER` says so: those keep their order.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -48,9 +48,9 @@ from offload.control.stores.sqlite.statements import for_rows, statements
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from offload.control.ports.store import Record
+    from offload.control.ports.store import OutcomeRow, Record
     from offload.control.stores.sqlite.keys import CallKeys
 
 R = TypeVar("R")
@@ -77,7 +77,7 @@ class _Commit:
         self._by_kind: dict[type[object], list[Record]] = defaultdict(list)
         for record in records:
             self._by_kind[_IN_ORDER.get(type(record), type(record))].append(record)
-        self._keys: Mapping[str, int] = {}
+        self._keys: dict[str, int] = {}  # of the calls that this commit names
         self.found_keys: dict[str, int] = {}
 
     def apply(self, keys: CallKeys) -> None:
@@ -92,10 +92,11 @@ class _Commit:
         self._set_scalings()
         calls = [parameters.call(keys.new(), r.call) for r in self._of(SaveCall)]
         self._run("insert_calls", calls)
-        unknown = self._calls_named() - keys.known.keys()
+        named = self._calls_named()
+        unknown = named - keys.known.keys()
         if unknown:
             self.found_keys = find_call_keys(self._connection, unknown)
-        self._keys = ChainMap(self.found_keys, keys.known)
+        self._keys = {name: keys.known[name] for name in named - unknown} | self.found_keys
         self._run("insert_inputs", self._input_rows())
         closed = ((self._key(r.call_id), r.total) for r in self._of(CloseCall))
         self._run("close_calls", _first_of_each(closed))
@@ -180,16 +181,15 @@ class _Commit:
         rows: list[Row] = []
         for record in self._of(SaveInputs):
             first = input_key(self._key(record.call_id), 0)
-            for row in record.rows:
-                _check_index(record.call_id, row.index)
-                rows.append((first + row.index, row.payload, row.blob))
+            _check_indices(record.call_id, [row.index for row in record.rows])
+            rows += [(first + row.index, row.payload, row.blob) for row in record.rows]
         return rows
 
     def _history_rows(self) -> list[Row]:
         rows: list[Row] = []
         for record in self._of(SaveHistory):
             index = record.history.index
-            _check_index(record.call_id, index)
+            _check_indices(record.call_id, [index])
             key = input_key(self._key(record.call_id), index)
             rows.append(parameters.history(key, record.history))
         return rows
@@ -234,18 +234,17 @@ class _Commit:
 
     def _save_outcomes(self, records: list[SaveOutcomes]) -> None:
         rows: list[Row] = []
-        for record in records:
-            for o in record.rows:
-                _check_index(o.call_id, o.index)
-                call_key = self._key(o.call_id)
-                rows.append(parameters.outcome(input_key(call_key, o.index), call_key, o))
+        for call_id, group in groupby(chain.from_iterable(r.rows for r in records), _call_id):
+            call_key = self._key(call_id)
+            outcomes = list(group)
+            _check_indices(call_id, [outcome.index for outcome in outcomes])
+            rows += [parameters.outcome(call_key, outcome) for outcome in outcomes]
         self._run("insert_outcomes", rows)
 
     def _save_run(self, run: SaveOutcomeRun) -> None:
         """Save the run where no input has ended yet: one row, unless some have."""
         call_key = self._key(run.call_id)
-        _check_index(run.call_id, run.first)
-        _check_index(run.call_id, run.first + run.count - 1)
+        _check_indices(run.call_id, [run.first, run.first + run.count - 1])
         first = input_key(call_key, run.first)
         end = first + run.count
         ended = self._connection.execute(
@@ -298,10 +297,15 @@ def _batch_kind(record: EndOfInputs) -> type[object]:
     return ReplayedLetter if isinstance(record, DropLetter) else type(record)
 
 
-def _check_index(call_id: str, index: int) -> None:
-    if not 0 <= index < MAX_INPUTS_PER_CALL:
+def _call_id(outcome: OutcomeRow) -> str:
+    return outcome.call_id
+
+
+def _check_indices(call_id: str, indices: list[int]) -> None:
+    beyond = [index for index in indices if not 0 <= index < MAX_INPUTS_PER_CALL]
+    if beyond:
         raise StoreError(
-            f"Input {index} of call {call_id} is beyond the {MAX_INPUTS_PER_CALL} that a call can have."
+            f"Input {beyond[0]} of call {call_id} is beyond the {MAX_INPUTS_PER_CALL} that a call can have."
         )
 
 
