@@ -23,7 +23,6 @@ from offload.control.core.model import ContainerState
 from offload.control.core.scaling import surplus
 
 if TYPE_CHECKING:
-    from offload.control.core.books import Books
     from offload.control.core.records import ContainerRecord, Pool, Workspace
     from offload.control.core.state import State
 
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
 MIN_LEVEL = -1_000_000
 
 
-def level(state: State, pool: Pool, live: int) -> int:
+def level(state: State, pool: Pool) -> int:
     """Return the priority of the pool's next input; while the pool has no container it rises with the time it waits."""
     first = pool.queue.first()
     priority = first.call.priority if first is not None else MIN_LEVEL
-    if live:
+    if pool.live or pool.promises:
         return priority
     return priority + int((state.now - pool.waits_since) / state.policy.ageing_seconds)
 
@@ -43,23 +42,24 @@ def level(state: State, pool: Pool, live: int) -> int:
 class Claim:
     """What one pool may take from others for one container of its own, given what it takes already."""
 
-    def __init__(self, state: State, books: Books, pool: Pool) -> None:
+    def __init__(self, state: State, pool: Pool) -> None:
         self._state = state
-        self._books = books
-        self._pool = pool
-        self._has_none = books.live(pool) == 0
+        self.pool = pool
+        self._has_none = not (pool.live or pool.promises)
         self._is_waiting = pool.queue.first() is not None
-        self._level = level(state, pool, books.live(pool))
+        self._level = level(state, pool)
         self._has_aged = self._has_none and (
             pool.waits_since + state.policy.ageing_seconds <= state.now
         )
-        self._with_one_more = books.share(pool.workspace, plus=[pool.function.needs])
+        self._mine = state.share(pool.workspace)
+        self._with_one_more = state.share(pool.workspace, plus=[pool.function.needs])
+        self._workspace_has_none = pool.workspace.containers + pool.workspace.promised == 0
         self._taken: list[ContainerRecord] = []
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What the answers depend on: two pools of one kind may take the same."""
-        pool = self._pool
+        pool = self.pool
         return (
             pool.workspace.name,
             pool.function.needs,
@@ -69,30 +69,37 @@ class Claim:
             self._has_aged,
         )
 
+    def take_none(self) -> None:
+        """Begin anew."""
+        self._taken.clear()
+
     def take(self, container: ContainerRecord) -> None:
         """Take note that the container is to give way."""
         self._taken.append(container)
 
     def may_take_some(self, giver: Pool) -> bool:
         """Whether a container of the pool might have to give way; a quick look at the pool alone."""
+        is_same = giver.workspace is self.pool.workspace
         if surplus(giver) > 0:
-            return giver.workspace is self._pool.workspace or self._is_poorer(giver)
+            return is_same or self._is_poorer(giver)
         if not self._is_waiting:
             return False
-        if giver.workspace is self._pool.workspace:
-            return self._has_none or self._level > _level_of_next(giver)
+        if is_same:
+            its_level = _level_of_next(giver)
+            return self._level > its_level or (self._has_none and self._level == its_level)
         if self._has_aged:
             return True
         return self._is_poorer(giver) and (
-            self._books.containers(self._pool.workspace) == 0
-            or self._with_one_more <= self._share(giver.workspace)
+            self._workspace_has_none
+            or self._with_one_more
+            <= self._state.share(giver.workspace, minus=[giver.function.needs])
         )
 
     def may_take(self, container: ContainerRecord) -> bool:
         """Whether the container must give way to the pool."""
         giver = container.slot.pool
-        taken = sum(other.slot.pool is giver for other in self._taken)
-        is_same = giver.workspace is self._pool.workspace
+        taken = sum(other.slot.pool is giver for other in self._taken) if self._taken else 0
+        is_same = giver.workspace is self.pool.workspace
         if surplus(giver) > taken and container.running == 0:
             return is_same or self._is_poorer(giver)
         is_last = giver.live - taken <= 1
@@ -106,8 +113,7 @@ class Claim:
         if self._has_aged and had_turn:
             return True
         return self._is_poorer(giver) and (
-            self._is_fairer_without(container)
-            or (had_turn and self._books.containers(self._pool.workspace) == 0)
+            self._is_fairer_without(container) or (had_turn and self._workspace_has_none)
         )
 
     def _had_turn(self, container: ContainerRecord) -> bool:
@@ -117,7 +123,7 @@ class Claim:
         return is_up and container.ready_at + turn_seconds <= self._state.now
 
     def _is_poorer(self, giver: Pool) -> bool:
-        return self._books.share(self._pool.workspace) < self._share(giver.workspace)
+        return self._mine < self._share(giver.workspace)
 
     def _is_fairer_without(self, container: ContainerRecord) -> bool:
         """Whether the pool's workspace stays the poorer one with its new container, and the giver without this one."""
@@ -125,7 +131,7 @@ class Claim:
 
     def _share(self, workspace: Workspace, without: ContainerRecord | None = None) -> float:
         gone = [*self._taken, without] if without is not None else self._taken
-        return self._books.share(
+        return self._state.share(
             workspace, minus=[c.needs for c in gone if c.slot.pool.workspace is workspace]
         )
 

@@ -166,7 +166,7 @@ class Dispatcher(watching.Views):
                     membership.end_recovery(state)
                 case Turn():
                     state.is_turn_timed = False
-                    state.replan = True
+                    state.look_for_givers()
 
     def _settle(self) -> None:
         """Decide until nothing is left to decide; stopping a container may change what another pool may do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offload.control.core import promises
 from offload.control.core.attempts import give_back_all, lose
 from offload.control.core.events import (
     WorkerDisconnected,
@@ -46,6 +47,7 @@ def take(
             worker.is_to_drain = True
             worker.drain_reason = event.reason or worker.drain_reason
             state.move_worker(worker, WorkerEvent.DRAINED)
+            promises.drop_all(state, worker)
         case WorkerLeft():
             if event.turned_away:
                 state.turned_away = f"{worker.info.name} was turned away: {event.turned_away}"
@@ -66,6 +68,8 @@ def join(state: State, event: WorkerJoined) -> None:
             state.move_worker(worker, WorkerEvent.DRAINED)
         elif worker.quarantined_until > state.now and worker.is_online:
             state.move_worker(worker, WorkerEvent.QUARANTINED)
+    if not worker.is_online:
+        promises.drop_all(state, worker)
     for slot in worker.slots.values():
         slot.window = 0
         state.touch(slot)
@@ -79,6 +83,7 @@ def disconnect(state: State, worker: WorkerRecord) -> None:
     if worker.state is WorkerState.OFFLINE:
         return
     state.move_worker(worker, WorkerEvent.DISCONNECTED)
+    promises.drop_all(state, worker)
     worker.lost_at = state.now + state.policy.worker_lost_seconds
     state.wake(worker.lost_at, worker)
 
@@ -143,6 +148,7 @@ def _forget(state: State, worker: WorkerRecord) -> None:
         slot.pool.roomy.put(slot, 0)
         slot.pool.suspects.pop(worker_id, None)
         del slot.pool.slots[worker_id]
+    promises.drop_all(state, worker)
     state.remove_worker(worker)
     state.out.order(ForgetWorker(worker_id))
 

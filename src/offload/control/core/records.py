@@ -76,13 +76,28 @@ class ContainerRecord:
         return self.slot.pool.function.needs
 
 
+class Promise:
+    """Room that a pool will get on a worker once containers there have ended, with these of its devices."""
+
+    __slots__ = ("gpus", "pool", "worker")
+
+    def __init__(self, pool: Pool, worker: WorkerRecord, gpus: tuple[int, ...]) -> None:
+        self.pool = pool
+        self.worker = worker
+        self.gpus = gpus
+
+
 class WorkerRecord:
-    """A worker; `free_…` is what its containers leave, `coming_…` what stopping ones will leave as well."""
+    """A worker.
+
+    `free_…` is what its containers leave, `coming_…` what stopping ones will leave as well, and `promised_…` what of all
+    this pools wait for.
+    """
 
     __slots__ = (
-        "coming_cpu", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info",
-        "is_to_drain", "lost_at", "quarantined_until", "quarantines", "since", "slots", "state", "stopping", "strike_reason",
-        "strikes",
+        "coming_cpu", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info", "is_to_drain",
+        "lost_at", "promised_cpu", "promised_gpus", "promised_memory", "promises", "quarantined_until", "quarantines",
+        "since", "slots", "state", "stopping", "strike_reason", "strikes",
     )  # fmt: skip
 
     def __init__(self, info: WorkerInfo, since: float) -> None:
@@ -96,6 +111,10 @@ class WorkerRecord:
         self.coming_cpu = 0
         self.coming_memory = 0
         self.stopping: dict[str, ContainerRecord] = {}
+        self.promised_cpu = 0
+        self.promised_memory = 0
+        self.promised_gpus: dict[int, None] = {}
+        self.promises: dict[Promise, None] = {}
         self.slots: dict[str, Slot] = {}
         self.is_to_drain = False  # also when it comes back
         self.drain_reason = ""
@@ -116,9 +135,11 @@ class WorkerRecord:
 
 
 class Workspace:
-    """A tenant: what its live containers take, and what it is entitled to."""
+    """A tenant: what its live containers take and what it was promised, and what it is entitled to."""
 
-    __slots__ = ("containers", "cpu", "gpus", "max_containers", "memory", "name", "pools", "weight")
+    __slots__ = (
+        "containers", "cpu", "gpus", "max_containers", "memory", "name", "pools", "promised", "weight",
+    )  # fmt: skip
 
     def __init__(self, name: str, weight: float, max_containers: int) -> None:
         self.name = name
@@ -128,12 +149,13 @@ class Workspace:
         self.memory = 0
         self.gpus = 0
         self.containers = 0
+        self.promised = 0  # further containers
         self.pools = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether it has all the containers it may have."""
-        return 0 < self.max_containers <= self.containers
+        """Whether it has, or was promised, all the containers it may have."""
+        return 0 < self.max_containers <= self.containers + self.promised
 
 
 class Pool:
@@ -141,7 +163,7 @@ class Pool:
 
     __slots__ = (
         "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
-        "peak", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "workspace",
+        "peak", "promises", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "wanted", "workspace",
     )  # fmt: skip
 
     def __init__(self, function: Function, workspace: Workspace) -> None:
@@ -161,7 +183,9 @@ class Pool:
         self.live = 0  # containers on online workers that are not stopping
         self.is_stopped = False
         self.peak = RecentPeak(self.scaling.scaledown_window_seconds)  # of wanted containers
+        self.promises: dict[Promise, None] = {}  # room it waits for
         self.waits_since = NEVER  # since when it has wanted more containers than it has
         self.sought_priority = 0  # of the inputs it seeks containers for
+        self.wanted = 0  # containers, when last looked at
         self.spare = 0  # containers it had beyond what it wanted, when last looked at
         self.timer_at: float | None = None

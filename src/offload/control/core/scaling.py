@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from offload.control.core import promises
 from offload.control.core.autoscale import wanted_containers
 from offload.control.core.instructions import ForgetFunction
 from offload.control.core.model import ContainerState
@@ -27,12 +28,12 @@ def wanted(pool: Pool) -> int:
 
 def surplus(pool: Pool) -> int:
     """Return how many containers the pool has beyond what it wants right now."""
-    return pool.live - wanted(pool)
+    return pool.live - pool.wanted
 
 
 def shortage(state: State, pool: Pool) -> int:
     """Return how many containers to start now; after a failed start one at a time, and not before its delay is over."""
-    short = wanted(pool) - pool.live
+    short = pool.wanted - pool.live
     breaker = pool.breaker
     if short <= 0 or breaker.is_closed:
         return short
@@ -54,7 +55,7 @@ def count_containers(pool: Pool, container_state: ContainerState) -> int:
 def resize(state: State, pool: Pool) -> None:
     """Note whether the pool is short of containers; stop those it has not needed for its scaledown window."""
     function_id = pool.function.function_id
-    want = wanted(pool)
+    want = pool.wanted = wanted(pool)
     peak = pool.peak.see(min(want, pool.live), state.now)
     spare_before, pool.spare = pool.spare, max(0, pool.live - want)
     if want > pool.live:
@@ -62,20 +63,24 @@ def resize(state: State, pool: Pool) -> None:
         return
     pool.waits_since = NEVER
     state.starving.pop(function_id, None)
+    promises.drop_spare(state, pool, 0)
     if pool.live > peak:
         _stop_quiet(state, pool, pool.live - peak)
     if pool.live > want:
         falls_at = pool.peak.falls_at()
         if falls_at is not None and falls_at > state.now:
             state.wake(falls_at, pool)
-        state.replan = state.replan or (pool.spare > spare_before and bool(state.starving))
+        if pool.spare > spare_before and state.starving:
+            state.look_for_givers()
 
 
 def _seek(state: State, pool: Pool) -> None:
     """Have containers sought for a pool that has too few, unless it must not try to start one now."""
     pool.waits_since = min(pool.waits_since, state.now)
     function_id = pool.function.function_id
-    if shortage(state, pool) <= 0:
+    short = shortage(state, pool)
+    promises.drop_spare(state, pool, short)
+    if short <= 0:
         state.starving.pop(function_id, None)
         if pool.breaker.retry_at > state.now:
             state.wake(pool.breaker.retry_at, pool)
@@ -85,7 +90,7 @@ def _seek(state: State, pool: Pool) -> None:
     if function_id not in state.starving or priority > pool.sought_priority:
         pool.sought_priority = priority
         state.starving[function_id] = pool
-        state.replan = True
+        state.look_for_givers()
 
 
 def change(state: State, event: ScalingChanged) -> None:
@@ -107,6 +112,7 @@ def close_if_over(state: State, pool: Pool) -> None:
     """End the pool of a stopped app once nothing of it is left to run."""
     if not pool.is_stopped or state.is_recovering or pool.open_calls:
         return
+    promises.drop_spare(state, pool, 0)
     for slot in pool.slots.values():
         _stop_all(state, slot)
     if any(slot.containers for slot in pool.slots.values()):

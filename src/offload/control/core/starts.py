@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offload.control.core import promises
 from offload.control.core.breaker import BreakerEvent
 from offload.control.core.calls import Ended
 from offload.control.core.feasibility import is_feasible
@@ -97,6 +98,7 @@ def _quarantine(state: State, worker: WorkerRecord) -> None:
     worker.quarantined_until = state.now + seconds
     state.wake(worker.quarantined_until, worker)
     state.move_worker(worker, WorkerEvent.QUARANTINED)
+    promises.drop_all(state, worker)
     # What failed here was not its functions' fault: they may start elsewhere at once.
     for function_id in worker.strikes:
         pool = state.pools.get(function_id)

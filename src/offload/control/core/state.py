@@ -18,8 +18,10 @@ from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerReco
 from offload.control.core.waiters import Overdue, Stranded, Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from offload.control.core.calls import InputRecord
-    from offload.control.core.model import Function, WorkerInfo
+    from offload.control.core.model import Function, Needs, WorkerInfo
     from offload.control.core.waiters import Waiter
     from offload.control.core.workers import WorkerEvent
 
@@ -55,9 +57,12 @@ class State:
         self.blocked_total = 0  # inputs that wait for other calls
         self.starving: dict[str, Pool] = {}  # pools that want containers there is no room for
         self.staffed: dict[str, Pool] = {}  # pools with live containers
-        self.stopping: dict[
+        self.coming: dict[
             str, WorkerRecord
-        ] = {}  # workers on which containers are on their way out
+        ] = {}  # workers where room becomes free that nobody was promised
+        self.promised: dict[
+            str, WorkerRecord
+        ] = {}  # workers where room became free that somebody was promised
         self.candidates = Candidates(self.workers, packs=policy.packs)
         self.is_turn_timed = (
             False  # whether somebody looks again for containers that had their turn
@@ -65,6 +70,8 @@ class State:
         self.dirty: dict[str, Pool] = {}
         self.touched: dict[tuple[str, str], Slot] = {}
         self.replan = False
+        self.plans = 0  # so far
+        self.refused: set[tuple[object, ...]] = set()  # kinds of claims for which nobody gave way
         self.turned_away = ""  # which worker was not let in last, and why; empty once one joined
         self.out = Outbox()
         self._incarnation = incarnation
@@ -85,6 +92,11 @@ class State:
         heapq.heappush(self._timers, (at, next(self._timer_numbers), waiter))
         if len(self._timers) > self._timers_limit:
             self._sweep_timers()
+
+    def look_for_givers(self) -> None:
+        """See at the end of the event whether somebody must give way now that was not to before."""
+        self.replan = True
+        self.refused.clear()
 
     def wait_for_turns(self) -> None:
         """See later whether containers that somebody waits for have had their turn."""
@@ -191,7 +203,7 @@ class State:
         worker = self.workers[info.worker_id] = WorkerRecord(info, self.now)
         self.candidates.note(worker)
         self._count_capacity(worker, 1)
-        self.replan = True
+        self.look_for_givers()
         return worker
 
     def change_worker(self, worker: WorkerRecord, info: WorkerInfo) -> None:
@@ -211,7 +223,7 @@ class State:
         if worker.is_online:
             self._count_capacity(worker, 1)
         self.candidates.note(worker)
-        self.replan = True
+        self.look_for_givers()
 
     def move_worker(self, worker: WorkerRecord, event: WorkerEvent) -> None:
         """Change whether the worker takes work, with all that depends on it."""
@@ -222,7 +234,7 @@ class State:
         sign = 1 if worker.is_online else -1
         self._count_capacity(worker, sign)
         self.candidates.note(worker)
-        self.replan = True
+        self.look_for_givers()
         for slot in worker.slots.values():
             self._count_staff(slot.pool, sign * slot.live)
             slot.pool.away -= sign * len(slot.held)
@@ -233,14 +245,21 @@ class State:
         if worker.is_online:
             self._count_capacity(worker, -1)
         del self.workers[worker.info.worker_id]
-        self.replan = True
+        self.promised.pop(worker.info.worker_id, None)
+        self.look_for_givers()
 
-    def share(self, workspace: Workspace) -> float:
-        """Return the largest of the workspace's parts of the cluster's cpu, memory and gpus, for its weight."""
-        return self.share_of(workspace, workspace.cpu, workspace.memory, workspace.gpus)
+    def share(
+        self, workspace: Workspace, plus: Iterable[Needs] = (), minus: Iterable[Needs] = ()
+    ) -> float:
+        """Return the largest of the workspace's parts of the cluster's cpu, memory and gpus, for its weight.
 
-    def share_of(self, workspace: Workspace, cpu: int, memory: int, gpus: int) -> float:
-        """Return what the workspace's share would be if it had these."""
+        With `plus` and `minus`, what it would be with containers of such needs more, or less.
+        """
+        cpu, memory, gpus = workspace.cpu, workspace.memory, workspace.gpus
+        for needs in plus:
+            cpu, memory, gpus = cpu + needs.cpu_milli, memory + needs.memory_mib, gpus + needs.gpus
+        for needs in minus:
+            cpu, memory, gpus = cpu - needs.cpu_milli, memory - needs.memory_mib, gpus - needs.gpus
         share = cpu / self.total_cpu if self.total_cpu else 0.0
         if self.total_memory:
             share = max(share, memory / self.total_memory)
@@ -334,6 +353,8 @@ class State:
         worker.free_gpus.update((i, kinds[i]) for i in container.gpus if i in kinds)
         worker.free_gpus = dict(sorted(worker.free_gpus.items()))
         self.candidates.note(worker)
+        if worker.promises:
+            self.promised[worker.info.worker_id] = worker
         if was_live:
             self._count_live(slot, -1)
         else:
@@ -354,11 +375,21 @@ class State:
         worker.coming_memory += sign * needs.memory_mib
         if sign > 0:
             worker.stopping[container.container_id] = container
-            self.stopping[worker.info.worker_id] = worker
         else:
             del worker.stopping[container.container_id]
-            if not worker.stopping:
-                self.stopping.pop(worker.info.worker_id, None)
+        self.note_coming(worker)
+
+    def note_coming(self, worker: WorkerRecord) -> None:
+        """Note whether more room becomes free on the worker than was promised there."""
+        is_more = worker.stopping and (
+            worker.coming_cpu > worker.promised_cpu
+            or worker.coming_memory > worker.promised_memory
+            or any(i not in worker.promised_gpus for c in worker.stopping.values() for i in c.gpus)
+        )
+        if is_more:
+            self.coming[worker.info.worker_id] = worker
+        else:
+            self.coming.pop(worker.info.worker_id, None)
 
     def _count_live(self, slot: Slot, change: int) -> None:
         slot.live += change
