@@ -29,7 +29,8 @@ PAUSE_SECONDS = (0.3, 1.2)  # between two kills
 app = offload.App("bench-chaos")
 
 
-@app.function(cpu=0.25, memory=128)
+# A container that is killed from outside looks like one that its input killed: that spends retries.
+@app.function(cpu=0.25, memory=128, retries=offload.Retries(max_retries=8, initial_delay=0.1))
 def work(number: int) -> tuple[int, int]:
     """Take a while and return something that only this input gives."""
     time.sleep((number * 7919 % 23) / 1000)

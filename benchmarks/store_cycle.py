@@ -19,7 +19,7 @@ from typing import Self
 from offload.control.core.ids import input_id
 from offload.control.core.inputs import InputState
 from offload.control.core.model import Call, CallKind, Function, Needs
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     InputRow,
     OutcomeRow,
     SaveApp,

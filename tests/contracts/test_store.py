@@ -21,7 +21,7 @@ from tests.support.records import (
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.core.inputs import InputState
 from offload.control.core.model import CallKind
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     EndApp,
     FinishCall,
@@ -33,8 +33,8 @@ from offload.control.ports.store import (
     SaveItems,
     SaveLogs,
     StoredApp,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
     from offload.control.ports.store import Store

@@ -22,7 +22,7 @@ from tests.support.records import (
 )
 
 from offload.control.core.inputs import InputState
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     DropItems,
     EndApp,
@@ -34,11 +34,12 @@ from offload.control.ports.store import (
     SaveItems,
     SaveLogs,
     SaveOutcomes,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import Collected, Record, Store
+    from offload.control.ports.records import Collected, Record
+    from offload.control.ports.store import Store
 
 
 def collect_all(store: Store, before: float, limit: int = 1000) -> list[Collected]:

@@ -19,7 +19,7 @@ from tests.support.records import (
 )
 
 from offload.control.core.model import Scaling
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     FinishCall,
     RemoveWorker,
@@ -28,8 +28,8 @@ from offload.control.ports.store import (
     SaveFunction,
     SaveScaling,
     SaveWorker,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
     from offload.control.ports.store import Store

@@ -17,7 +17,7 @@ from tests.support.records import (
 )
 
 from offload.control.core.inputs import FINAL_STATES, InputState
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     DeadLetter,
     DropLetter,
     FinishCall,
@@ -25,11 +25,12 @@ from offload.control.ports.store import (
     SaveCall,
     SaveFunction,
     SaveOutcomes,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import OutcomeRow, Store
+    from offload.control.ports.records import OutcomeRow
+    from offload.control.ports.store import Store
 
 
 def lost(index: int, call_id: str = "fc-A", at: float = 30.0) -> OutcomeRow:

@@ -11,7 +11,8 @@ from tests.support.records import app_with_call, call, inputs, outcome, outcomes
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.core.inputs import InputState
 from offload.control.core.model import FailureKind
-from offload.control.ports.store import FinishCall, OutcomeRow, SaveCall, StoreError
+from offload.control.ports.records import FinishCall, OutcomeRow, SaveCall
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
     from offload.control.ports.store import Store

@@ -18,7 +18,7 @@ from tests.support.records import (
 )
 
 from offload.control.core.inputs import InputState
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     DropItems,
     EndApp,

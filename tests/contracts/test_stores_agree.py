@@ -25,7 +25,7 @@ from tests.support.records import (
 
 from offload.control.core.inputs import FINAL_STATES
 from offload.control.core.model import Scaling
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     DropItems,
     DropLetter,
@@ -40,13 +40,14 @@ from offload.control.ports.store import (
     SaveLogs,
     SaveScaling,
     SaveWorker,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 from offload.control.stores.memory import MemoryStore
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import Record, Store
+    from offload.control.ports.records import Record
+    from offload.control.ports.store import Store
 
 APPS = {"ap-1": "demo", "ap-2": "demo", "ap-3": "other"}
 FUNCTIONS = ("fu-1", "fu-2")

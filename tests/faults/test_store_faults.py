@@ -17,7 +17,8 @@ from tests.support.records import app_with_call, call, inputs, outcome, outcomes
 
 from offload.control.blobs.disk import DiskBlobs
 from offload.control.ports.blobs import BlobError
-from offload.control.ports.store import FinishCall, SaveCall, StoreError
+from offload.control.ports.records import FinishCall, SaveCall
+from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:

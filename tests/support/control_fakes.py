@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.core.dispatch import Policy
-from offload.control.ports.store import Record, StoreError
+from offload.control.ports.records import Record
+from offload.control.ports.store import StoreError
 from offload.control.services.assembly import Outside
 from offload.control.stores.memory import MemoryStore
 from offload.control.telemetry import Telemetry

@@ -16,7 +16,7 @@ from offload.control.core.model import (
     RetryPolicy,
     Scaling,
 )
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     InputRow,
     ItemRow,
     LogRow,
@@ -33,7 +33,7 @@ from offload.control.ports.store import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offload.control.ports.store import Record
+    from offload.control.ports.records import Record
 
 
 def function(function_id: str = "fu-1", app_id: str = "ap-1", app_name: str = "demo") -> Function:

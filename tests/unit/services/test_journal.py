@@ -6,7 +6,7 @@ import pytest
 from tests.support.control_fakes import KnobStore
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.ports.store import EndApp, SaveApp
+from offload.control.ports.records import EndApp, SaveApp
 from offload.control.services.journal import Journal
 
 FULL = "The disk is full: make room."

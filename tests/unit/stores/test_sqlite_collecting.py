@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.records import app_with_call, call, inputs, item, outcome, outcomes, run
 
-from offload.control.ports.store import (
-    FinishCall,
-    InputRow,
-    SaveCall,
-    SaveInputs,
-    SaveItems,
-    StoreError,
-)
+from offload.control.ports.records import FinishCall, InputRow, SaveCall, SaveInputs, SaveItems
+from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:

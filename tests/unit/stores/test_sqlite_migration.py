@@ -16,7 +16,7 @@ from offload.control.core.model import (
     RetryPolicy,
     Scaling,
 )
-from offload.control.ports.store import StoredApp
+from offload.control.ports.records import StoredApp
 from offload.control.stores.sqlite import SqliteStore
 from offload.control.stores.sqlite.migrate import migrations
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.records import app_with_call, call, function, inputs, line, outcome, outcomes
 
-from offload.control.ports.store import SaveLogs, StoreError
+from offload.control.ports.records import SaveLogs
+from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite import SqliteStore
 from offload.control.stores.sqlite.connection import connect
 from offload.control.stores.sqlite.migrate import migrations

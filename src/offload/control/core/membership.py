@@ -126,6 +126,10 @@ def end_recovery(state: State) -> None:
     """Decide about everything again: the workers have had their time to say what they hold."""
     if state.is_recovering:
         state.is_recovering = False
+        for worker_id in state.expected:
+            state.out.order(
+                ForgetWorker(worker_id)
+            )  # it did not come back: the next restart need not wait for it
         state.expected.clear()
         state.restored_endings.clear()
         for pool in state.pools.values():

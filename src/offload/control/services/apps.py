@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
 from offload.control.core.model import DEFAULT_WORKSPACE
-from offload.control.ports.store import EndApp, SaveApp, SaveFunction, SaveScaling
+from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:

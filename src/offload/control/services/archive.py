@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.model import Function
     from offload.control.ports.clock import Clock
-    from offload.control.ports.store import OutcomeRow, StoredCall
+    from offload.control.ports.records import OutcomeRow, StoredCall
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading
 

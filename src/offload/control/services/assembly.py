@@ -26,7 +26,8 @@ from offload.control.services.workers import Workers
 if TYPE_CHECKING:
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
-    from offload.control.ports.store import Snapshot, Store
+    from offload.control.ports.records import Snapshot
+    from offload.control.ports.store import Store
     from offload.control.telemetry import Telemetry
 
 

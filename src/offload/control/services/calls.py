@@ -14,7 +14,7 @@ from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import RecordOutcomes, RecordRuns
 from offload.control.core.model import CallKind
-from offload.control.ports.store import CloseCall, SaveInputs
+from offload.control.ports.records import CloseCall, SaveInputs
 from offload.control.services.submission import (
     NO_OPTIONS,
     CallOptions,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from offload.control.core.instructions import Instruction
-    from offload.control.ports.store import OutcomeRow, Record, StoredCall
+    from offload.control.ports.records import OutcomeRow, Record, StoredCall
     from offload.control.services.apps import Apps
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel

@@ -9,7 +9,7 @@ from offload.control.core.ids import input_id as make_input_id
 from offload.control.services.feeds import Follower, Topic
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import ItemRow, OutcomeRow
+    from offload.control.ports.records import ItemRow, OutcomeRow
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading

@@ -15,7 +15,8 @@ from math import inf
 from time import perf_counter
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.ports.store import Record, Store, StoreError
+from offload.control.ports.records import Record
+from offload.control.ports.store import Store, StoreError
 from offload.control.telemetry import log_event
 
 # How long a record may wait for company. Nobody waits for a write-behind record: gathering spares the loop the writer

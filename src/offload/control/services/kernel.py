@@ -30,7 +30,7 @@ from offload.control.core.instructions import (
     StopContainer,
     Task,
 )
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     DropItems,
     FinishCall,
     InputRow,

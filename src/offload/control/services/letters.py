@@ -8,13 +8,13 @@ from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import CallSubmitted, FunctionRegistered
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.model import Call, CallKind
-from offload.control.ports.store import DropLetter, InputRow, ReplayedLetter
+from offload.control.ports.records import DropLetter, InputRow, ReplayedLetter
 from offload.control.services.submission import new_call_id, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from offload.control.ports.store import DeadLetter
+    from offload.control.ports.records import DeadLetter
     from offload.control.services.apps import Apps
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from offload.control.core.model import Call
-    from offload.control.ports.store import OutcomeRow
+    from offload.control.ports.records import OutcomeRow
 
 
 class LiveCall:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import split_input_id
-from offload.control.ports.store import LogRow, SaveLogs
+from offload.control.ports.records import LogRow, SaveLogs
 from offload.control.services.feeds import Follower, Topic
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import CALL_PREFIX, MAX_INPUTS_PER_CALL, timed_call_id
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.model import Call, CallKind
-from offload.control.ports.store import CloseCall, InputRow, SaveCall, SaveInputs
+from offload.control.ports.records import CloseCall, InputRow, SaveCall, SaveInputs
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import Record
+    from offload.control.ports.records import Record
     from offload.control.services.live import LiveCall
 
 MAX_PRIORITY = 1000

@@ -1,6 +1,6 @@
 """What the services answer with: the rows of the store, by the names their callers may use."""
 
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     DeadLetter,
     InputRow,
     ItemRow,

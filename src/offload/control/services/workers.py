@@ -16,7 +16,7 @@ from offload.control.core.events import (
     WorkerLeft,
     WorkerReported,
 )
-from offload.control.ports.store import SaveWorker
+from offload.control.ports.records import SaveWorker
 from offload.control.services.journal import SHOWN_SECONDS
 from offload.control.services.sessions import Batch, WorkerSession
 from offload.control.telemetry import log_event

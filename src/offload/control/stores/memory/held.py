@@ -11,14 +11,14 @@ from offload.control.core.events import CallRestored
 from offload.control.core.ids import input_id
 from offload.control.core.indices import Indices
 from offload.control.core.inputs import InputState
-from offload.control.ports.store import OutcomeRow
+from offload.control.ports.records import OutcomeRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from offload.control.core.events import History
     from offload.control.core.model import Call
-    from offload.control.ports.store import InputRow, ItemRow, SaveOutcomeRun
+    from offload.control.ports.records import InputRow, ItemRow, SaveOutcomeRun
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.control.core.ids import split_input_id
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     FinishCall,
     SaveHistory,
@@ -13,11 +13,11 @@ from offload.control.ports.store import (
     SaveItems,
     SaveOutcomeRun,
     SaveOutcomes,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 
 if TYPE_CHECKING:
-    from offload.control.ports.store import Record
+    from offload.control.ports.records import Record
 
 
 def places(record: Record) -> set[tuple[str, int]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL, split_input_id
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     Collected,
     DeadLetter,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from offload.control.ports.store import Collected
+from offload.control.ports.records import Collected
 from offload.control.stores.sqlite.statements import statements
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from offload.control.stores.sqlite.keys import input_key
 if TYPE_CHECKING:
     from offload.control.core.events import History
     from offload.control.core.model import Call, Function, Scaling
-    from offload.control.ports.store import LogRow, OutcomeRow, SaveOutcomeRun
+    from offload.control.ports.records import LogRow, OutcomeRow, SaveOutcomeRun
 
 
 def function(f: Function) -> tuple[object, ...]:

@@ -7,7 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from offload.control.ports.store import ItemRow, Snapshot, StoreError
+from offload.control.ports.records import ItemRow, Snapshot
+from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite import rows
 from offload.control.stores.sqlite.connection import connect, explained
 from offload.control.stores.sqlite.keys import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from offload.control.core.model import Function
-    from offload.control.ports.store import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
+    from offload.control.ports.records import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
 
 
 class Reader:

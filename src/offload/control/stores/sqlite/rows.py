@@ -18,7 +18,7 @@ from offload.control.core.model import (
     RetryPolicy,
     Scaling,
 )
-from offload.control.ports.store import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
+from offload.control.ports.records import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
 from offload.control.stores.sqlite.keys import split_input_key
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from offload.control.ports.store import Collected, Record
+    from offload.control.ports.records import Collected, Record
 
 # Checking a whole database reads all of it; up to this size that is some ten milliseconds at start.
 _CHECKED_SIZE_BYTES = 16 * 1024 * 1024

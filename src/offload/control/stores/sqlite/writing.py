@@ -21,7 +21,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
-from offload.control.ports.store import (
+from offload.control.ports.records import (
     CloseCall,
     DropItems,
     DropLetter,
@@ -40,8 +40,8 @@ from offload.control.ports.store import (
     SaveOutcomes,
     SaveScaling,
     SaveWorker,
-    StoreError,
 )
+from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite import parameters
 from offload.control.stores.sqlite.keys import find_call_keys, input_key, known_input_id
 from offload.control.stores.sqlite.statements import for_rows, statements
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from offload.control.ports.store import OutcomeRow, Record
+    from offload.control.ports.records import OutcomeRow, Record
     from offload.control.stores.sqlite.keys import CallKeys
 
 R = TypeVar("R")
