@@ -118,6 +118,7 @@ async def _serve(
         stack.callback(store.close)
         blobs = await asyncio.to_thread(DiskBlobs, state_dir / "blobs", clock)
         incarnation = secrets.token_hex(4)
+        gc.disable()  # a restored backlog is millions of objects and no garbage
         services = await start(
             Outside(
                 store, blobs, clock, Telemetry(), incarnation, str(state_dir), config.policy(),
@@ -146,6 +147,7 @@ async def _serve(
             services.cluster.end_when_idle(config.idle_exit_seconds)
         log_event(_log, logging.INFO, "server_ready", **asdict(endpoints))
         gc.freeze()  # what lives as long as the process need not be looked through for garbage
+        gc.enable()
         on_ready(endpoints)
         await services.cluster.wait_for_end()
     if unwritten:
