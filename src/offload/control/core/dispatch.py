@@ -125,6 +125,10 @@ class Dispatcher(watching.Views):
         if pool is None:
             pool = state.add_pool(event.function)
             pool.is_stopped = event.is_stopped
+            if event.is_stopped:
+                # What is to run of it nevertheless comes with an event after this one.
+                pool.kept_until = state.now + state.policy.stop_grace_seconds
+                state.wake(pool.kept_until, pool)
 
     def _cancel_call(self, event: CallCancelled) -> None:
         call = self._state.calls.get(event.call_id)

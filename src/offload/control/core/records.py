@@ -162,7 +162,7 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
+        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "kept_until", "live", "open_calls",
         "peak", "promises", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "wanted", "workspace",
     )  # fmt: skip
 
@@ -182,6 +182,7 @@ class Pool:
         self.away = 0  # of the held, those on workers that take nothing new
         self.live = 0  # containers on online workers that are not stopping
         self.is_stopped = False
+        self.kept_until = 0.0  # not forgotten before, although it is stopped
         self.peak = RecentPeak(self.scaling.scaledown_window_seconds)  # of wanted containers
         self.promises: dict[Promise, None] = {}  # room it waits for
         self.waits_since = NEVER  # since when it has wanted more containers than it has
