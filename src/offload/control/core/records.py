@@ -97,7 +97,7 @@ class WorkerRecord:
     __slots__ = (
         "coming_cpu", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info", "is_to_drain",
         "lost_at", "promised_cpu", "promised_gpus", "promised_memory", "promises", "quarantined_until", "quarantines",
-        "since", "slots", "state", "stopping", "strike_reason", "strikes",
+        "since", "slots", "state", "stopping", "strangers", "strike_reason", "strikes",
     )  # fmt: skip
 
     def __init__(self, info: WorkerInfo, since: float) -> None:
@@ -111,6 +111,8 @@ class WorkerRecord:
         self.coming_cpu = 0
         self.coming_memory = 0
         self.stopping: dict[str, ContainerRecord] = {}
+        # Containers of functions that are gone: nobody knows what they take, so nothing starts beside them.
+        self.strangers: dict[str, None] = {}
         self.promised_cpu = 0
         self.promised_memory = 0
         self.promised_gpus: dict[int, None] = {}
