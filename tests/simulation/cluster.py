@@ -1,4 +1,4 @@
-"""A seeded cluster on a virtual clock: clients, workers, broken sessions and restarts of the server.
+"""A seeded cluster on a virtual clock: clients, workers, broken sessions, restarts of the server and jumps of its clock.
 
 It ends with a calm phase in which everything accepted must come to its one outcome. The same seed gives the same run.
 """
@@ -7,56 +7,44 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from typing import TYPE_CHECKING
 
-from tests.simulation.workers import SimulatedWorker
+from tests.simulation.clients import Clients
+from tests.simulation.faults import Faults
+from tests.simulation.setup import draw_function, draw_policy
+from tests.simulation.store import Store
+from tests.support.consistency import check
 
-from offload.control.core.dispatch import Dispatcher, Policy
+from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
-from offload.control.core.events import (
-    CallCancelled,
-    CallRestored,
-    CallSubmitted,
-    Event,
-    FunctionRegistered,
-    InputsAdded,
-    RestoredInput,
-    Tick,
-    WorkerDisconnected,
-    WorkerDraining,
-    WorkerLeft,
-    WorkerReported,
-)
+from offload.control.core.events import Event, FunctionRegistered, Tick, WorkerReported
 from offload.control.core.instructions import (
     CallCompleted,
-    Finished,
+    ForgetWorker,
     Instruction,
+    RecordHistory,
     RecordOutcomes,
+    RecordRuns,
 )
-from offload.control.core.model import Call, CallKind, Function, NewInput, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.simulation.workers import SimulatedWorker
+
+    from offload.control.core.model import Function
+
 CHAOS_SECONDS = 60.0
-CALM_SECONDS = 3000.0
+CALM_SECONDS = 2000.0
+STARVED_SECONDS = 400.0
 MAX_STEPS = 60_000
+STEPS_PER_CHECK = 12
 
 
 class SimulationError(AssertionError):
     """A promise was broken; the message names the seed that replays it."""
-
-
-class StoredCall:
-    """What the store knows of a call."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.inputs: dict[str, int] = {}
-        self.outcomes: dict[str, Finished] = {}
-        self.closed = False
-        self.state = ""
 
 
 class Simulation:
@@ -66,36 +54,62 @@ class Simulation:
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 a seeded run is the point
         self.now = 1000.0
+        self.skew = 0.0  # of the server's clock
         self.is_calm = False
         self.steps = 0
-        self.restarts = 0
-        self.store: dict[str, StoredCall] = {}
+        self.boots = 0
+        self.store = Store(self.fail)
         self.workers: dict[str, SimulatedWorker] = {}
-        self.functions = [self._function(number) for number in range(self.rng.randint(1, 3))]
+        self.policy = draw_policy(self.rng)
+        self.functions = [
+            draw_function(self.rng, number) for number in range(self.rng.randint(1, 4))
+        ]
+        self.stopped_apps: set[str] = set()
+        self.endings: dict[str, str] = {}  # of calls, recorded or not
+        self._expected: dict[str, None] = {}  # workers that the server knew last
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._sessions = itertools.count(1)
-        self._names = itertools.count()
         self._arrivals: dict[int, float] = {}
-        self.server = self._boot()
+        self._pending: list[Instruction] = []  # not on disk yet
+        self._last_run: dict[str, float] = {}
+        self.faults = Faults(self)
+        self.clients = Clients(self)
+        self.boot()
 
     def run(self) -> int:
         """Play it to its end; return how many inputs came to their outcome."""
-        for _ in range(self.rng.randint(1, 3)):
-            self._add_worker()
-        for _ in range(self.rng.randint(2, 8)):
-            self.after(self.rng.uniform(0, CHAOS_SECONDS), self._submit)
-        for _ in range(self.rng.randint(0, 12)):
-            self.after(self.rng.uniform(0, CHAOS_SECONDS), self._strike)
+        self.faults.plan(CHAOS_SECONDS)
+        self.clients.plan(CHAOS_SECONDS)
         self.after(CHAOS_SECONDS, self._calm_down)
         deadline = self.now + CHAOS_SECONDS + CALM_SECONDS
         while not self._is_over():
             self._step(deadline)
-        return sum(len(stored.outcomes) for stored in self.store.values())
+        self._check()
+        return sum(len(stored.outcomes) for stored in self.store.calls.values())
+
+    @property
+    def server_now(self) -> float:
+        """What the server's clock shows."""
+        return self.now + self.skew
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """See `World`."""
         heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
+
+    def function(self, function_id: str) -> Function:
+        """See `World`."""
+        return next(one for one in self.functions if one.function_id == function_id)
+
+    def note_run(self, function_id: str) -> None:
+        """See `World`."""
+        self._last_run[function_id] = self.now
+
+    def fail(self, what: str) -> None:
+        """See `World`."""
+        waiting = "\n".join(str(view) for view in self.server.pending(5))
+        raise SimulationError(
+            f"{what}\n{waiting}\nreplay: python -m tests.simulation --seed {self.seed}"
+        )
 
     def tell_server(self, worker: SimulatedWorker, report: WorkerReported) -> None:
         """See `World`. Messages of one session arrive in order, some of them twice, and none after it broke."""
@@ -107,88 +121,118 @@ class Simulation:
             self._deliver(session, lambda: self._receive(worker, session, report))
 
     def _is_over(self) -> bool:
-        return self.is_calm and all(stored.state for stored in self.store.values())
+        return self.is_calm and not self._pending and not any(self.store.open_calls())
 
     def _step(self, deadline: float) -> None:
         self.steps += 1
-        wakeup = self.server.next_wakeup()
+        due = self.server.next_wakeup()
+        wakeup = due - self.skew if due is not None else None
         if self._agenda and (wakeup is None or self._agenda[0][0] <= wakeup):
             at, _, action = heapq.heappop(self._agenda)
             self.now = max(self.now, at)
             action()
-        elif wakeup is not None:
+        elif due is not None and wakeup is not None:
             self.now = max(self.now, wakeup)
-            self._apply(Tick())
+            while self.server_now < due:  # by a rounding error
+                self.now = math.nextafter(self.now, math.inf)
+            self.apply(Tick())
         else:
-            self._fail("nothing will ever happen again, but calls are unfinished")
+            self.fail("nothing will ever happen again, but calls are unfinished")
+        if self.steps % STEPS_PER_CHECK == 0:
+            self._check()
         if self.now > deadline or self.steps > MAX_STEPS:
-            self._fail(f"not over after {self.steps} steps at {self.now}")
+            self.fail(f"not over after {self.steps} steps at {self.now}")
 
-    def _fail(self, what: str) -> None:
-        waiting = "\n".join(str(view) for view in self.server.pending(5))
-        raise SimulationError(
-            f"{what}\n{waiting}\nreplay: python -m tests.simulation --seed {self.seed}"
-        )
+    def _check(self) -> None:
+        try:
+            check(self.server)
+        except AssertionError as error:
+            self.fail(str(error))
+        if any(not view.reason for view in self.server.pending(3)):
+            self.fail("an input waits without a reason")
+        for pool in self.server.pools():
+            function_id = pool.function.function_id
+            waits = self.now - max(self._last_run.get(function_id, 0.0), self._calm_since)
+            if self.is_calm and pool.pending and waits > STARVED_SECONDS:
+                self.fail(f"{function_id} starves: {pool.waiting_reason}")
 
-    # The server and its store
+    # The server
 
-    def _boot(self) -> Dispatcher:
-        self.restarts += 1
-        server = Dispatcher(Policy(), f"boot{self.restarts}", self.now)
-        for function in self.functions:
-            server.apply(FunctionRegistered(function), self.now)
-        for stored in self.store.values():
-            if not stored.state:
-                server.apply(_restored(stored), self.now)
-        return server
-
-    def _restart_server(self) -> None:
+    def boot(self) -> None:
+        """Start a server on what the store knows; what was not written yet is lost."""
+        self.boots += 1
+        self._pending.clear()
         for worker in self.workers.values():
             if worker.session:
                 worker.session = 0
-                self._come_back(worker)
-        self.server = self._boot()
+                self.faults.come_back(worker)
+        expected = [(worker_id, worker_id) for worker_id in self._expected]
+        self.server = Dispatcher(self.policy, f"boot{self.boots}", self.server_now, expected)
+        for function in self.functions:
+            is_stopped = function.app_id in self.stopped_apps
+            self.apply(FunctionRegistered(function, is_stopped))
+        stored = list(self.store.open_calls())
+        self.endings = {i: call.state for i, call in self.store.calls.items() if call.state}
+        for one in stored:
+            self.apply(one.restored(self.store.endings(one.call)))
 
-    def _apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> bool:
+        """Tell the server; return whether it took it."""
         try:
-            instructions = self.server.apply(event, self.now)
+            instructions = self.server.apply(event, self.server_now)
         except DomainError:
-            return
+            return False
         for instruction in instructions:
             self._do(instruction)
-        if any(not view.reason for view in self.server.pending(3)):
-            self._fail("an input waits without a reason")
+        return True
 
     def _do(self, instruction: Instruction) -> None:
         match instruction:
-            case RecordOutcomes():
-                for outcome in instruction.outcomes:
-                    self._record(outcome)
-            case CallCompleted():
-                stored = self.store[instruction.call_id]
-                if stored.outcomes.keys() != stored.inputs.keys() or stored.state:
-                    self._fail(f"{instruction.call_id} completed with inputs open, or twice")
-                stored.state = instruction.state
+            case RecordOutcomes() | RecordRuns() | RecordHistory() | CallCompleted():
+                if not self._pending:
+                    delay, boot = self.rng.choice((0.0, 0.0, 0.05)), self.boots
+                    self.after(delay, lambda: self._commit(boot))
+                self._pending.append(instruction)
+                if isinstance(instruction, CallCompleted):
+                    self.endings[instruction.call_id] = instruction.state
+            case ForgetWorker():
+                self._expected.pop(instruction.worker_id, None)
             case _:
                 self._send(instruction)
 
-    def _record(self, outcome: Finished) -> None:
-        stored = self.store[outcome.call_id]
-        if outcome.input_id in stored.outcomes or outcome.input_id not in stored.inputs:
-            self._fail(f"{outcome.input_id} has a second outcome, or was never accepted")
-        stored.outcomes[outcome.input_id] = outcome
-        if outcome.seq != len(stored.outcomes):
-            self._fail(f"{outcome.input_id} has seq {outcome.seq}")
+    def _commit(self, boot: int) -> None:
+        if boot != self.boots:
+            return
+        pending, self._pending = self._pending, []
+        for instruction in pending:
+            match instruction:
+                case RecordOutcomes():
+                    for outcome in instruction.outcomes:
+                        self.store.record(outcome)
+                        for worker in self.workers.values():
+                            worker.acknowledge(outcome.input_id, outcome.attempts)
+                case RecordRuns():
+                    for run in instruction.runs:
+                        self.store.record_run(run)
+                case RecordHistory():
+                    self.store.remember(instruction.call_id, instruction.history)
+                case CallCompleted():
+                    self.store.complete(instruction)
+                case _:
+                    pass
+        self.store.check_seqs()
 
     def _send(self, instruction: Instruction) -> None:
         worker = self.workers.get(getattr(instruction, "worker_id", ""))
         if worker is None or not worker.session:
             return
         session = worker.session
+        times = 2 if self.rng.random() < 0.05 else 1
 
         def arrive() -> None:
-            if worker.session == session and not worker.is_dead:
-                worker.obey(instruction)
+            for _ in range(times):
+                if worker.session == session and not worker.is_dead:
+                    worker.obey(instruction)
 
         self._deliver(-session, arrive)
 
@@ -199,136 +243,16 @@ class Simulation:
 
     def _receive(self, worker: SimulatedWorker, session: int, report: WorkerReported) -> None:
         if worker.session == session:
-            self._apply(report)
+            self.apply(report)
 
-    # Clients
-
-    def _submit(self) -> None:
-        function = self.rng.choice(self.functions)
-        name = next(self._names)
-        kind = self.rng.choice((CallKind.SINGLE, CallKind.MAP))
-        call = Call(f"fc-{name}", function.function_id, kind, self.now, True, True)
-        stored = self.store[call.call_id] = StoredCall(call)
-        stored.closed = kind is CallKind.SINGLE or self.rng.random() < 0.5
-        count = 1 if kind is CallKind.SINGLE else self.rng.randint(0, 60)
-        inputs = _new_inputs(stored, count)
-        self._apply(CallSubmitted(call, inputs, stored.closed))
-        if not stored.state:  # a caller that repeats an ended call is answered from the store
-            self._apply(CallSubmitted(call, inputs, stored.closed))
-        if not stored.closed:
-            self.after(self.rng.uniform(0, 20), lambda: self._add(stored))
-        if self.rng.random() < 0.15:
-            self.after(self.rng.uniform(0, 20), lambda: self._cancel(stored))
-
-    def _add(self, stored: StoredCall) -> None:
-        if stored.closed or stored.state:
-            return
-        again = tuple(NewInput(i, index) for i, index in list(stored.inputs.items())[-3:])
-        stored.closed = self.is_calm or self.rng.random() < 0.5
-        inputs = (*again, *_new_inputs(stored, self.rng.randint(0, 20)))
-        self._apply(InputsAdded(stored.call.call_id, inputs, stored.closed))
-        if not stored.closed:
-            self.after(self.rng.uniform(0, 20), lambda: self._add(stored))
-
-    def _cancel(self, stored: StoredCall) -> None:
-        stored.closed = True
-        self._apply(CallCancelled(stored.call.call_id, "cancelled by the script"))
-
-    # Workers and what happens to them
-
-    def _add_worker(self) -> None:
-        worker_id = f"wk-{next(self._names)}"
-        worker = SimulatedWorker(self, worker_id, self.rng.choice((1000, 2000, 4000)))
-        self.workers[worker_id] = worker
-        self._join(worker)
-
-    def _join(self, worker: SimulatedWorker) -> None:
-        if worker.is_dead or worker.session:
-            return
-        worker.session = next(self._sessions)
-        joined, report = worker.joined(remembers=self.is_calm or self.rng.random() < 0.8)
-        self._apply(joined)
-        self.tell_server(worker, report)
-
-    def _come_back(self, worker: SimulatedWorker) -> None:
-        seconds = self.rng.choice((0.01, 1.0, 5.0, 20.0)) * self.rng.random()
-        self.after(seconds, lambda: self._join(worker))
-
-    def _strike(self) -> None:
-        self.rng.choice(
-            (self._crash, self._disconnect, self._disconnect, self._leave, self._drain,
-             self._restart_server, self._add_worker)
-        )()  # fmt: skip
-
-    def _victim(self) -> SimulatedWorker | None:
-        connected = [worker for worker in self.workers.values() if worker.session]
-        return self.rng.choice(connected) if connected else None
-
-    def _crash(self) -> None:
-        worker = self._victim()
-        if worker is not None:
-            worker.is_dead = True
-            self._break(worker)
-            self.after(self.rng.uniform(0, 10), self._add_worker)
-
-    def _disconnect(self) -> None:
-        worker = self._victim()
-        if worker is not None:
-            self._break(worker)
-            self._come_back(worker)
-
-    def _break(self, worker: SimulatedWorker) -> None:
-        worker.session = 0
-        self._apply(WorkerDisconnected(worker.info.worker_id))
-
-    def _leave(self) -> None:
-        worker = self._victim()
-        if worker is not None:
-            self._say_goodbye(worker)
-
-    def _drain(self) -> None:
-        worker = self._victim()
-        if worker is not None:
-            self._apply(WorkerDraining(worker.info.worker_id))
-            self.after(self.rng.uniform(0, 30), lambda: self._say_goodbye(worker))
-
-    def _say_goodbye(self, worker: SimulatedWorker) -> None:
-        worker.is_dead = True
-        worker.session = 0
-        self._apply(WorkerLeft(worker.info.worker_id))
+    def expect(self, worker_id: str) -> None:
+        """Take note that the server knows the worker."""
+        self._expected[worker_id] = None
 
     def _calm_down(self) -> None:
         self.is_calm = True
-        self._add_worker()
-        for stored in self.store.values():
-            self._add(stored)
+        self._calm_since = self.now
+        self.faults.end()
+        self.clients.end()
 
-    def _function(self, number: int) -> Function:
-        rng = self.rng
-        return Function(
-            f"fn-{number}", "ap-1", "sim", f"f{number}", rng.choice((250, 500, 1000)), 128, 60.0,
-            rng.choice((3.0, 30.0)), RetryPolicy(rng.randint(0, 3), 0.5), rng.choice((0, 0, 1)),
-            rng.choice((0, 0, 2)), rng.choice((0.0, 2.0, 60.0)), "", "", rng.random() < 0.2,
-        )  # fmt: skip
-
-
-def _new_inputs(stored: StoredCall, count: int) -> tuple[NewInput, ...]:
-    first = len(stored.inputs)
-    new = [NewInput(f"in-{stored.call.call_id[3:]}-{i}", i) for i in range(first, first + count)]
-    stored.inputs.update((one.input_id, one.index) for one in new)
-    return tuple(new)
-
-
-def _restored(stored: StoredCall) -> CallRestored:
-    inputs = [
-        RestoredInput(input_id, index, 0)
-        for input_id, index in stored.inputs.items()
-        if input_id not in stored.outcomes
-    ]
-    counts: dict[str, int] = {}
-    for outcome in stored.outcomes.values():
-        counts[outcome.state] = counts.get(outcome.state, 0) + 1
-    total = len(stored.inputs) if stored.closed else 0
-    return CallRestored(
-        stored.call, tuple(inputs), stored.closed, total, len(stored.outcomes), counts
-    )
+    _calm_since = 0.0

@@ -1,4 +1,7 @@
-"""A scripted worker on a virtual clock: starts containers, runs inputs for random times, and fails in many ways."""
+"""A scripted worker on a virtual clock: starts containers, runs inputs for random times, and fails in many ways.
+
+It keeps books of its own of what its containers take, and fails the simulation where it is told to start too many.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ from offload.control.core.instructions import (
     Instruction,
     StartContainer,
     StopContainer,
+    Task,
 )
 from offload.control.core.model import (
-    Capacity,
     ContainerReport,
     ContainerState,
     FailureKind,
@@ -33,6 +36,10 @@ from offload.control.core.model import (
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
+
+    from offload.control.core.model import Function
+
+UNACKNOWLEDGED = 50
 
 
 class World(Protocol):
@@ -47,6 +54,15 @@ class World(Protocol):
     def tell_server(self, worker: SimulatedWorker, report: WorkerReported) -> None:
         """Send a report over the worker's session, if it has one."""
 
+    def function(self, function_id: str) -> Function:
+        """Return what the worker knows of a function."""
+
+    def fail(self, what: str) -> None:
+        """Say that a promise was broken."""
+
+    def note_run(self, function_id: str) -> None:
+        """Take note that an input of the function began."""
+
 
 @dataclass
 class Box:
@@ -54,6 +70,7 @@ class Box:
 
     function_id: str
     state: ContainerState
+    gpus: tuple[int, ...]
     busy: str = ""  # the input it runs
 
 
@@ -68,16 +85,20 @@ class Hand:
 
 
 class SimulatedWorker:
-    """Keeps its containers and inputs over a broken session, and unacknowledged results until they are sent again."""
+    """Keeps its containers and inputs over a broken session, and its results until they are recorded.
 
-    def __init__(self, world: World, worker_id: str, cpu_milli: int) -> None:
-        self.info = WorkerInfo(worker_id, worker_id, "0", "h1", Capacity(cpu_milli, 4096))
+    `breaks` is how likely a container cannot start on it.
+    """
+
+    def __init__(self, world: World, info: WorkerInfo, breaks: float) -> None:
+        self.info = info
         self.session = 0
         self.is_dead = False
         self.boxes: dict[str, Box] = {}
         self.hands: dict[str, Hand] = {}
         self._world = world
-        self._unacknowledged: list[Result] = []
+        self._breaks = breaks
+        self._unacknowledged: dict[tuple[str, int], tuple[str, Result]] = {}
         self._depth = world.rng.randint(1, 4)
 
     def joined(self, remembers: bool) -> tuple[WorkerJoined, WorkerReported]:
@@ -88,19 +109,25 @@ class SimulatedWorker:
             for box in self.boxes.values():
                 box.busy = ""
         held = [HeldInput(i, hand.attempt, hand.function_id) for i, hand in self.hands.items()]
+        held += [
+            HeldInput(input_id, attempt, function_id)
+            for (input_id, attempt), (function_id, _) in self._unacknowledged.items()
+            if input_id not in self.hands
+        ]
         containers = [
-            ContainerReport(i, box.function_id, box.state) for i, box in self.boxes.items()
+            ContainerReport(i, box.function_id, box.state, gpu_indices=box.gpus)
+            for i, box in self.boxes.items()
         ]
         functions = dict.fromkeys(box.function_id for box in self.boxes.values())
         report = WorkerReported(
             self.info.worker_id,
             windows=tuple(self._window(function_id) for function_id in functions),
-            results=tuple(self._unacknowledged),
+            results=tuple(result for _, result in self._unacknowledged.values()),
         )
         return WorkerJoined(self.info, tuple(held), tuple(containers)), report
 
     def obey(self, instruction: Instruction) -> None:
-        """Do what the server wants."""
+        """Do what the server wants; doing it twice is harmless."""
         match instruction:
             case StartContainer():
                 self._start(instruction)
@@ -108,8 +135,7 @@ class SimulatedWorker:
                 self._stop(instruction.container_id)
             case Assign():
                 for task in instruction.tasks:
-                    hand = Hand(task.attempt, instruction.function_id, task.alone)
-                    self.hands[task.input_id] = hand
+                    self._take(task, instruction.function_id)
                 self._feed(instruction.function_id)
             case CancelInputs():
                 for input_id in instruction.input_ids:
@@ -117,24 +143,61 @@ class SimulatedWorker:
             case _:
                 pass
 
+    def acknowledge(self, input_id: str, attempt: int) -> None:
+        """Forget a result: it is recorded."""
+        self._unacknowledged.pop((input_id, attempt), None)
+
+    def _take(self, task: Task, function_id: str) -> None:
+        held = self.hands.get(task.input_id)
+        if held is None:
+            self.hands[task.input_id] = Hand(task.attempt, function_id, task.alone)
+        elif held.attempt != task.attempt:
+            self._world.fail(f"{task.input_id} was handed out twice to {self.info.worker_id}")
+
     def _start(self, order: StartContainer) -> None:
         if order.container_id in self.boxes:
             return
-        self.boxes[order.container_id] = Box(order.function_id, ContainerState.STARTING)
-        self._world.after(
-            self._world.rng.uniform(0.01, 2.0), lambda: self._finish_start(order.container_id)
+        box = Box(order.function_id, ContainerState.STARTING, order.gpu_indices)
+        self.boxes[order.container_id] = box
+        self._check_room(order)
+        # Some never get ready.
+        seconds = self._world.rng.uniform(0.01, 2.0)
+        if not self._world.is_calm and self._world.rng.random() < 0.03:
+            seconds = 100.0
+        self._world.after(seconds, lambda: self._finish_start(order.container_id))
+
+    def _check_room(self, order: StartContainer) -> None:
+        needs = [self._world.function(box.function_id).needs for box in self.boxes.values()]
+        capacity = self.info.capacity
+        gpus = [index for box in self.boxes.values() for index in box.gpus]
+        kinds = {gpu.index: gpu.kind for gpu in capacity.gpus}
+        mine = self._world.function(order.function_id).needs
+        is_right = len(order.gpu_indices) == mine.gpus and all(
+            mine.gpu_kind in kinds.get(index, "none") for index in order.gpu_indices
         )
+        if (
+            sum(one.cpu_milli for one in needs) > capacity.cpu_milli
+            or sum(one.memory_mib for one in needs) > capacity.memory_mib
+            or len(gpus) != len(set(gpus))
+            or not is_right
+            or any(self.info.labels.get(key) != value for key, value in mine.labels)
+        ):
+            self._world.fail(f"{self.info.worker_id} has no room for {order}: {self.boxes}")
 
     def _finish_start(self, container_id: str) -> None:
         box = self.boxes.get(container_id)
-        if box is None or self.is_dead:
+        if box is None or self.is_dead or box.state is ContainerState.STOPPING:
             return
-        fails = not self._world.is_calm and self._world.rng.random() < 0.1
-        if fails:
-            self._end_box(container_id, ContainerState.FAILED)
+        world = self._world
+        is_function_bad = "bad" in self._world.function(box.function_id).name
+        breaks = 0.0 if world.is_calm else self._breaks + 0.6 * is_function_bad
+        if world.rng.random() < breaks:
+            self._end_box(container_id, ContainerState.FAILED, blames_function=is_function_bad)
             return
         box.state = ContainerState.READY
-        ready = ContainerReport(container_id, box.function_id, ContainerState.READY)
+        ready = ContainerReport(
+            container_id, box.function_id, ContainerState.READY, gpu_indices=box.gpus
+        )
         self._send(box.function_id, containers=(ready,))
         self._feed(box.function_id)
 
@@ -142,13 +205,23 @@ class SimulatedWorker:
         box = self.boxes.get(container_id)
         if box is None:
             return
-        if box.busy:
-            box.state = ContainerState.STOPPING
-            return
-        self._end_box(container_id, ContainerState.STOPPED)
+        box.state = ContainerState.STOPPING
+        if not box.busy:
+            seconds = self._world.rng.choice((0.0, 0.0, 1.0))
+            self._world.after(seconds, lambda: self._end_stopped(container_id))
+
+    def _end_stopped(self, container_id: str) -> None:
+        box = self.boxes.get(container_id)
+        if box is not None and not box.busy and not self.is_dead:
+            self._end_box(container_id, ContainerState.STOPPED)
 
     def _end_box(
-        self, container_id: str, state: ContainerState, returned: tuple[Returned, ...] = ()
+        self,
+        container_id: str,
+        state: ContainerState,
+        returned: tuple[Returned, ...] = (),
+        *,
+        blames_function: bool = False,
     ) -> None:
         box = self.boxes.pop(container_id)
         function_id = box.function_id
@@ -161,7 +234,9 @@ class SimulatedWorker:
             returned += tuple(
                 Returned(i, self.hands.pop(i).attempt, "no container is left") for i in waiting
             )
-        report = ContainerReport(container_id, function_id, state, reason="scripted")
+        report = ContainerReport(
+            container_id, function_id, state, reason="scripted", blames_function=blames_function
+        )
         self._send(function_id, containers=(report,), returned=returned)
 
     def _ready(self, function_id: str) -> list[str]:
@@ -182,7 +257,10 @@ class SimulatedWorker:
         results: tuple[Result, ...] = (),
         returned: tuple[Returned, ...] = (),
     ) -> None:
-        self._unacknowledged = [*self._unacknowledged, *results][-50:]
+        for result in results:
+            self._unacknowledged[result.input_id, result.attempt] = function_id, result
+        while len(self._unacknowledged) > UNACKNOWLEDGED:
+            del self._unacknowledged[next(iter(self._unacknowledged))]
         report = WorkerReported(
             self.info.worker_id,
             (self._window(function_id),),
@@ -214,10 +292,13 @@ class SimulatedWorker:
         hand.container_id = container_id
         self.boxes[container_id].busy = input_id
         attempt = hand.attempt
+        self._world.note_run(hand.function_id)
         if rng.random() < 0.5:
             begun = Started(input_id, attempt, container_id)
             self._send(hand.function_id, started=(begun,))
         seconds = rng.choice((0.001, 0.1, 1.0, 5.0)) * rng.random()
+        if not self._world.is_calm and rng.random() < 0.01:
+            seconds = 200.0  # longer than its timeout, which this worker does not watch
         self._world.after(seconds, lambda: self._finish(input_id, attempt, container_id))
 
     def _finish(self, input_id: str, attempt: int, container_id: str) -> None:
@@ -241,12 +322,17 @@ class SimulatedWorker:
             result = Result(input_id, attempt, InputState.FAILED, FailureKind.EXCEPTION, "boom")
         elif luck < 0.2:
             result = Result(input_id, attempt, InputState.TIMED_OUT, FailureKind.TIMEOUT)
+        elif luck < 0.24:
+            result = Result(input_id, attempt, InputState.FAILED, FailureKind.OUT_OF_MEMORY, "oom")
         else:
             result = Result(input_id, attempt, InputState.SUCCEEDED, body=b"ok")
         self._send(hand.function_id, results=(result,))
         self._go_on(container_id, hand.function_id)
 
     def _drop(self, input_id: str) -> None:
+        for held, attempt in list(self._unacknowledged):
+            if held == input_id:
+                self.acknowledge(held, attempt)
         hand = self.hands.pop(input_id, None)
         if hand is not None and hand.container_id in self.boxes:
             self.boxes[hand.container_id].busy = ""

@@ -27,7 +27,7 @@ class CallRecord:
     """
 
     __slots__ = (
-        "blame", "blocked_on", "call", "closed", "counts", "front", "in_line", "is_blocked", "is_cancelled", "known", "number",
+        "blame", "blocked_on", "call", "closed", "counts", "front", "in_line", "is_blocked", "is_cancelled", "is_doomed", "known", "number",
         "open", "order", "pool", "seq", "trouble", "waiting",
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ class CallRecord:
         self.number = number
         self.closed = False
         self.is_cancelled = False
+        self.is_doomed = False  # failed as a whole, with or without inputs
         self.known = Indices()
         self.waiting = Indices()  # never handed out
         # Handed out before, and ready again: by index, the last one first.

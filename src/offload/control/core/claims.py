@@ -62,6 +62,7 @@ class Claim:
         pool = self.pool
         return (
             pool.workspace.name,
+            pool.workspace.is_full,
             pool.function.needs,
             self._level,
             self._has_none,

@@ -89,7 +89,7 @@ class Dispatcher(watching.Views):
 
     def next_wakeup(self) -> float | None:
         """When to `apply(Tick())` at the latest, in Unix seconds; None while nothing waits for time."""
-        return self._state.next_wakeup()
+        return self._state.timers.next()
 
     def check_submit(self, call: Call, ended: tuple[tuple[str, str], ...]) -> None:
         """Raise the `DomainError` with which a `CallSubmitted` of this call would be refused now."""
@@ -125,6 +125,10 @@ class Dispatcher(watching.Views):
         if pool is None:
             pool = state.add_pool(event.function)
             pool.is_stopped = event.is_stopped
+            if event.is_stopped:
+                # What is to run of it nevertheless comes with an event after this one.
+                pool.kept_until = state.now + state.policy.stop_grace_seconds
+                state.wake(pool.kept_until, pool)
 
     def _cancel_call(self, event: CallCancelled) -> None:
         call = self._state.calls.get(event.call_id)
@@ -147,7 +151,7 @@ class Dispatcher(watching.Views):
 
     def _take_due(self) -> None:
         state = self._state
-        for waiter in state.pop_due():
+        for waiter in state.timers.pop_due(state.now):
             match waiter:
                 case Pool():
                     state.touch_pool(waiter)

@@ -25,6 +25,7 @@ def has_room(worker: WorkerRecord, needs: Needs) -> bool:
     """Whether enough of a worker is free now."""
     return (
         worker.is_online
+        and not worker.strangers
         and worker.free_cpu >= needs.cpu_milli
         and worker.free_memory >= needs.memory_mib
         and (

@@ -108,6 +108,7 @@ def time_out(state: State, call: CallRecord) -> None:
     """End what is left of a call whose deadline has passed."""
     if state.calls.get(call.call.call_id) is call:
         seconds = call.call.deadline - call.call.created_at
+        call.is_doomed = True
         reason = f"its call was not over within its {seconds:.6g} s"
         end_call(state, call, Ended(InputEvent.TIMED_OUT, FailureKind.TIMEOUT, reason))
 
@@ -206,7 +207,7 @@ def complete_if_over(state: State, call: CallRecord) -> None:
     state.touch_pool(call.pool)
     bad = sum(call.counts.values()) - call.counts.get(InputState.SUCCEEDED, 0)
     cancelled = call.counts.get(InputState.CANCELLED, 0)
-    if bad > cancelled:
+    if bad > cancelled or call.is_doomed:
         ending = "failed"
     elif cancelled or call.is_cancelled:
         ending = "cancelled"
@@ -257,6 +258,7 @@ def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:
 
 def _end_if_hopeless(state: State, call: CallRecord) -> None:
     if call.blame is not None and state.calls.get(call.call.call_id) is call:
+        call.is_doomed = True
         end_call(state, call, Ended(InputEvent.FAILED, FailureKind.DEPENDENCY, str(call.blame)))
 
 

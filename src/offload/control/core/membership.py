@@ -161,6 +161,8 @@ def _match_containers(
     state: State, worker: WorkerRecord, reports: tuple[ContainerReport, ...]
 ) -> None:
     told = {report.container_id for report in reports}
+    for stranger in [one for one in worker.strangers if one not in told]:
+        state.note_stranger(worker, stranger, is_there=False)
     for slot in worker.slots.values():
         for missing in sorted(slot.containers.keys() - told):
             state.remove_container(slot.containers[missing])

@@ -131,12 +131,39 @@ class Plan:
     def _claim(self, pool: Pool) -> bool:
         """Have the pool promised room that is about to become free, or make some."""
         if pool.workspace.is_full:
+            is_served = self._swap(pool)
+        else:
+            worker = self._coming(pool.function.needs) or self._make_room(pool)
+            is_served = worker is not None
+            if worker is not None:
+                promises.make(self._state, pool, worker)
+        if not is_served:
+            self._state.wait_for_turns()
+        return is_served
+
+    def _swap(self, pool: Pool) -> bool:
+        """Have another pool of a workspace that has all it may have end a container for this one."""
+        claim = Claim(self._state, pool)
+        if claim.kind in self._state.refused:
             return False
-        worker = self._coming(pool.function.needs) or self._make_room(pool)
-        if worker is not None:
-            promises.make(self._state, pool, worker)
-            return True
-        self._state.wait_for_turns()
+        needs = pool.function.needs
+        has_room = self._best(pool) is not None
+        givers = self._givers(pool, claim)
+        mine = {
+            giver: place for giver, place in givers.items() if giver.workspace is pool.workspace
+        }
+        for slot in self._slots(mine):
+            is_feasible_here = has_room or is_feasible(slot.worker, needs)
+            for container in slot.containers.values() if is_feasible_here else ():
+                if not container.is_live or not claim.may_take(container):
+                    continue
+                if has_room or promises.will_fit(slot.worker, needs, [container]):
+                    stop(self._state, container)
+                    if has_room:
+                        return self._start(pool)
+                    promises.make(self._state, pool, slot.worker)
+                    return True
+        self._state.refused.add(claim.kind)
         return False
 
     def _coming(self, needs: Needs) -> WorkerRecord | None:

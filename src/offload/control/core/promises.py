@@ -25,7 +25,7 @@ def has_room_to_give(worker: WorkerRecord, needs: Needs) -> bool:
         return has_room(worker, needs)
     cpu = worker.free_cpu - max(0, worker.promised_cpu - worker.coming_cpu)
     memory = worker.free_memory - max(0, worker.promised_memory - worker.coming_memory)
-    is_enough = cpu >= needs.cpu_milli and memory >= needs.memory_mib and worker.is_online
+    is_enough = cpu >= needs.cpu_milli and memory >= needs.memory_mib and has_room(worker, needs)
     return is_enough and len(free_gpus(worker, needs)) == needs.gpus
 
 
@@ -38,7 +38,8 @@ def is_due(promise: Promise) -> bool:
     """Whether what was promised is free."""
     worker, needs = promise.worker, promise.pool.function.needs
     return (
-        worker.free_cpu >= needs.cpu_milli
+        not worker.strangers
+        and worker.free_cpu >= needs.cpu_milli
         and worker.free_memory >= needs.memory_mib
         and all(index in worker.free_gpus for index in promise.gpus)
     )
@@ -50,7 +51,7 @@ def will_fit(worker: WorkerRecord, needs: Needs, given: Sequence[ContainerRecord
     memory = worker.free_memory + worker.coming_memory - worker.promised_memory
     cpu += sum(c.needs.cpu_milli for c in given)
     memory += sum(c.needs.memory_mib for c in given)
-    if cpu < needs.cpu_milli or memory < needs.memory_mib:
+    if cpu < needs.cpu_milli or memory < needs.memory_mib or worker.strangers:
         return False
     return not needs.gpus or len(_coming_gpus(worker, needs, given)) == needs.gpus
 

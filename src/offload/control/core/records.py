@@ -97,7 +97,7 @@ class WorkerRecord:
     __slots__ = (
         "coming_cpu", "coming_memory", "drain_reason", "free_cpu", "free_gpus", "free_memory", "info", "is_to_drain",
         "lost_at", "promised_cpu", "promised_gpus", "promised_memory", "promises", "quarantined_until", "quarantines",
-        "since", "slots", "state", "stopping", "strike_reason", "strikes",
+        "since", "slots", "state", "stopping", "strangers", "strike_reason", "strikes",
     )  # fmt: skip
 
     def __init__(self, info: WorkerInfo, since: float) -> None:
@@ -111,6 +111,8 @@ class WorkerRecord:
         self.coming_cpu = 0
         self.coming_memory = 0
         self.stopping: dict[str, ContainerRecord] = {}
+        # Containers of functions that are gone: nobody knows what they take, so nothing starts beside them.
+        self.strangers: dict[str, None] = {}
         self.promised_cpu = 0
         self.promised_memory = 0
         self.promised_gpus: dict[int, None] = {}
@@ -162,7 +164,7 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "live", "open_calls",
+        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "kept_until", "live", "open_calls",
         "peak", "promises", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "wanted", "workspace",
     )  # fmt: skip
 
@@ -182,6 +184,7 @@ class Pool:
         self.away = 0  # of the held, those on workers that take nothing new
         self.live = 0  # containers on online workers that are not stopping
         self.is_stopped = False
+        self.kept_until = 0.0  # not forgotten before, although it is stopped
         self.peak = RecentPeak(self.scaling.scaledown_window_seconds)  # of wanted containers
         self.promises: dict[Promise, None] = {}  # room it waits for
         self.waits_since = NEVER  # since when it has wanted more containers than it has

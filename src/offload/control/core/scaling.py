@@ -110,7 +110,7 @@ def retire(state: State, slot: Slot) -> None:
 
 def close_if_over(state: State, pool: Pool) -> None:
     """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or state.is_recovering or pool.open_calls:
+    if not pool.is_stopped or pool.open_calls or state.now < pool.kept_until:
         return
     promises.drop_spare(state, pool, 0)
     for slot in pool.slots.values():

@@ -51,6 +51,8 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
 
 def give_up_starting(state: State, container: ContainerRecord) -> None:
     """Take a container that never said a word for failed; its room is free once its worker says that it ended."""
+    if container.state is not ContainerState.STARTING:
+        return  # its worker was given up in the same moment
     function = container.slot.pool.function
     state.stop_container(container, state.policy.stop_grace_seconds)
     seconds = 2 * function.startup_timeout_seconds

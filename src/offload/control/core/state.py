@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections import deque
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from offload.control.core.model import ContainerState
 from offload.control.core.outbox import Outbox
 from offload.control.core.policy import Policy, WorkspaceLimits
 from offload.control.core.records import ContainerRecord, Pool, Slot, WorkerRecord, Workspace
+from offload.control.core.timers import Timers
 from offload.control.core.waiters import Overdue, Stranded, Turn
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class State:
         self.promised: dict[
             str, WorkerRecord
         ] = {}  # workers where room became free that somebody was promised
+        self.timers = Timers(self.calls, self.workers)
         self.candidates = Candidates(self.workers, packs=policy.packs)
         self.is_turn_timed = (
             False  # whether somebody looks again for containers that had their turn
@@ -77,21 +78,12 @@ class State:
         self._incarnation = incarnation
         self._container_numbers = itertools.count(1)
         self._call_numbers = itertools.count(1)
-        self._timers: list[tuple[float, int, Waiter]] = []
-        self._timer_numbers = itertools.count()
-        self._timers_limit = 64
 
     # Time
 
     def wake(self, at: float, waiter: Waiter) -> None:
         """Look at `waiter` again then."""
-        if isinstance(waiter, Pool):
-            if waiter.timer_at is not None and waiter.timer_at <= at:
-                return
-            waiter.timer_at = at
-        heapq.heappush(self._timers, (at, next(self._timer_numbers), waiter))
-        if len(self._timers) > self._timers_limit:
-            self._sweep_timers()
+        self.timers.add(at, waiter)
 
     def look_for_givers(self) -> None:
         """See at the end of the event whether somebody must give way now that was not to before."""
@@ -103,47 +95,6 @@ class State:
         if not self.is_turn_timed:
             self.is_turn_timed = True
             self.wake(self.now + self.policy.turn_seconds, Turn())
-
-    def next_wakeup(self) -> float | None:
-        """Return when the first waiter is due."""
-        return self._timers[0][0] if self._timers else None
-
-    def pop_due(self) -> list[Waiter]:
-        """Take the waiters whose time has come."""
-        due: list[Waiter] = []
-        while self._timers and self._timers[0][0] <= self.now:
-            at, _, waiter = heapq.heappop(self._timers)
-            if self._is_void(at, waiter):
-                continue
-            if isinstance(waiter, Pool):
-                waiter.timer_at = None
-            due.append(waiter)
-        return due
-
-    def _sweep_timers(self) -> None:
-        # Most of what waits is over long before its time: calls before their deadline, containers before they are given up.
-        self._timers = [timer for timer in self._timers if not self._is_void(timer[0], timer[2])]
-        heapq.heapify(self._timers)
-        self._timers_limit = 2 * len(self._timers) + 64
-
-    def _is_void(self, at: float, waiter: Waiter) -> bool:
-        is_void = False
-        match waiter:
-            case Pool():
-                is_void = waiter.timer_at != at
-            case CallRecord():
-                is_void = self.calls.get(waiter.call.call_id) is not waiter
-            case ContainerRecord():
-                is_void = waiter.state is not ContainerState.STARTING
-            case WorkerRecord():
-                is_void = self.workers.get(waiter.info.worker_id) is not waiter
-            case Overdue():
-                is_void = waiter.slot.overdue_at != at
-            case Stranded():
-                is_void = bool(waiter.slot.containers)
-            case _:
-                pass
-        return is_void
 
     # Calls, pools, workspaces, workers and slots
 
@@ -363,6 +314,17 @@ class State:
         container.state = ContainerState.STOPPED
         self.replan = True
         self.watch(slot)
+
+    def note_stranger(self, worker: WorkerRecord, container_id: str, *, is_there: bool) -> None:
+        """Note that a container of which nothing is known is on the worker, or has ended."""
+        if is_there:
+            worker.strangers[container_id] = None
+        elif container_id in worker.strangers:
+            del worker.strangers[container_id]
+            self.candidates.note(worker)
+            if worker.promises:
+                self.promised[worker.info.worker_id] = worker
+            self.look_for_givers()
 
     def watch(self, slot: Slot) -> None:
         """See later whether inputs are still with a worker that has no container for them any more."""
