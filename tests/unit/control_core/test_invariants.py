@@ -221,7 +221,7 @@ class Dispatching(RuleBasedStateMachine):
         gpus = (Gpu(0, "a100"), Gpu(1, "t4")) if cpu > 500 else ()
         capacity = known[0].worker.capacity if known else Capacity(cpu, 2048, gpus)
         info = WorkerInfo(worker_id, worker_id, "0", "h1", capacity)
-        mine = [v for v in self.core._state.containers.values()]
+        mine = list(self.core._state.containers.values())
         containers = [
             ContainerReport(
                 c.container_id, c.slot.pool.function.function_id, c.state, gpu_indices=c.gpus
