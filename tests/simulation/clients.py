@@ -66,7 +66,7 @@ class Clients:
         function = rng.choice(world.functions)
         others = list(world.store.calls)
         count = min(len(others), rng.choice((0, 0, 0, 1, 2)))
-        deadline = world.server_now + rng.uniform(0, 40) if rng.random() < 0.2 else 0.0
+        deadline = world.server_now + rng.uniform(0, 40) if rng.random() < 0.3 else 0.0
         call = Call(
             f"fc-{next(self._names)}",
             function.function_id,

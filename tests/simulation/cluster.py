@@ -15,12 +15,13 @@ from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.setup import draw_function, draw_policy
 from tests.simulation.store import Store
-from tests.support.consistency import check
+from tests.support.consistency import check, is_overfull, spent
 
 from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
 from offload.control.core.events import Event, FunctionRegistered, Tick, WorkerReported
 from offload.control.core.instructions import (
+    Assign,
     CallCompleted,
     ForgetWorker,
     Instruction,
@@ -28,6 +29,7 @@ from offload.control.core.instructions import (
     RecordOutcomes,
     RecordRuns,
 )
+from offload.control.core.model import ContainerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 CHAOS_SECONDS = 60.0
 CALM_SECONDS = 2000.0
+SETTLE_SECONDS = 20.0
 STARVED_SECONDS = 400.0
 MAX_STEPS = 60_000
 STEPS_PER_CHECK = 12
@@ -84,6 +87,11 @@ class Simulation:
         deadline = self.now + CHAOS_SECONDS + CALM_SECONDS
         while not self._is_over():
             self._step(deadline)
+        self._settle()
+        # What is on its way at one time is not at the next.
+        disagreements = {self._disagreement(), self._disagreement(), self._disagreement()}
+        if "" not in disagreements:
+            self.fail(disagreements.pop())
         self._check()
         return sum(len(stored.outcomes) for stored in self.store.calls.values())
 
@@ -148,6 +156,8 @@ class Simulation:
             check(self.server)
         except AssertionError as error:
             self.fail(str(error))
+        if not self._pending and self.store.spent(set(spent(self.server))) != spent(self.server):
+            self.fail("what inputs have spent is not what was recorded")
         if any(not view.reason for view in self.server.pending(3)):
             self.fail("an input waits without a reason")
         for pool in self.server.pools():
@@ -156,12 +166,36 @@ class Simulation:
             if self.is_calm and pool.pending and waits > STARVED_SECONDS:
                 self.fail(f"{function_id} starves: {pool.waiting_reason}")
 
+    def _settle(self) -> None:
+        end = self.now + SETTLE_SECONDS
+        self.after(SETTLE_SECONDS, lambda: None)
+        while self.now < end:
+            self._step(math.inf)
+
+    def _disagreement(self) -> str:
+        """Say what containers server and workers do not both know of, or which is to stop and was never told."""
+        self._settle()
+        for worker in self.workers.values():
+            known = {
+                view.container_id: view.state
+                for view in self.server.containers()
+                if view.worker_id == worker.info.worker_id
+            }
+            if worker.session and known.keys() != worker.boxes.keys():
+                return f"{worker.info.worker_id} has {worker.boxes}, the server knows {known}"
+            for container_id, state in known.items() if worker.session else ():
+                box = worker.boxes[container_id]
+                if state == "stopping" and box.state is not ContainerState.STOPPING:
+                    return f"{container_id} is to stop, but was never told"
+        return ""
+
     # The server
 
     def boot(self) -> None:
         """Start a server on what the store knows; what was not written yet is lost."""
         self.boots += 1
         self._pending.clear()
+        self.skew += self.rng.choice((0.0, 0.0, 10.0))  # while nobody served
         for worker in self.workers.values():
             if worker.session:
                 worker.session = 0
@@ -195,6 +229,10 @@ class Simulation:
                 self._pending.append(instruction)
                 if isinstance(instruction, CallCompleted):
                     self.endings[instruction.call_id] = instruction.state
+            case Assign():
+                if is_overfull(self.server, instruction.worker_id, instruction.function_id):
+                    self.fail(f"{instruction.worker_id} was given more than its window")
+                self._send(instruction)
             case ForgetWorker():
                 self._expected.pop(instruction.worker_id, None)
             case _:

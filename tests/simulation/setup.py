@@ -59,7 +59,7 @@ def draw_function(rng: random.Random, number: int) -> Function:
         needs,
         timeout_seconds=rng.choice((10.0, 60.0)),
         startup_timeout_seconds=rng.choice((3.0, 30.0)),
-        retries=RetryPolicy(rng.randint(0, 3), 0.5),
+        retries=RetryPolicy(rng.randint(0, 3), rng.choice((0.5, 8.0))),
         scaling=scaling,
         is_generator=rng.random() < 0.2,
         workspace=f"ws-{rng.randint(0, 2)}",

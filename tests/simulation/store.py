@@ -93,6 +93,13 @@ class Store:
             self._fail(f"{name} has a history after its outcome")
         if any(now < then for now, then in zip(_spent(history), _spent(before), strict=True)):
             self._fail(f"{name} forgot what it had spent: {before}, then {history}")
+        is_retry = history.retry_at > 0.0 and history.retry_at != before.retry_at
+        if is_retry and history.failures <= before.failures:
+            self._fail(f"{name} is tried again without spending a retry: {before}, then {history}")
+        if history.attempts < before.attempts or (
+            is_retry and history.attempts == before.attempts and before.failures
+        ):
+            self._fail(f"{name} counts its attempts wrongly: {before}, then {history}")
         if history.failures > stored.max_retries:
             self._fail(f"{name} was granted retry {history.failures} of {stored.max_retries}")
         stored.histories[history.index] = history
@@ -114,6 +121,14 @@ class Store:
         if order.state == "failed" and not was_bad and is_own:
             self._fail(f"{order.call_id} failed with {ends}")
 
+    def spent(self, inputs: set[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int, int]]:
+        """Return what was recorded that these inputs have spent."""
+        return {
+            (call_id, index): _spent(self.calls[call_id].histories[index])
+            for call_id, index in inputs
+            if index in self.calls[call_id].histories
+        }
+
     def check_seqs(self) -> None:
         """See that every call's outcomes are numbered from 1 without a gap."""
         for stored in self.calls.values():
@@ -126,8 +141,16 @@ class Store:
             self._fail(f"{name} has a second outcome, or was never accepted")
         if seq in stored.seqs or state not in FINAL_STATES:
             self._fail(f"{name} has seq {seq}, which was used before, or ends as {state}")
+        if state is InputState.SUCCEEDED:
+            self._check_order(stored)
         stored.outcomes[index] = state
         stored.seqs[seq] = index
+
+    def _check_order(self, stored: StoredCall) -> None:
+        call = stored.call
+        before = [self.calls[other].state for other in call.after]
+        if not all(before) or (not call.run_anyway and set(before) - {"succeeded"}):
+            self._fail(f"{call.call_id} ran after calls that ended as {before}")
 
 
 def _spent(history: History) -> tuple[int, int, int]:

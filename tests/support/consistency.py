@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.inputs import InputState
 from offload.control.core.model import ContainerState
+from offload.control.core.workers import WorkerState
 
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord
@@ -22,6 +23,8 @@ def check(core: Dispatcher) -> None:
     for call in state.calls.values():
         _check_call(state, call)
     blocked = (len(call.waiting) for call in state.calls.values() if call.is_blocked)
+    overdue = [i for i, call in state.calls.items() if 0 < call.call.deadline <= state.now]
+    _same("calls past their deadline", overdue, [])
     _same("blocked_total", state.blocked_total, sum(blocked))
     for pool in state.pools.values():
         _check_pool(state, pool)
@@ -43,6 +46,21 @@ def check(core: Dispatcher) -> None:
     _same("inputs", [i for i, r in state.inputs.items() if r.call.open.get(r.index) is not r], [])
     assert state.is_recovering or not state.dirty, "pools were left undecided"
     assert not state.touched, "slots were left undecided"
+
+
+def spent(core: Dispatcher) -> dict[tuple[str, int], tuple[int, int, int]]:
+    """Return the retries, losses and kills of every unfinished input that has any, by call and index."""
+    return {
+        (record.call.call.call_id, record.index): (record.failures, record.losses, record.kills)
+        for record in core._state.inputs.values()
+        if record.failures or record.losses or record.kills
+    }
+
+
+def is_overfull(core: Dispatcher, worker_id: str, function_id: str) -> bool:
+    """Whether a worker was given more inputs of a function than it is willing to hold."""
+    slot = core._state.pools[function_id].slots[worker_id]
+    return len(slot.held) > slot.window
 
 
 def _check_call(state: State, call: CallRecord) -> None:
@@ -118,6 +136,8 @@ def _check_worker(state: State, worker: WorkerRecord) -> None:
     promised = sorted(index for promise in worker.promises for index in promise.gpus)
     _same(f"{name}: promised gpus", sorted(worker.promised_gpus), promised)
     assert not worker.promises or worker.is_online, f"{name} promises room but is {worker.state}"
+    is_overdue = worker.quarantined_until <= state.now and worker.state is WorkerState.QUARANTINED
+    assert not is_overdue, f"{name} should be out of quarantine"
     assert state.workers.get(name) is worker, f"{name} is forgotten"
 
 

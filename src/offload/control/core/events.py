@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from offload.control.core.inputs import InputState
 from offload.control.core.model import (
@@ -98,8 +99,7 @@ class CallRestored:
     ended: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HeldInput:
+class HeldInput(NamedTuple):
     """An input a (re)joining worker still has in hand."""
 
     input_id: str
@@ -139,16 +139,14 @@ class WorkerLeft:
     turned_away: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """How many inputs of a function a worker may hold at once."""
 
     function_id: str
     inputs: int
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """An attempt's user code began."""
 
     input_id: str
@@ -156,8 +154,7 @@ class Started:
     container_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """An attempt ended. `body` is its encoded Outcome."""
 
     input_id: str
@@ -169,8 +166,7 @@ class Result:
     blob: str = ""  # SHA-256 of the blob that the body names
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """An attempt that will not end: its container died or stopped before it could."""
 
     input_id: str

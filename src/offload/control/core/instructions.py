@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from offload.control.core.events import History
 from offload.control.core.inputs import InputState
@@ -28,8 +29,7 @@ class StopContainer:
     grace_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One attempt of an input to hand over."""
 
     input_id: str

@@ -278,6 +278,8 @@ def _learn(state: State, call: CallRecord, inputs: Iterable[range]) -> None:
 def _restore_tried(state: State, call: CallRecord, history: History) -> None:
     record = call.open[history.index] = InputRecord(call, history.index, state.now)
     record.attempts = history.attempts
+    # One that is to be tried again came to something; one that was lost with its worker may come back with it.
+    record.over = history.attempts if history.retry_at else 0
     record.failures = history.failures
     record.losses = history.losses
     record.kills = history.kills

@@ -1,0 +1,9 @@
+"""What the simulation and the state machine promise to notice, they notice."""
+
+from tests.simulation.mutations import hunt_all
+
+
+def test_no_mistake_in_the_core_goes_unnoticed() -> None:
+    found = hunt_all()
+
+    assert [mutation.breaks for mutation, how in found.items() if not how] == []
