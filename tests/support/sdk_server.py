@@ -66,6 +66,7 @@ class FakeServer(ClusterAnswers):
         self.failures: dict[
             int, common_pb2.Failure
         ] = {}  # by index: what becomes of the input instead
+        self.lost: set[int] = set()  # indices of inputs whose failure is the last of too many
         self.expired: set[str] = set()  # calls whose results are no longer kept
         self.hold = asyncio.Event()  # inputs run only while it is set
         self.hold.set()
@@ -285,7 +286,10 @@ class FakeServer(ClusterAnswers):
             outcome.failure.kind = common_pb2.FAILURE_KIND_DEPENDENCY
             outcome.failure.reason = f"call {other}, which it comes after, failed"
         elif index in self.failures:
-            outcome.state = common_pb2.INPUT_STATE_FAILED
+            is_lost = index in self.lost
+            outcome.state = (
+                common_pb2.INPUT_STATE_LOST if is_lost else common_pb2.INPUT_STATE_FAILED
+            )
             outcome.failure.CopyFrom(self.failures[index])
         else:
             try:

@@ -6,6 +6,10 @@ user code in a thread the user does not know.
 
 The hand-over is one lock and one `call_soon_threadsafe`: `concurrent.futures` costs three times as much, and this is
 in the path of every `.remote()`.
+
+Python tells a thread that waits for a lock of a signal only where the kernel interrupts the waiting. A signal that comes
+in the moment before, or that the kernel gives to another thread, would be noticed when the lock is free: a Ctrl-C is then
+lost. So nobody waits for longer than `LOOK_SECONDS` at a time.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
 W = TypeVar("W")
+
+LOOK_SECONDS = 0.1  # below what a person notices after Ctrl-C, and no work for the processor
 
 
 class Work(Generic[W, T]):
@@ -115,6 +121,8 @@ class _Handover(Generic[T]):
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            # Cancelled before its first step, the task has never come to the coroutine.
+            self._task.add_done_callback(lambda _: self._coroutine.close())
 
     async def _drive(self) -> None:
         try:
@@ -129,9 +137,10 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine on the background loop; block until it ends. An interrupt cancels it."""
     loop = background_loop()
     handover = _Handover(coroutine, loop)
-    loop.call_soon_threadsafe(handover.start)
     try:
-        handover.done.acquire()
+        loop.call_soon_threadsafe(handover.start)
+        while not handover.done.acquire(timeout=LOOK_SECONDS):
+            pass
     except BaseException:
         loop.call_soon_threadsafe(handover.cancel)
         raise

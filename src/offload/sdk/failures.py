@@ -69,7 +69,7 @@ _BY_KIND: dict[str, Callable[[Failure], BaseException]] = {
     "SIGNAL": _exited,
     "EXIT": _exited,
     "START": _not_started,
-    "WORKER_LOST": lambda failure: errors.InputLostError(failure.reason),
+    "LOST": lambda failure: errors.InputLostError(failure.reason),
     "DEPENDENCY": lambda failure: errors.DependencyError(failure.reason),
     "CANCELLED": lambda failure: errors.InputCancelledError(failure.reason),
 }

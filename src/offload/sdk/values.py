@@ -28,7 +28,7 @@ class TraceLine(NamedTuple):
 class Failure(NamedTuple):
     """Why an input did not succeed."""
 
-    kind: str  # as in the schema, without its prefix: "EXCEPTION", "TIMEOUT", …
+    kind: str  # "LOST" of an input that was given up, else as in the schema: "EXCEPTION", "TIMEOUT", …
     reason: str
     type_name: str
     message: str

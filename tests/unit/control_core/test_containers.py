@@ -239,9 +239,37 @@ def test_what_waits_for_its_container_its_turn_or_room_says_so() -> None:
     assert starting == "waiting for a container: 1 starting"
     assert room == "waiting for room: all 1 cpu of 1 worker are in use"
     assert turns == [
-        "waiting for its turn: it is the next of this function",
-        "waiting for its turn: 1 input of this function is before it",
+        "waiting for its turn: it is the next of this function; max_containers is 1",
+        "waiting for its turn: 1 input of this function is before it; max_containers is 1",
     ]
+
+
+def test_what_containers_serve_but_too_few_of_them_says_why_there_is_no_further_one() -> None:
+    script = Script()
+    script.register()
+    script.join(cpus=1)
+    script.submit(count=2)
+    script.start_all()
+    in_full = _reason(script)
+    script.join("wk-2", cpus=1)
+    second = script.started()[-1]
+    starting = _reason(script)
+
+    script.report(
+        second.container_id, ContainerState.FAILED, worker_id="wk-2", reason="no such image"
+    )
+
+    assert in_full == (
+        "waiting for its turn: it is the next of this function; "
+        "no further container: all 1 cpu of 1 worker are in use"
+    )
+    assert starting == (
+        "waiting for its turn: it is the next of this function; 1 more container starting"
+    )
+    assert _reason(script) == (
+        "waiting for its turn: it is the next of this function; no further container yet: "
+        "container start failed 1 time, trying again in 1 s: no such image"
+    )
 
 
 def test_a_retry_says_when_it_comes() -> None:

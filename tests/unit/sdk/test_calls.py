@@ -229,7 +229,6 @@ def test_a_remote_exception_keeps_its_type_and_shows_the_remote_line(server):
         ("SIGNAL", errors.ContainerExitError),
         ("EXIT", errors.ContainerExitError),
         ("START", errors.ContainerStartError),
-        ("WORKER_LOST", errors.InputLostError),
         ("DEPENDENCY", errors.DependencyError),
         ("CANCELLED", errors.InputCancelledError),
     ],
@@ -239,6 +238,16 @@ def test_every_other_end_has_an_exception_of_its_own(server, kind, expected):
     server.failures[0] = common_pb2.Failure(kind=number, reason="because", exit_code=3)
 
     with app.run(), pytest.raises(expected, match="because"):
+        square.remote(1)
+
+
+@pytest.mark.parametrize("kind", ["WORKER_LOST", "SIGNAL", "OUT_OF_MEMORY"])
+def test_an_input_that_was_given_up_is_lost_whatever_its_last_attempt_died_of(server, kind):
+    number = common_pb2.FailureKind.Value("FAILURE_KIND_" + kind)
+    server.failures[0] = common_pb2.Failure(kind=number, reason="it ended 3 containers")
+    server.lost.add(0)
+
+    with app.run(), pytest.raises(errors.InputLostError, match="it ended 3 containers"):
         square.remote(1)
 
 

@@ -30,14 +30,13 @@ def why_input_waits(
     reason = _why_none_serves(state, pool)
     if reason:
         return reason
+    others = pool.queue.size - 1
+    more = _why_no_more(state, pool)
+    if before == 0 or not others:
+        return f"waiting for its turn: it is the next of this function{more}"
     if before is None:
-        others = pool.queue.size - 1
-        return f"waiting for its turn: {_count(others, 'other input')} of this function {_wait(others)} too"
-    if before == 0:
-        return "waiting for its turn: it is the next of this function"
-    return (
-        f"waiting for its turn: {_count(before, 'input')} of this function {_are(before)} before it"
-    )
+        return f"waiting for its turn: {_count(others, 'other input')} of this function {_wait(others)} too{more}"
+    return f"waiting for its turn: {_count(before, 'input')} of this function {_are(before)} before it{more}"
 
 
 def why_call_waits(call: CallRecord) -> str:
@@ -61,9 +60,8 @@ def why_pool_waits(state: State, pool: Pool) -> str:
         next_retry = min(pool.queue.delayed(), key=lambda record: record.retry_at)
         return why_input_waits(state, pool, next_retry)
     ready = count_containers(pool, ContainerState.READY)
-    return (
-        f"waiting for its turn: {_count(pool.queue.size, 'input')} for {_count(ready, 'container')}"
-    )
+    inputs, containers = _count(pool.queue.size, "input"), _count(ready, "container")
+    return f"waiting for its turn: {inputs} for {containers}{_why_no_more(state, pool)}"
 
 
 def why_worker_waits(state: State, worker: WorkerRecord) -> str:
@@ -96,6 +94,20 @@ def _why_none_serves(state: State, pool: Pool) -> str:
     return (
         f"waiting for a container: {starting} starting" if starting else _why_no_room(state, pool)
     )
+
+
+def _why_no_more(state: State, pool: Pool) -> str:
+    """Say why a pool that containers serve gets no further one; empty where it needs none."""
+    starting = count_containers(pool, ContainerState.STARTING)
+    if starting:
+        return f"; {_count(starting, 'more container')} starting"
+    if pool.scaling.max_containers and pool.live >= pool.scaling.max_containers:
+        return f"; max_containers is {pool.scaling.max_containers}"
+    if pool.wanted <= pool.live or why_impossible(state, pool.function.needs):
+        return ""
+    if not pool.breaker.is_closed:
+        return f"; no further container yet: {_why_not_started(state, pool)}"
+    return f"; no further container: {_why_no_room(state, pool).removeprefix('waiting for room: ')}"
 
 
 def _why_recovering(state: State) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Message)
 
 _SUCCEEDED = common_pb2.INPUT_STATE_SUCCEEDED
+_LOST = common_pb2.INPUT_STATE_LOST
 
 
 @dataclass(frozen=True)
@@ -273,4 +274,6 @@ class Client:
         exception = None
         if message.HasField("exception"):
             exception = await bodies.fetch(self._connection, message.exception)
-        return translate.failure(message, exception)
+        failure = translate.failure(message, exception)
+        # What its last attempt died of says less than that it was given up.
+        return failure._replace(kind="LOST") if outcome.state == _LOST else failure
