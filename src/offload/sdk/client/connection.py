@@ -70,6 +70,12 @@ class Connection:
             self._dialling.add_done_callback(self._dialled)
         return await asyncio.shield(self._dialling)
 
+    @property
+    def ready_link(self) -> Link | None:
+        """The link, where a frame can be sent on it now; else None."""
+        link = self._link
+        return link if link is not None and link.takes_frames else None
+
     async def repeat(self, attempt: Callable[[Link], Awaitable[T]]) -> T:
         """Make a request, again after each break of the link, until it is answered. Raises `OffloadError`."""
         while True:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 # What a server's refusal of the upgrade means; anything else is a server that is not ours or not well.
 _REFUSALS = {401: Status.UNAUTHENTICATED, 426: Status.FAILED_PRECONDITION}
@@ -92,7 +93,8 @@ class Stream(Generic[M]):
     def take(self, kind: int, frame: bytes) -> None:
         """Handle a frame of this stream."""
         if kind == Kind.DATA:
-            self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:]))
+            if not self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:])):
+                self._link.let_readers_go_first()
         elif kind == Kind.CREDIT:
             self._credit.grant(frames.parse_credit(frame))
         elif kind == Kind.REPLY:
@@ -144,13 +146,35 @@ class _Unary(Generic[M]):
             self.future.set_exception(error)
 
 
+class _Asked:
+    """A request whose one reply goes to a callback, undecoded."""
+
+    __slots__ = ("_link", "_number", "_tell")
+
+    def __init__(self, link: Link, number: int, tell: Callable[[bytes | WireError], None]) -> None:
+        self._link = link
+        self._number = number
+        self._tell = tell
+
+    def take(self, kind: int, frame: bytes) -> None:
+        if kind not in (Kind.REPLY, Kind.ERROR):
+            raise frames.FrameError(f"a frame of kind {kind} does not answer a single request")
+        self._link.forget(self._number)
+        answer = frame[HEADER_BYTES:] if kind == Kind.REPLY else frames.parse_error(frame)
+        self._link.answer(self._tell, answer)
+
+    def fail(self, error: WireError) -> None:
+        self._tell(error)
+
+
 class Link(WSListener):
     """One authenticated connection to a server, for any number of requests at once. Not thread-safe."""
 
     def __init__(self) -> None:
         self._transport: WSTransport | None = None
-        self._requests: dict[int, _Unary[Message] | Stream[Message]] = {}
+        self._requests: dict[int, _Unary[Message] | _Asked | Stream[Message]] = {}
         self._numbers = itertools.count(1)
+        self._do_readers_go_first = False
         self._gate = Gate()
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -197,6 +221,32 @@ class Link(WSListener):
         finally:
             self._requests.pop(number, None)
 
+    def ask(self, method: str, request: bytes, tell: Callable[[bytes | WireError], None]) -> int:
+        """Send one encoded request; have `tell` called with its encoded reply or with why there is none.
+
+        Legal while `takes_frames`. Returns the request's number, by which `forget` gives it up.
+        """
+        number = next(self._numbers)
+        self._requests[number] = _Asked(self, number, tell)
+        self.post(frames.pack_method(Kind.REQUEST, number, method, request))
+        return number
+
+    def answer(self, tell: Callable[[T], None], answer: T) -> None:
+        """Call `tell`, after the readers of what came on streams before, where they have not had their turn."""
+        if self._do_readers_go_first:
+            self._loop.call_soon(tell, answer)
+        else:
+            tell(answer)
+
+    def let_readers_go_first(self) -> None:
+        """Let the reader of a stream, which has just been woken, come before any answer."""
+        if not self._do_readers_go_first:
+            self._do_readers_go_first = True
+            self._loop.call_soon(self._readers_have_gone)
+
+    def _readers_have_gone(self) -> None:
+        self._do_readers_go_first = False
+
     def stream(self, method: str, reply: type[M]) -> Stream[M]:
         """Open a request whose messages stream in either direction."""
         number = next(self._numbers)
@@ -222,7 +272,7 @@ class Link(WSListener):
             self._transport.send(WSMsgType.BINARY, frame)
 
     def forget(self, number: int, *, tell: bool = False) -> None:
-        """Drop a request; with `tell`, say so to the server."""
+        """Drop a request whose reply nobody waits for any more; with `tell`, say so to the server."""
         if self._requests.pop(number, None) is not None and tell:
             self.post(frames.pack(Kind.CANCEL, number))
 
