@@ -59,9 +59,9 @@ class Exchange(Protocol[R, V]):
     """One request and its reply, with nothing but the hand-over between the caller's thread and the connection."""
 
     def send(self, tell: Callable[[R], None]) -> Callable[[], None] | None:
-        """Send the request, on the background loop; have `tell` called with the reply. Returns how to give it up.
+        """Send the request, from the caller's thread; have `tell` called with the reply on the background loop.
 
-        None: it cannot be sent now.
+        Returns how to give it up on that loop; None where it cannot be sent now.
         """
         ...
 
@@ -89,44 +89,33 @@ class ExchangeWork(Work[W, T]):
 
     def wait(self) -> W:
         """See `Work`."""
-        letter = _Letter(self._exchange)
-        loop = background_loop()
-        loop.call_soon_threadsafe(letter.post)
+        exchange = self._exchange
+        mailbox = _Mailbox()
+        give_up = exchange.send(mailbox.put)
+        if give_up is None:
+            return run(exchange.in_full(None))
         try:
-            letter.done.acquire()
+            mailbox.filled.acquire()
         except BaseException:
-            loop.call_soon_threadsafe(letter.give_up)
+            background_loop().call_soon_threadsafe(give_up)
             raise
-        result = None if letter.reply is None else self._exchange.read(letter.reply)
-        return run(self._exchange.in_full(letter.reply)) if result is None else result
+        result = exchange.read(mailbox.reply)
+        return run(exchange.in_full(mailbox.reply)) if result is None else result
 
 
-class _Letter:
-    """One exchange on its way through the loop while its caller's thread waits."""
+class _Mailbox:
+    """Where the caller's thread waits for the reply of its exchange."""
 
-    __slots__ = ("_exchange", "_give_up", "done", "reply")
+    __slots__ = ("filled", "reply")
 
-    def __init__(self, exchange: Exchange[object, W]) -> None:
-        self._exchange = exchange
-        self._give_up: Callable[[], None] | None = None
-        self.reply: object | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
+    def __init__(self) -> None:
+        self.reply: object = None
+        self.filled = threading.Lock()
+        self.filled.acquire()
 
-    def post(self) -> None:
-        try:
-            self._give_up = self._exchange.send(self._take)
-        finally:
-            if self._give_up is None:
-                self.done.release()
-
-    def give_up(self) -> None:
-        if self._give_up is not None:
-            self._give_up()
-
-    def _take(self, reply: object) -> None:
+    def put(self, reply: object) -> None:
         self.reply = reply
-        self.done.release()
+        self.filled.release()
 
 
 class StreamWork(Generic[W, T]):

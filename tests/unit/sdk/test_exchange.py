@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from offload.sdk.blocking import ExchangeWork, run
+from offload.sdk.blocking import ExchangeWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,29 +104,3 @@ def test_an_interrupted_wait_gives_the_exchange_up() -> None:
         signal.signal(signal.SIGUSR1, before)
 
     assert script.gave_up.is_set()
-
-
-def test_an_exchange_that_fails_to_send_leaves_nobody_waiting() -> None:
-    class Broken(Script):
-        def send(self, tell: Callable[[str], None]) -> Callable[[], None] | None:
-            raise RuntimeError("a bug")
-
-    async def listen() -> list[dict[str, object]]:
-        heard: list[dict[str, object]] = []
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: heard.append(context))
-        return heard
-
-    heard = run(listen())
-    script = Broken("never")
-    try:
-        result = ExchangeWork(script, _same).wait()
-    finally:
-        run(_reset_handler())
-
-    assert result == "in full"
-    assert isinstance(heard[0]["exception"], RuntimeError)
-
-
-async def _reset_handler() -> None:
-    asyncio.get_running_loop().set_exception_handler(None)

@@ -90,6 +90,12 @@ def _ask(link: Link, *, is_repeat: bool = False) -> asyncio.Task[calls_pb2.RunRe
     return asyncio.create_task(link.unary(RUN, request, calls_pb2.RunReply))
 
 
+async def _open_side_door(link: Link) -> None:
+    assert link.ask(RUN, b"", lambda _: None) is None  # the first one only has it opened
+    with pytest.raises(WireError, match="never heard of it"):
+        await _ask(link, is_repeat=True)
+
+
 def test_whoever_settles_a_promise_has_told_its_listener_when_it_goes_on() -> None:
     told = []
     promise = Promise(_run_reply)
@@ -272,6 +278,7 @@ def test_an_answer_comes_after_what_a_stream_brought_before_it() -> None:
 
         reading = asyncio.create_task(read())
         await desk.is_open.wait()
+        await _open_side_door(link)
         answered = asyncio.Event()
 
         def tell(answer: bytes | WireError) -> None:
@@ -295,6 +302,7 @@ def test_an_answer_comes_after_what_a_stream_brought_before_it() -> None:
 
 def test_who_asks_is_told_of_a_refusal_and_of_a_lost_connection() -> None:
     async def scenario(desk: Desk, link: Link) -> None:
+        await _open_side_door(link)
         told: list[bytes | WireError] = []
         refused = asyncio.Event()
 

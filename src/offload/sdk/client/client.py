@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
@@ -109,12 +110,12 @@ class Client:
                 output.progress([translate.pool(pool) for pool in events.pools])
 
     def ask(self, request: DirectRun, tell: Callable[[Reply], None]) -> Callable[[], None] | None:
-        """Send a direct run at once and return how to give it up; None where it cannot be sent now."""
-        link = self._connection.ready_link
-        if link is None:
+        """Send a direct run, from any thread; return how its loop gives it up, or None where it cannot be sent now."""
+        link = self._connection.open_link
+        number = link.ask("offload.v1.Calls/Run", request.body, tell) if link else None
+        if link is None or number is None:
             return None
-        number = link.ask("offload.v1.Calls/Run", request.body, tell)
-        return lambda: link.forget(number, tell=True)
+        return partial(link.forget, number, tell=True)
 
     async def settle(self, reply: Reply) -> Ended | None:
         """Return how a direct run ended that is no plain success; None where its connection broke before."""

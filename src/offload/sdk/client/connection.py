@@ -71,10 +71,9 @@ class Connection:
         return await asyncio.shield(self._dialling)
 
     @property
-    def ready_link(self) -> Link | None:
-        """The link, where a frame can be sent on it now; else None."""
-        link = self._link
-        return link if link is not None and link.takes_frames else None
+    def open_link(self) -> Link | None:
+        """The link, where there has been one; it may be closed."""
+        return self._link
 
     async def repeat(self, attempt: Callable[[Link], Awaitable[T]]) -> T:
         """Make a request, again after each break of the link, until it is answered. Raises `OffloadError`."""
