@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from offload.errors import OffloadError
 from offload.sdk.traces import hide_own_frames
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     )
 
 P = ParamSpec("P")
+R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
+V = TypeVar("V", covariant=True)  # noqa: PLC0105  # what an exchange comes to
 W = TypeVar("W")
 
 LOOK_SECONDS = 0.1  # below what a person notices after Ctrl-C, and no work for the processor
@@ -44,11 +46,82 @@ LOOK_SECONDS = 0.1  # below what a person notices after Ctrl-C, and no work for 
 class Work(Generic[W, T]):
     """Something to do on the background loop, and what to make of its result in the caller's thread."""
 
-    __slots__ = ("coroutine", "finish")
+    __slots__ = ("_coroutine", "finish")
 
     def __init__(self, coroutine: Coroutine[object, object, W], finish: Callable[[W], T]) -> None:
-        self.coroutine = coroutine
+        self._coroutine = coroutine
         self.finish = finish
+
+    def start(self) -> Coroutine[object, object, W]:
+        """Return the part for the background loop. Once."""
+        return self._coroutine
+
+    def wait(self) -> W:
+        """Do the part for the background loop; block until it ends."""
+        return run(self._coroutine)
+
+
+class Exchange(Protocol[R, V]):
+    """One request and its reply, with nothing but the hand-over between the caller's thread and the connection."""
+
+    def send(self, tell: Callable[[R], None]) -> Callable[[], None] | None:
+        """Send the request, from the caller's thread; have `tell` called with the reply on the background loop.
+
+        Returns how to give it up on that loop; None where it cannot be sent now.
+        """
+        ...
+
+    def read(self, reply: R) -> V | None:
+        """Return, in the caller's thread, what the reply says; None where that takes more than reading."""
+        ...
+
+    def in_full(self, reply: R | None) -> Coroutine[object, object, V]:
+        """Do what is left on the background loop: after an unreadable reply, or all of it where nothing was sent."""
+        ...
+
+
+class ExchangeWork(Work[W, T]):
+    """Work that nearly always is one exchange; it has a coroutine only where it is not, or the caller is async."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange[R, W], finish: Callable[[W], T]) -> None:
+        self._exchange: Exchange[object, W] = exchange  # type: ignore[assignment]  # R stays inside
+        self.finish = finish
+
+    def start(self) -> Coroutine[object, object, W]:
+        """See `Work`."""
+        return self._exchange.in_full(None)
+
+    def wait(self) -> W:
+        """See `Work`."""
+        exchange = self._exchange
+        mailbox = _Mailbox()
+        give_up = exchange.send(mailbox.put)
+        if give_up is None:
+            return run(exchange.in_full(None))
+        try:
+            mailbox.filled.acquire()
+        except BaseException:
+            background_loop().call_soon_threadsafe(give_up)
+            raise
+        result = exchange.read(mailbox.reply)
+        return run(exchange.in_full(mailbox.reply)) if result is None else result
+
+
+class _Mailbox:
+    """Where the caller's thread waits for the reply of its exchange."""
+
+    __slots__ = ("filled", "reply")
+
+    def __init__(self) -> None:
+        self.reply: object = None
+        self.filled = threading.Lock()
+        self.filled.acquire()
+
+    def put(self, reply: object) -> None:
+        self.reply = reply
+        self.filled.release()
 
 
 class StreamWork(Generic[W, T]):
@@ -177,7 +250,7 @@ class Blocking(Generic[P, T]):
         """Do it and wait."""
         try:
             work = self._prepare(*args, **kwargs)
-            return work.finish(run(work.coroutine))
+            return work.finish(work.wait())
         except BaseException as error:
             hide_own_frames(error)
             raise
@@ -186,7 +259,7 @@ class Blocking(Generic[P, T]):
         """Do the same without blocking the running event loop."""
         try:
             work = self._prepare(*args, **kwargs)
-            return work.finish(await run_aio(work.coroutine))
+            return work.finish(await run_aio(work.start()))
         except BaseException as error:
             hide_own_frames(error)
             raise

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
-from offload.sdk.blocking import StreamWork, Work, blocking, blocking_stream
+from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -123,8 +123,12 @@ class Function(Generic[P, L, R]):
 
         registered = self._for("remote", wants_generator=False)
         call_id = self._new_call_id()
-        work = registered.call(call_id, serialize.dumps((args, kwargs)), self.call_options)
-        return Work(work, partial(self._value, call_id))
+        data = serialize.dumps((args, kwargs))
+        value = partial(self._value, call_id)
+        direct = registered.direct(call_id, data) if self.call_options is None else None
+        if direct is not None:
+            return ExchangeWork(direct, value)
+        return Work(registered.call(call_id, data, self.call_options), value)
 
     @blocking_stream
     def remote_gen(self, /, *args: P.args, **kwargs: P.kwargs) -> StreamWork[object, R]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
-from offload.sdk.client import Registration, Submission
+from offload.sdk.client import DirectRun, Registration, Submission
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.client import Reply
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import Output, Scaling
@@ -67,16 +69,28 @@ class RegisteredFunction:
             self._registering = asyncio.get_running_loop().create_task(self._register())
         return await asyncio.shield(self._registering)
 
-    async def call(self, call_id: str, args: bytes, options: CallOptions | None) -> Ended:
+    def direct(self, call_id: str, args: bytes) -> DirectCall | None:
+        """Return the call of one input, without options, as an exchange; None where that takes more than one request."""
+        if self._id is None or not DirectRun.fits(args):
+            return None
+        return DirectCall(self, call_id, args, DirectRun(call_id, self._id, args))
+
+    async def call(
+        self, call_id: str, args: bytes, options: CallOptions | None, *, is_repeat: bool = False
+    ) -> Ended:
         """Run one input; where the caller stops waiting, cancel it, unless others may wait for the same call."""
         client = current_client()
         function_id = self._id or await self.function_id()
         try:
-            return await client.run(call_id, function_id, args, options)
+            return await client.run(call_id, function_id, args, options, is_repeat=is_repeat)
         except asyncio.CancelledError:
             if call_id:
                 self._run.cancel_later(call_id)
             raise
+
+    def cancel_later(self, call_id: str) -> None:
+        """See `AppRun.cancel_later`."""
+        self._run.cancel_later(call_id)
 
     async def submit(
         self, call_id: str, args: bytes, options: CallOptions | None, *, kind: str, attached: bool
@@ -149,6 +163,41 @@ class RegisteredFunction:
         finally:
             self._registering = None
         return self._id
+
+
+class DirectCall:
+    """The call of one input in one exchange with the server. See `blocking.Exchange`."""
+
+    __slots__ = ("_args", "_call_id", "_function", "_run")
+
+    def __init__(
+        self, function: RegisteredFunction, call_id: str, args: bytes, run: DirectRun
+    ) -> None:
+        self._function = function
+        self._call_id = call_id
+        self._args = args
+        self._run = run
+
+    def send(self, tell: Callable[[Reply], None]) -> Callable[[], None] | None:
+        """See `Exchange`."""
+        give_up = current_client().ask(self._run, tell)
+        return None if give_up is None else partial(self._give_up, give_up)
+
+    def read(self, reply: Reply) -> Ended | None:
+        """See `Exchange`."""
+        return self._run.read(reply)
+
+    async def in_full(self, reply: Reply | None) -> Ended:
+        """See `Exchange`."""
+        if reply is not None and (ended := await current_client().settle(reply)) is not None:
+            return ended
+        return await self._function.call(
+            self._call_id, self._args, None, is_repeat=reply is not None
+        )
+
+    def _give_up(self, give_up: Callable[[], None]) -> None:
+        give_up()
+        self._function.cancel_later(self._call_id)
 
 
 class AppRun:

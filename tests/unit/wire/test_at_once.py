@@ -12,7 +12,7 @@ from offload.wire.gen import calls_pb2, workers_pb2
 from offload.wire.limits import STREAM_WINDOW_MESSAGES
 from offload.wire.link import Link, ServeOptions, connect, frames, serve
 from offload.wire.rpc import Promise
-from offload.wire.status import Status, WireError
+from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -88,6 +88,12 @@ def play(scenario: Callable[[Desk, Link], Awaitable[None]]) -> None:
 def _ask(link: Link, *, is_repeat: bool = False) -> asyncio.Task[calls_pb2.RunReply]:
     request = calls_pb2.RunRequest(is_repeat=is_repeat)
     return asyncio.create_task(link.unary(RUN, request, calls_pb2.RunReply))
+
+
+async def _open_side_door(link: Link) -> None:
+    assert link.ask(RUN, b"", lambda _: None) is None  # the first one only has it opened
+    with pytest.raises(WireError, match="never heard of it"):
+        await _ask(link, is_repeat=True)
 
 
 def test_whoever_settles_a_promise_has_told_its_listener_when_it_goes_on() -> None:
@@ -257,5 +263,63 @@ def test_what_a_taker_raises_the_handler_gets() -> None:
         with pytest.raises(WireError, match="nonsense"):
             await stream.receive()
         assert isinstance(desk.failure, WireError)
+
+    play(scenario)
+
+
+def test_an_answer_comes_after_what_a_stream_brought_before_it() -> None:
+    async def scenario(desk: Desk, link: Link) -> None:
+        seen: list[object] = []
+        stream = link.stream(SESSION, workers_pb2.ServerMessage)
+
+        async def read() -> None:
+            while (message := await stream.receive()) is not None:
+                seen.append(message.recorded_seq)
+
+        reading = asyncio.create_task(read())
+        await desk.is_open.wait()
+        await _open_side_door(link)
+        answered = asyncio.Event()
+
+        def tell(answer: bytes | WireError) -> None:
+            seen.append(answer)
+            answered.set()
+
+        link.ask(RUN, b"", tell)
+        await desk.asked.wait()
+
+        desk.shortcuts[0].offer(workers_pb2.ServerMessage(recorded_seq=2))
+        desk.promises[0].settle("in-1-0")
+
+        await answered.wait()
+        assert seen == [1, 2, _run_reply("in-1-0").SerializeToString()]
+        stream.cancel()
+        with pytest.raises(WireError):
+            await reading
+
+    play(scenario)
+
+
+def test_who_asks_is_told_of_a_refusal_and_of_a_lost_connection() -> None:
+    async def scenario(desk: Desk, link: Link) -> None:
+        await _open_side_door(link)
+        told: list[bytes | WireError] = []
+        refused = asyncio.Event()
+
+        def tell(answer: bytes | WireError) -> None:
+            told.append(answer)
+            refused.set()
+
+        link.ask(RUN, calls_pb2.RunRequest(is_repeat=True).SerializeToString(), tell)
+        link.ask(RUN, b"", tell)
+        await refused.wait()
+
+        await link.close()
+
+        refusal, loss = told
+        assert isinstance(refusal, WireError)
+        assert refusal.status is Status.NOT_FOUND
+        assert isinstance(loss, LinkClosedError)
+        assert not link.takes_frames
 
     play(scenario)

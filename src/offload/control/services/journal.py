@@ -122,6 +122,8 @@ class Journal:
         return self.backlog
 
     def _schedule(self, within_seconds: float) -> None:
+        if within_seconds >= WRITE_BEHIND_SECONDS and self._due < inf:
+            return  # nothing may wait longer, so what is due already is due no later
         due = self._loop.time() + within_seconds
         if due < self._due:
             self._due = due

@@ -58,6 +58,7 @@ class Workers:
     def __init__(self, kernel: Kernel, logs: Logs) -> None:
         self._kernel = kernel
         self._logs = logs
+        self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
         self._all_left: asyncio.Future[None] | None = None
         self._failed_at: dict[str, list[float]] = {}
@@ -108,7 +109,7 @@ class Workers:
 
     def take(self, session: WorkerSession, report: Report) -> None:
         """Take in a message without waiting."""
-        session.last_heard = asyncio.get_running_loop().time()
+        session.last_heard = self._loop.time()
         if self._kernel.sessions.get(session.worker_id) is not session:
             return
         # Output first: a caller sees what an input printed before its result.

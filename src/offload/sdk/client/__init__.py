@@ -2,10 +2,13 @@
 
 from offload.sdk.client.client import Client, Registration, Submission
 from offload.sdk.client.connection import ServerAddress
+from offload.sdk.client.direct import DirectRun, Reply
 
 __all__ = [
     "Client",
+    "DirectRun",
     "Registration",
+    "Reply",
     "ServerAddress",
     "Submission",
 ]

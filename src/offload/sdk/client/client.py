@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.client.direct import DirectRun, Reply
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import LocalEnvironment, Output
     from offload.wire.link import Link
@@ -108,8 +110,30 @@ class Client:
             if events.pools:
                 output.progress([translate.pool(pool) for pool in events.pools])
 
+    def ask(self, request: DirectRun, tell: Callable[[Reply], None]) -> Callable[[], None] | None:
+        """Send a direct run, from any thread; return how its loop gives it up, or None where it cannot be sent now."""
+        link = self._connection.open_link
+        number = link.ask("offload.v1.Calls/Run", request.body, tell) if link else None
+        if link is None or number is None:
+            return None
+        return partial(link.forget, number, tell=True)
+
+    async def settle(self, reply: Reply) -> Ended | None:
+        """Return how a direct run ended that is no plain success; None where its connection broke before."""
+        if isinstance(reply, LinkClosedError):
+            return None
+        if isinstance(reply, WireError):
+            raise from_wire(reply)
+        return await self._ended(0, 0, calls_pb2.RunReply.FromString(reply).outcome)
+
     async def run(
-        self, call_id: str, function_id: str, args: bytes, options: CallOptions | None
+        self,
+        call_id: str,
+        function_id: str,
+        args: bytes,
+        options: CallOptions | None,
+        *,
+        is_repeat: bool = False,
     ) -> Ended:
         """Run one input and return how it ended."""
         if len(args) <= INLINE_PAYLOAD_BYTES:
@@ -120,6 +144,7 @@ class Client:
             call_id=call_id,
             function_id=function_id,
             args=payload,
+            is_repeat=is_repeat,
             options=translate.call_options(options),
         )
         reply = await self._repeatable("Calls/Run", request, calls_pb2.RunReply)

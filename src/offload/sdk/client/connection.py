@@ -70,6 +70,11 @@ class Connection:
             self._dialling.add_done_callback(self._dialled)
         return await asyncio.shield(self._dialling)
 
+    @property
+    def open_link(self) -> Link | None:
+        """The link, where there has been one; it may be closed."""
+        return self._link
+
     async def repeat(self, attempt: Callable[[Link], Awaitable[T]]) -> T:
         """Make a request, again after each break of the link, until it is answered. Raises `OffloadError`."""
         while True:

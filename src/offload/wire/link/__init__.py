@@ -5,7 +5,8 @@ described in `frames`, what holds a fast sender back in `flow`. Both sides ping 
 break is noticed within `PING_SECONDS` twice over.
 """
 
-from offload.wire.link.client import Link, Stream, connect
+from offload.wire.link.client import Link, connect
+from offload.wire.link.requests import Stream
 from offload.wire.link.server import HttpAnswer, LinkServer, ServeOptions, serve
 
 __all__ = ["HttpAnswer", "Link", "LinkServer", "ServeOptions", "Stream", "connect", "serve"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Generic, TypeVar
+import threading
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSError, WSInvalidStatusError
 
 from offload.wire.link import frames
-from offload.wire.link.flow import Credit, Gate, Inbox
-from offload.wire.link.frames import HEADER_BYTES, Kind
+from offload.wire.link.flow import Gate
+from offload.wire.link.frames import Kind
+from offload.wire.link.requests import Asked, Stream, Unary
+from offload.wire.link.side_door import MAX_MESSAGE_BYTES, SideDoor
 from offload.wire.status import LinkClosedError, Status, UntrustedServerError, WireError
 from offload.wire.version import PROTOCOL_VERSION
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 # What a server's refusal of the upgrade means; anything else is a server that is not ours or not well.
 _REFUSALS = {401: Status.UNAUTHENTICATED, 426: Status.FAILED_PRECONDITION}
@@ -34,123 +38,16 @@ _UNEXPLAINED = {
 _UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"
 
 
-class Stream(Generic[M]):
-    """One request under way whose messages stream. Iterate over it for the replies. For one reader, one writer."""
-
-    def __init__(self, link: Link, number: int, reply: type[M]) -> None:
-        self._link = link
-        self._number = number
-        self._reply = reply
-        self._inbox: Inbox[M] = Inbox(self._grant)
-        self._credit = Credit()
-
-    async def send(self, message: Message) -> None:
-        """Send one request message; wait while the other side has no room. Raises `WireError` when it is over."""
-        await self._credit.take()
-        await self._link.send(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
-
-    @property
-    def can_send(self) -> bool:
-        """Whether `send` would not wait and not raise."""
-        return self._link.takes_frames and self._credit.is_left
-
-    def send_now(self, message: Message) -> None:
-        """Send one request message without waiting. Legal while `can_send`."""
-        self._credit.spend()
-        self._link.post(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
-
-    def intercept(self, take: Callable[[M], bool]) -> None:
-        """Show `take` every reply that the reader waits for; it returns whether the reader need not see it.
-
-        What it raises, the reader gets in its place.
-        """
-        self._inbox.intercept(take)
-
-    async def end(self) -> None:
-        """Say that no more request messages come."""
-        await self._link.send(frames.pack(Kind.END, self._number))
-
-    async def receive(self) -> M | None:
-        """Return the next reply, or None after the last. Raises `WireError`."""
-        return await self._inbox.get()
-
-    def cancel(self) -> None:
-        """Tell the other side that nobody waits any more. Idempotent, legal after the end."""
-        if not self._inbox.is_ended:
-            self.fail(WireError(Status.CANCELLED, "cancelled by the caller"))
-            self._link.forget(self._number, tell=True)
-
-    def __aiter__(self) -> Stream[M]:
-        return self
-
-    async def __anext__(self) -> M:
-        message = await self._inbox.get()
-        if message is None:
-            raise StopAsyncIteration
-        return message
-
-    def take(self, kind: int, frame: bytes) -> None:
-        """Handle a frame of this stream."""
-        if kind == Kind.DATA:
-            self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:]))
-        elif kind == Kind.CREDIT:
-            self._credit.grant(frames.parse_credit(frame))
-        elif kind == Kind.REPLY:
-            self._inbox.put(self._reply.FromString(frame[HEADER_BYTES:]))
-            self._finish()
-        elif kind == Kind.END:
-            self._finish()
-        elif kind == Kind.ERROR:
-            self.fail(frames.parse_error(frame))
-            self._link.forget(self._number)
-        else:
-            raise frames.FrameError(f"a server does not send frames of kind {kind}")
-
-    def fail(self, error: WireError) -> None:
-        """End the stream with an error for both directions."""
-        self._inbox.end(error)
-        self._credit.fail(error)
-
-    def _finish(self) -> None:
-        self._inbox.end()
-        self._credit.fail(WireError(Status.CANCELLED, "the server has ended this request"))
-        self._link.forget(self._number)
-
-    def _grant(self, messages: int) -> None:
-        self._link.post(frames.pack_credit(self._number, messages))
-
-
-class _Unary(Generic[M]):
-    """A request with one reply."""
-
-    __slots__ = ("_reply", "future")
-
-    def __init__(self, reply: type[M], loop: asyncio.AbstractEventLoop) -> None:
-        self._reply = reply
-        self.future: asyncio.Future[M] = loop.create_future()
-
-    def take(self, kind: int, frame: bytes) -> None:
-        if self.future.done():
-            return
-        if kind == Kind.REPLY:
-            self.future.set_result(self._reply.FromString(frame[HEADER_BYTES:]))
-        elif kind == Kind.ERROR:
-            self.future.set_exception(frames.parse_error(frame))
-        else:
-            raise frames.FrameError(f"a frame of kind {kind} does not answer a single request")
-
-    def fail(self, error: WireError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
 class Link(WSListener):
-    """One authenticated connection to a server, for any number of requests at once. Not thread-safe."""
+    """One authenticated connection to a server, for any number of requests at once. Not thread-safe, but for `ask`."""
 
     def __init__(self) -> None:
         self._transport: WSTransport | None = None
-        self._requests: dict[int, _Unary[Message] | Stream[Message]] = {}
+        self._requests: dict[int, Unary[Message] | Asked | Stream[Message]] = {}
         self._numbers = itertools.count(1)
+        self._do_readers_go_first = False
+        self._side_door: SideDoor | None = None
+        self._sending = threading.Lock()
         self._gate = Gate()
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -184,7 +81,7 @@ class Link(WSListener):
     async def unary(self, method: str, request: Message, reply: type[M]) -> M:
         """Send one request and return its reply. Raises `WireError`; cancelling tells the server."""
         number = next(self._numbers)
-        pending = _Unary(reply, self._loop)
+        pending = Unary(reply, self._loop)
         self._requests[number] = pending  # type: ignore[assignment]  # the reply's type is the caller's
         try:
             await self.send(
@@ -196,6 +93,58 @@ class Link(WSListener):
             raise
         finally:
             self._requests.pop(number, None)
+
+    def ask(
+        self, method: str, request: bytes, tell: Callable[[bytes | WireError], None]
+    ) -> int | None:
+        """Send one encoded request, from any thread; None where it cannot be sent from here now.
+
+        `tell` is called on the loop with the encoded reply or with why there is none. Returns the request's number,
+        by which `forget` gives it up.
+        """
+        number = next(self._numbers)
+        frame = frames.pack_method(Kind.REQUEST, number, method, request)
+        with self._sending:
+            door = self._side_door
+            if door is None:
+                self._loop.call_soon_threadsafe(self._open_side_door)
+            if door is None or not door.is_free or len(frame) > MAX_MESSAGE_BYTES:
+                return None
+            self._requests[number] = Asked(self, number, tell)
+            try:
+                is_sent = door.send(frame)
+            except BrokenPipeError:
+                self._loop.call_soon_threadsafe(self._give_up)
+                return number  # it fails with the connection
+            if not is_sent:
+                del self._requests[number]
+            return number if is_sent else None
+
+    def _open_side_door(self) -> None:
+        transport = self._transport
+        is_possible = transport is not None and not transport.is_secure and not self.is_closed
+        if transport is not None and is_possible and self._side_door is None:
+            self._side_door = SideDoor(transport)
+
+    def _give_up(self) -> None:
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def answer(self, tell: Callable[[T], None], answer: T) -> None:
+        """Call `tell`, after the readers of what came on streams before, where they have not had their turn."""
+        if self._do_readers_go_first:
+            self._loop.call_soon(tell, answer)
+        else:
+            tell(answer)
+
+    def let_readers_go_first(self) -> None:
+        """Let the reader of a stream, which has just been woken, come before any answer."""
+        if not self._do_readers_go_first:
+            self._do_readers_go_first = True
+            self._loop.call_soon(self._readers_have_gone)
+
+    def _readers_have_gone(self) -> None:
+        self._do_readers_go_first = False
 
     def stream(self, method: str, reply: type[M]) -> Stream[M]:
         """Open a request whose messages stream in either direction."""
@@ -219,10 +168,13 @@ class Link(WSListener):
     def post(self, frame: bytes) -> None:
         """Send one small frame without waiting; a closed connection swallows it."""
         if self._transport is not None and not self.is_closed:
-            self._transport.send(WSMsgType.BINARY, frame)
+            with self._sending:
+                self._transport.send(WSMsgType.BINARY, frame)
+                if self._side_door is not None:
+                    self._side_door.look()
 
     def forget(self, number: int, *, tell: bool = False) -> None:
-        """Drop a request; with `tell`, say so to the server."""
+        """Drop a request whose reply nobody waits for any more; with `tell`, say so to the server."""
         if self._requests.pop(number, None) is not None and tell:
             self.post(frames.pack(Kind.CANCEL, number))
 
@@ -238,6 +190,8 @@ class Link(WSListener):
         if frame.msg_type != WSMsgType.BINARY:
             return
         data = frame.get_payload_as_bytes()
+        if self._side_door is not None and not self._side_door.is_free:
+            self._side_door.look()
         try:
             kind, number = frames.parse(data)
             request = self._requests.get(number)
@@ -254,6 +208,10 @@ class Link(WSListener):
         if not self._closed.done():
             self._closed.set_result(None)
         self._gate.open()
+        with self._sending:
+            if self._side_door is not None:
+                self._side_door.close()
+                self._side_door = None
         self._fail_all(LinkClosedError("the connection to the server broke"))
 
     def pause_writing(self) -> None:

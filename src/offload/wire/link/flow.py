@@ -99,18 +99,19 @@ class Inbox(Generic[T]):
         """Show `take` every message that the reader waits for. See `Shortcut`."""
         self._intercept = take
 
-    def put(self, message: T) -> None:
-        """Take in one message."""
+    def put(self, message: T) -> bool:
+        """Take in one message; return whether it needs no reader any more."""
         if self._intercept is not None and self._is_awaited:
             try:
                 if self._intercept(message):
                     self._count()
-                    return
+                    return True
             except Exception as error:  # noqa: BLE001  # it is the reader's, who would have met it otherwise
                 self.end(error)
-                return
+                return True
         self._messages.append(message)
         self._wake()
+        return False
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing more comes; `error` is raised after the last message."""

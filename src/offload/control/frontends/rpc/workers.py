@@ -139,12 +139,16 @@ def _joined(hello: workers_pb2.Hello) -> WorkerJoined:
 
 
 def _report(message: workers_pb2.WorkerMessage, worker_id: str) -> Report:
+    results = tuple(map(_result, message.results))
+    if results and len(message.ListFields()) == 2:
+        # Nearly every message is a number and results.
+        return Report(message.seq, WorkerReported(worker_id, (), (), (), results, ()))
     event = WorkerReported(
         worker_id,
         tuple(Window(window.function_id, window.inputs) for window in message.windows),
         _containers(message.containers),
         tuple(Started(s.input_id, s.attempt, s.container_id) for s in message.started),
-        tuple(map(_result, message.results)),
+        results,
         tuple(Returned(r.input_id, r.attempt, r.reason, r.retry_alone) for r in message.returned),
     )
     is_event = event.windows or event.containers or event.started or event.results or event.returned
