@@ -108,7 +108,7 @@ class BubblewrapRuntime:
         return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
 
     def _renew_ground(self) -> None:
-        """Go on where somebody killed the ground. What was ready on it has ended; what was starting lives on by itself."""
+        """Go on where somebody killed the ground. What ran on it has ended with it."""
         self._ground.close()
         try:
             self._ground = Ground()

@@ -51,7 +51,6 @@ class Spawn:
 class Spawned:
     """A process of the ground; whoever gets it closes the pidfd."""
 
-    pid: int
     pidfd: int
 
 
@@ -97,8 +96,13 @@ class Ground:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs; one that does not has taken everything it started along."""
-        return self._process.poll() is None
+        """Whether it serves; one that does not takes everything it started along."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:  # closed by us
+            return False
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start a process on the ground.
@@ -115,6 +119,15 @@ class Ground:
         self._send(_spawn_request(spawn), spawn.fds)
         self._await_now()
         return self._take_spawned()
+
+    async def open_process(self, pid: int) -> int | None:
+        """Return a pidfd of a process by its number on the ground; None when it is gone."""
+        with suppress(ContainerStartError):
+            async with self._lock:
+                self._send({"open": pid}, ())
+                await readable(self._socket.fileno())
+                return self._take()[1][0]
+        return None
 
     async def stage(self, paths: list[str]) -> dict[str, str]:
         """Make host paths reachable for an unprivileged uid; return where each one is now.
@@ -153,10 +166,13 @@ class Ground:
                 self._take()
 
     def close(self) -> None:
-        """End the ground and with it everything it started or mounted. Idempotent."""
+        """End the ground and with it everything it started or mounted; blocks until all is gone. Idempotent."""
         self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _plan_staging(self, paths: list[str]) -> dict[str, object] | None:
         stage, unstage = [], []
@@ -201,8 +217,8 @@ class Ground:
         select.select([self._socket], [], [], _PATIENCE_SECONDS)
 
     def _take_spawned(self) -> Spawned:
-        reply, fds = self._take()
-        return Spawned(int(str(reply["pid"])), fds[0])
+        _, fds = self._take()
+        return Spawned(fds[0])
 
     def _take(self) -> tuple[dict[str, object], list[int]]:
         try:
@@ -238,8 +254,8 @@ def _explain_refusal(message: str, number: int) -> str:
         )
     if number == errno.ENOSPC:
         return (
-            f"no user namespaces are allowed here ({message}): the sysctl user.max_user_namespaces is used up or 0. "
-            "Ask for `sysctl -w user.max_user_namespaces=15000`"
+            f"no namespaces are allowed here ({message}): the sysctl user.max_user_namespaces (or user.max_pid_namespaces) "
+            "is used up or 0. Ask for `sysctl -w user.max_user_namespaces=15000`"
         )
     return (
         f"this user may not make user namespaces ({message}). On Ubuntu 23.10 and later AppArmor forbids it: "

@@ -1,9 +1,13 @@
-"""The ground: a small process in mount (and, for an ordinary user, user) namespaces of its own, parent of sandboxes.
+"""The ground: a small process in pid and mount (and, for an ordinary user, user) namespaces of its own, parent of sandboxes.
 
 Why a process of its own and not the worker: a user namespace can only be taken by a process with a single thread, a
 fork of a small process is cheap, and when the worker dies in whatever way, this process reads the end of its socket,
-kills its sandboxes, ends, and with it end its mounts. Should it be killed itself, its sandboxes end by their
-parent-death signal.
+kills its sandboxes, ends, and with it end its mounts.
+
+It is the first process of its pid namespace, so that the kernel kills everything below it when it is killed itself,
+whatever a sandbox's set-up was just at. (A parent-death signal comes too late for that: bubblewrap asks for it in the
+middle of its set-up.) A process enters a pid namespace by being born there; so there are two, and the outer one only
+waits for the inner one and takes it along.
 
 In that namespace a tmpfs covers /dev/shm (which no container sees, each has one of its own) and holds:
 - `source/N`: one bind per host directory that containers are shown. A container of root's worker runs under an
@@ -20,6 +24,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -28,12 +33,13 @@ STAGING = "/dev/shm"  # noqa: S108 - covered by a private tmpfs before anything 
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
 _MS_NOSUID_NODEV = 2 | 4
 _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
 
 # Control groups that nobody but this process can remove once the worker is dead.
 _groups: list[str] = []
@@ -67,20 +73,26 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def enter() -> None:
-    """Take the namespaces and lay out the staging directory."""
+def _leave_the_host() -> None:
+    """Take the namespaces that the inner process shall be born in."""
     uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
-        _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
-    else:
-        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare(CLONE_NEWUSER)")
+    if uid != 0:
+        _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
         # One-to-one, so that files and permissions stay what they are; the kernel demands setgroups off first.
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _check(_libc.unshare(_CLONE_NEWPID), "unshare(CLONE_NEWPID)")
+
+
+def _lay_out() -> None:
+    """Take a mount namespace and make the staging directory."""
+    _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
     _mount("none", "/", "", _MS_SLAVE_REC)
     _mount("offload", STAGING, "tmpfs", _MS_NOSUID_NODEV, "mode=0755,size=1m")
     _mount("none", STAGING, "", _MS_PRIVATE_REC)
+    # bubblewrap looks for its child there, by the number it has in this pid namespace.
+    _mount("proc", "/proc", "proc", _MS_NOSUID_NODEV)
     for name in ("source", "scratch"):
         os.mkdir(f"{STAGING}/{name}")  # noqa: PTH102 - see _write
 
@@ -139,13 +151,11 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    # No parent-death signal here: bubblewrap asks for it itself, once its child is named. Killed before that, it would
-    # leave the child waiting for it for ever; let live, it goes on to the guest, which ends with the worker's socket.
     # Its own environment can be read inside, as /proc/1/environ.
     os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
 
-def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
+def _spawn(argv: list[str], uid: int, fds: list[int]) -> int:
     # A child that ends at once must not be reaped before its pidfd is open.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
@@ -157,13 +167,13 @@ def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
                 os.write(2, f"{argv[0]}: {error}".encode())
             os._exit(127)
-        return pid, os.pidfd_open(pid)
+        return os.pidfd_open(pid)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
 def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
-    """Carry out one request: unstage, stage, take groups, drop scratch, spawn; whatever of these it names, in this order."""
+    """Carry out one request: unstage, stage, take groups, drop scratch, open, spawn; whatever of these it names, in this order."""
     request = json.loads(data)
     for name in request.get("unstage", ()):
         _unstage(name)
@@ -172,68 +182,64 @@ def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
     _groups.extend(request.get("groups", ()))
     if "drop_scratch" in request:
         _drop_scratch(request["drop_scratch"])
+    if "open" in request:
+        return {}, [os.pidfd_open(request["open"])]
     if "argv" not in request:
         return {}, []
     uid, scratch = request["uid"], request["scratch"]
     if scratch is not None:
         _make_scratch(scratch["name"], scratch["bytes"], scratch["inodes"], uid)
     try:
-        pid, pidfd = _spawn(request["argv"], uid, fds)
+        pidfd = _spawn(request["argv"], uid, fds)
     except OSError:
         if scratch is not None:
             _drop_scratch(scratch["name"])
         raise
-    return {"pid": pid}, [pidfd]
+    return {}, [pidfd]
 
 
 def _reap(*_: object) -> None:
+    """Bury the dead; what a bubblewrap that was killed in its set-up leaves behind goes with it."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # Its child waits for its word, for ever, and is of its group until it needs no word any more. While the
+            # leader is not reaped, the group's number cannot be another's.
+            _kill(-dead.si_pid)
+            os.waitpid(dead.si_pid, 0)
     except ChildProcessError:
         pass
 
 
-def _children() -> list[int]:
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123 - see _write
-        return [int(word) for word in file.read().split()]
+def _kill(number: int) -> None:
+    try:  # noqa: SIM105 - contextlib would slow this process's start
+        os.kill(number, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _end_all() -> None:
-    """Kill every sandbox, and what a sandbox that died in the middle of its set-up left to this process."""
+    """Kill every process of this namespace but this one, and wait until the last one is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _kill(-1)
     try:
         while True:
-            for pid in _children():
-                try:  # noqa: SIM105 - contextlib would slow this process's start
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             os.waitpid(-1, 0)
-    except OSError:
-        return  # none is left; or a kernel that does not list them, where the parent-death signal has to do
+    except ChildProcessError:
+        pass
 
 
 def _remove_groups() -> None:
     for root in _groups:
         # Leaves first. What cannot be removed is another worker's to remove at its start.
         for directory, _, _ in os.walk(root, topdown=False):
-            try:  # noqa: SIM105 - see _end_all
+            try:  # noqa: SIM105 - see _kill
                 os.rmdir(directory)  # noqa: PTH106 - see _write
             except OSError:
                 pass
 
 
-def main(socket_fd: int) -> None:
-    """Serve the worker on `socket_fd` until it is gone."""
-    sock = socket.socket(fileno=socket_fd)
-    try:
-        enter()
-    except OSError as error:
-        sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
-        return
-    # What outlives its bubblewrap becomes a child of this process and not of the machine's first.
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def _serve(sock: socket.socket) -> None:
+    """Obey the worker until it is gone."""
     signal.signal(signal.SIGCHLD, _reap)
     sock.send(b"{}")
     while True:
@@ -250,6 +256,35 @@ def main(socket_fd: int) -> None:
         socket.send_fds(sock, [json.dumps(reply).encode()], replied)
         for fd in (*fds, *replied):
             os.close(fd)
+
+
+def _end_with(outer_fd: int) -> None:
+    """Have the kernel kill this process when the outer one dies, or end now, should that have happened already."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+    if select.select([outer_fd], [], [], 0)[0]:
+        os._exit(1)
+    os.close(outer_fd)
+
+
+def main(socket_fd: int) -> None:
+    """Serve the worker on `socket_fd` until it is gone."""
+    sock = socket.socket(fileno=socket_fd)
+    try:
+        outer_fd = os.pidfd_open(os.getpid())
+        _leave_the_host()
+        pid = os.fork()
+        if pid == 0:
+            _end_with(outer_fd)
+            _lay_out()
+    except OSError as error:
+        sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
+        return
+    if pid == 0:
+        _serve(sock)
+        return
+    # The inner one's end of it shall be the only one: the worker takes its closing for the ground's death.
+    sock.close()
+    os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":
