@@ -9,7 +9,6 @@ import shutil
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from stat import S_IROTH, S_ISDIR, S_IXOTH
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import (
@@ -21,7 +20,8 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
 from offload.worker.runtimes.cgroups import Cgroups
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
-from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
+from offload.worker.runtimes.host import read_host_facts
+from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
@@ -42,7 +42,7 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
-from offload.worker.sandbox.view import RefusedPathError, Shown, image_paths, is_visible
+from offload.worker.sandbox.view import RefusedPathError, Shown
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -120,31 +120,14 @@ class BubblewrapRuntime:
     async def _start(self, spec: ContainerSpec) -> BubblewrapContainer:
         if not self._ground.is_alive:
             self._renew_ground()
-        shown, working_dir = self._view(spec)
-        packages = guest_packages()
-        sources = [*(bind.source for bind in shown), *packages.values()]
-        staged = await self._ground.stage(sources)
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
-        arguments = bubblewrap_arguments(
-            Sandbox(
-                facts=self._facts,
-                shown=tuple(Shown(staged[bind.source], bind.target) for bind in shown),
-                guest=tuple(
-                    Shown(staged[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-                ),
-                scratch=scratch.directory,
-                working_dir=working_dir,
-                environment=guest_environment(spec, CONTAINER_HOME),
-                block_network=spec.block_network,
-                devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
-            )
-        )
         held = Held(
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
         )
         try:
-            container = await self._launch(spec, arguments, held, scratch)
+            sandbox = await self._prepare(spec, held, scratch)
+            container = await self._launch(spec, bubblewrap_arguments(sandbox), held, scratch)
         except BaseException:
             await held.release()
             raise
@@ -200,23 +183,36 @@ class BubblewrapRuntime:
                 os.close(fd)
         return container
 
-    def _view(self, spec: ContainerSpec) -> tuple[tuple[Shown, ...], str]:
-        """Choose what of the host the image is shown, and its working directory."""
-        image = spec.image
-        wanted = dict.fromkeys((*image.read_only_paths, *interpreter_prefixes(image.python)))
+    async def _prepare(self, spec: ContainerSpec, held: Held, scratch: Scratch) -> Sandbox:
+        """Have the ground lay out what the container is shown."""
+        is_root = self._uids is not None
         try:
-            shown = image_paths(self._facts, [resolve(path) for path in wanted])
+            view = view_image(
+                self._facts, spec.image, with_private=is_root and self._options.shows_private
+            )
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
-        if self._uids is not None:
-            # A container's own uid could not enter them; the runner names what it misses when an import fails.
-            shown = tuple(bind for bind in shown if _is_open_to_others(bind.source))
-        is_usable = (
-            Path(image.working_dir).is_dir()
-            and is_visible(self._facts, image.working_dir, shown)
-            and (self._uids is None or _is_open_to_others(image.working_dir))
+        packages = guest_packages()
+        # What is closed to a container's own uid is left out: the runner names what it misses when an import fails.
+        sources = view.open_sources() if is_root else [bind.source for bind in view.shown]
+        places = await self._ground.stage([*sources, *packages.values()])
+        mapped: dict[str, str] = {}
+        if view.private:
+            held.private = spec.container_id
+            mapped = await self._ground.show_private(held.private, held.uid, list(view.private))
+        places |= mapped
+        return Sandbox(
+            facts=view.facts,
+            shown=view.placed(places),
+            guest=tuple(
+                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
+            ),
+            scratch=scratch.directory,
+            working_dir=view.working_dir(places, mapped=mapped if is_root else None),
+            environment=guest_environment(spec, CONTAINER_HOME),
+            block_network=spec.block_network,
+            devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
         )
-        return shown, image.working_dir if is_usable else CONTAINER_HOME
 
     def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
         guest = guest_command(
@@ -263,13 +259,6 @@ class BubblewrapRuntime:
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
-
-
-def _is_open_to_others(path: str) -> bool:
-    """Tell whether a uid that owns nothing could use the path."""
-    mode = Path(path).stat().st_mode
-    needed = S_IROTH | S_IXOTH if S_ISDIR(mode) else S_IROTH
-    return mode & needed == needed
 
 
 def _read_now(fd: int) -> bytes:

@@ -34,6 +34,7 @@ class Held:
     status_fd: int = -1
     cgroup: ContainerCgroup | None = None
     scratch: Scratch | None = None
+    private: str | None = None  # the name its private folders are shown under
 
     async def release(self) -> None:
         """Give everything back. The container's processes are gone. Idempotent."""
@@ -46,6 +47,9 @@ class Held:
         if self.scratch is not None:
             await self.ground.drop_scratch(self.scratch)
             self.scratch = None
+        if self.private is not None:
+            await self.ground.drop_private(self.private)
+            self.private = None
         if self.uids is not None:
             self.uids.give(self.uid)
             self.uids = None

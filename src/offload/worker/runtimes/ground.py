@@ -142,6 +142,19 @@ class Ground:
                 self._take_staged(paths)
             return self._places(paths)
 
+    async def show_private(self, name: str, uid: int, paths: list[str]) -> dict[str, str]:
+        """Let a uid read what is its owner's alone; return where, without what this kernel or file system cannot show so."""
+        async with self._lock:
+            self._send({"private": {"name": name, "uid": uid, "paths": paths}}, ())
+            await readable(self._socket.fileno())
+            reply, _ = self._take()
+        places: dict[str, str] = reply["places"]  # type: ignore[assignment]  # see `ground_process`
+        return places
+
+    async def drop_private(self, name: str) -> None:
+        """Take back what `show_private` showed under this name."""
+        await self._drop({"drop_private": name})
+
     def stage_now(self, paths: list[str]) -> dict[str, str]:
         """Stage while no event loop uses this ground yet; blocks."""
         request = self._plan_staging(paths)
@@ -159,11 +172,7 @@ class Ground:
 
     async def drop_scratch(self, scratch: Scratch) -> None:
         """Unmount a container's scratch; what still uses it keeps it until it ends."""
-        with suppress(ContainerStartError):  # the ground is gone, and its mounts with it
-            async with self._lock:
-                self._send({"drop_scratch": scratch.name}, ())
-                await readable(self._socket.fileno())
-                self._take()
+        await self._drop({"drop_scratch": scratch.name})
 
     def close(self) -> None:
         """End the ground and with it everything it started or mounted; blocks until all is gone. Idempotent."""
@@ -173,6 +182,13 @@ class Ground:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    async def _drop(self, request: dict[str, object]) -> None:
+        with suppress(ContainerStartError):  # the ground is gone, and its mounts with it
+            async with self._lock:
+                self._send(request, ())
+                await readable(self._socket.fileno())
+                self._take()
 
     def _plan_staging(self, paths: list[str]) -> dict[str, object] | None:
         stage, unstage = [], []

@@ -14,6 +14,7 @@ In that namespace a tmpfs covers /dev/shm (which no container sees, each has one
   unprivileged uid, which may not walk through /root; it need not walk to here.
 - `scratch/NAME`: one tmpfs per container, bounded in bytes and inodes, for its /tmp, home and /dev/shm. (bubblewrap's
   own --tmpfs can only be bounded in bytes.)
+- `private/NAME/N`: a container's own id-mapped view of a directory or file that is closed to everybody but its owner.
 
 Requests and replies are JSON datagrams over one SOCK_SEQPACKET socket; a request carries the descriptors that become
 0, 1, 2, … of the new process, its reply a pidfd of that process. Standard library only, run with `python -I -S`.
@@ -39,6 +40,12 @@ _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
+# The same numbers on every architecture.
+_OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _RESOLVE_NO_SYMLINKS = 1, 4, 4
+_MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP = 1 | 2 | 4 | 0x00100000
+_MS_PRIVATE = 1 << 18
 _PR_SET_PDEATHSIG = 1
 
 # Control groups that nobody but this process can remove once the worker is dead.
@@ -93,7 +100,7 @@ def _lay_out() -> None:
     _mount("none", STAGING, "", _MS_PRIVATE_REC)
     # bubblewrap looks for its child there, by the number it has in this pid namespace.
     _mount("proc", "/proc", "proc", _MS_NOSUID_NODEV)
-    for name in ("source", "scratch"):
+    for name in ("source", "scratch", "private"):
         os.mkdir(f"{STAGING}/{name}")  # noqa: PTH102 - see _write
 
 
@@ -130,6 +137,85 @@ def _make_scratch(name: str, size_bytes: int, inodes: int, owner: int) -> None:
 
 def _drop_scratch(name: str) -> None:
     directory = f"{STAGING}/scratch/{name}"
+    _unmount(directory)
+    os.rmdir(directory)  # noqa: PTH106 - see _write
+
+
+def _call(number: int, name: str, *arguments: object) -> int:
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
+def _map_owner(owner: int, uid: int) -> int:
+    """Return a user namespace in which what `owner` has on disk is `uid`'s, and nothing else is anybody's."""
+    entered, say_entered = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        if _libc.unshare(_CLONE_NEWUSER) == 0:
+            os.write(say_entered, b"x")
+            signal.pause()
+        os._exit(1)
+    os.close(say_entered)
+    try:
+        if not os.read(entered, 1):
+            raise OSError(0, "unshare(CLONE_NEWUSER) failed")
+        _write(f"/proc/{pid}/uid_map", f"{owner} {uid} 1")
+        # No group of a file is anybody's, and the kernel lets nobody write what has an owner without a name, not even
+        # to a socket or a pipe. It wants a map all the same: of one that owns no file.
+        _write(f"/proc/{pid}/gid_map", f"{uid} {uid} 1")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    finally:
+        os.close(entered)
+        _kill(pid)
+
+
+def _show_private(path: str, target: str, uid: int) -> None:
+    """Mount `path` read-only at `target`, its owner's files as `uid`'s."""
+    # Between the worker's look at the path and this one its owner could have put a link there, to what is not theirs.
+    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+    opened = [_call(_OPENAT2, "openat2", _AT_FDCWD, os.fsencode(path), how, 24)]
+    try:
+        clone = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
+        tree = _call(_OPEN_TREE, "open_tree", opened[0], b"", clone)
+        opened.append(tree)
+        status = os.fstat(tree)
+        opened.append(_map_owner(status.st_uid, uid))
+        attributes = (ctypes.c_uint64 * 4)(
+            _MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP, 0, _MS_PRIVATE, opened[-1]
+        )
+        everywhere = _AT_EMPTY_PATH | _AT_RECURSIVE
+        _call(_MOUNT_SETATTR, "mount_setattr", tree, b"", everywhere, attributes, 32)
+        if status.st_mode & 0o170000 == 0o040000:
+            os.mkdir(target)  # noqa: PTH102 - see _write
+        else:
+            _write(target, "")
+        place = os.fsencode(target)
+        _call(_MOVE_MOUNT, "move_mount", tree, b"", _AT_FDCWD, place, _MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _make_private(name: str, uid: int, paths: list[str]) -> dict[str, str]:
+    """Show the paths under `private/name`; return where, without those that this kernel or file system cannot map."""
+    directory = f"{STAGING}/private/{name}"
+    os.mkdir(directory)  # noqa: PTH102 - see _write
+    _mount("offload", directory, "tmpfs", _MS_NOSUID_NODEV, "mode=0755,size=64k")
+    places = {}
+    for number, path in enumerate(paths):
+        try:
+            _show_private(path, f"{directory}/{number}", uid)
+            places[path] = f"{directory}/{number}"
+        except OSError:
+            continue
+    return places
+
+
+def _drop_private(name: str) -> None:
+    directory = f"{STAGING}/private/{name}"
     _unmount(directory)
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
@@ -172,16 +258,25 @@ def _spawn(argv: list[str], uid: int, fds: list[int]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
-def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
-    """Carry out one request: unstage, stage, take groups, drop scratch, open, spawn; whatever of these it names, in this order."""
-    request = json.loads(data)
+def _clear(request: dict[str, str]) -> None:
+    """Take away what a request says is no longer needed."""
     for name in request.get("unstage", ()):
         _unstage(name)
+    if "drop_scratch" in request:
+        _drop_scratch(request["drop_scratch"])
+    if "drop_private" in request:
+        _drop_private(request["drop_private"])
+
+
+def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
+    """Carry out what a request names: clear, stage, take groups, show what is private, open, spawn; in this order."""
+    request = json.loads(data)
+    _clear(request)
     for path, name in request.get("stage", ()):
         _stage(path, name)
     _groups.extend(request.get("groups", ()))
-    if "drop_scratch" in request:
-        _drop_scratch(request["drop_scratch"])
+    if "private" in request:
+        return {"places": _make_private(**request["private"])}, []
     if "open" in request:
         return {}, [os.pidfd_open(request["open"])]
     if "argv" not in request:
