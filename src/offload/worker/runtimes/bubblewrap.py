@@ -27,6 +27,7 @@ from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
+    FILTER_FD,
     GATE_FD,
     STATUS_FD,
     TRIAL,
@@ -42,6 +43,7 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
+from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import RefusedPathError, Shown
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ _TRIAL_MILLISECONDS = 20_000
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
+_TRIAL_FILTER_FD = 3
 
 
 class BubblewrapRuntime:
@@ -69,6 +72,7 @@ class BubblewrapRuntime:
         self._uids = UidRange() if os.getuid() == 0 else None
         self._ground = Ground()
         self._installed_bwrap = bwrap
+        self._filter = filter_program(os.uname().machine)
         try:
             self._bwrap = self._stage_bubblewrap()
             self._try_out()
@@ -78,7 +82,7 @@ class BubblewrapRuntime:
         self._cgroups = Cgroups()
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
-        self.capabilities = _describe(self._enforced)
+        self.capabilities = _describe(self._enforced, has_filter=self._filter is not None)
 
     async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
         """See `Runtime`."""
@@ -146,6 +150,7 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
+        filter_fds = self._open_filter()
         container = None
         try:
             ends = pipes.theirs
@@ -159,6 +164,7 @@ class BubblewrapRuntime:
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
                         gate_fd,
+                        *filter_fds,
                     ),
                     scratch=scratch,
                 )
@@ -179,7 +185,7 @@ class BubblewrapRuntime:
             pipes.close_theirs()
             # The opener last of all: bubblewrap takes its end for a byte.
             feed.close()
-            for fd in (arguments_fd, status_fd, gate_fd, opener_fd):
+            for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
                 os.close(fd)
         return container
 
@@ -214,6 +220,15 @@ class BubblewrapRuntime:
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
         )
 
+    def _open_filter(self) -> tuple[int, ...]:
+        """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
+        if self._filter is None:
+            return ()
+        read_fd, write_fd = os.pipe()
+        os.write(write_fd, self._filter)
+        os.close(write_fd)
+        return (read_fd,)
+
     def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
         guest = guest_command(
             spec, GuestPlace(GUEST_ROOT), self._enforced, self._options.guest_argv
@@ -223,6 +238,7 @@ class BubblewrapRuntime:
             *("--args", str(ARGUMENTS_FD)),
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
+            *(("--seccomp", str(FILTER_FD)) if self._filter is not None else ()),
             "--",
             *guest,
         )
@@ -236,10 +252,12 @@ class BubblewrapRuntime:
         error_fd, their_error_fd = os.pipe()
         status_fd, their_status_fd = os.pipe()
         null_fd = os.open(os.devnull, os.O_RDWR)
+        filter_fds = self._open_filter()
         try:
-            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, "--", "/bin/true")
+            filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
+            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
             spawned = self._ground.spawn_now(
-                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd))
+                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
             )
             ended = select.poll()
             ended.register(spawned.pidfd, select.POLLIN)
@@ -251,11 +269,11 @@ class BubblewrapRuntime:
                 said = _read_now(error_fd).decode(errors="replace").strip()
                 raise RuntimeUnavailableError(
                     f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
-                    "It needs unprivileged user namespaces: see user.max_user_namespaces, "
+                    "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
                     "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
                 )
         finally:
-            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd):
+            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
@@ -283,13 +301,15 @@ def _find_bubblewrap(options: RuntimeOptions) -> str:
     )
 
 
-def _describe(enforced: Enforced) -> RuntimeCapabilities:
+def _describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
     notes = []
     if not enforced.memory:
         notes.append(
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not has_filter:
+        notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
     return RuntimeCapabilities(
         name="bubblewrap",
         is_sandbox=True,
