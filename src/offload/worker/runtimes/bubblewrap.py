@@ -70,16 +70,18 @@ class BubblewrapRuntime:
         self._facts = read_host_facts(options.data_dir)
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
-        self._ground = Ground()
+        # Before the ground, which would be a second process in this worker's own group: see `Cgroups`.
+        self._cgroups = Cgroups()
+        self._ground = self._start_ground()
         self._installed_bwrap = bwrap
         self._filter = filter_program(os.uname().machine)
         try:
             self._bwrap = self._stage_bubblewrap()
             self._try_out()
-        except ContainerStartError as error:
+        except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
+            self._cgroups.close()
             raise RuntimeUnavailableError(str(error)) from error
-        self._cgroups = Cgroups()
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
         self.capabilities = _describe(self._enforced, has_filter=self._filter is not None)
@@ -102,6 +104,13 @@ class BubblewrapRuntime:
             await container.close()
         self._ground.close()
         self._cgroups.close()
+
+    def _start_ground(self) -> Ground:
+        try:
+            return Ground()
+        except RuntimeUnavailableError:
+            self._cgroups.close()
+            raise
 
     def _stage_bubblewrap(self) -> str:
         """Return where bubblewrap is on the ground."""
