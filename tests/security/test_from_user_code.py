@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.ordinary_user import an_ordinary_user, plain_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAYLOAD = str(_ROOT / "tests" / "support" / "user_code_payload.py")
@@ -20,16 +18,10 @@ _SECONDS = 90
 Findings = dict[str, object]
 
 
-def _run(prefix: list[str], python: str, directory: str) -> Findings:
-    packages = [path for path in sys.path if path.endswith("site-packages")]
+def _run(prefix: tuple[str, ...], python: str, directory: str) -> Findings:
     done = subprocess.run(
         [*prefix, python, _PAYLOAD, directory],
-        env={
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "PYTHONPATH": ":".join([*packages, str(_ROOT / "src")]),
-            "HOME": directory,
-            "SECRET_OF_THE_CALLER": "hidden",
-        },
+        env={**plain_environment(directory), "SECRET_OF_THE_CALLER": "hidden"},
         cwd="/",
         capture_output=True,
         text=True,
@@ -40,37 +32,13 @@ def _run(prefix: list[str], python: str, directory: str) -> Findings:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _is_open_to_all(folder: Path) -> bool:
-    return all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents))
-
-
-def _interpreter_for_everyone() -> str | None:
-    """Find one like this that an ordinary user may start: this one may live below a closed home."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    for candidate in (sys.executable, f"/usr/bin/python{version}"):
-        real = Path(candidate).resolve()
-        if real.exists() and _is_open_to_all(real.parent):
-            return candidate
-    return None
-
-
 @pytest.fixture(scope="module", params=["this user", "an ordinary user"])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """Run the attacks once per kind of user; every test reads what came of them."""
     if request.param == "this user":
-        return _run([], sys.executable, str(tmp_path_factory.mktemp("home")))
-    if os.getuid() != 0 or shutil.which("useradd") is None:
-        pytest.skip("only root can become another user")
-    python = _interpreter_for_everyone()
-    if python is None or not _is_open_to_all(_ROOT):
-        pytest.skip("needs a Python >= 3.11 and a checkout that every user may read")
-    subprocess.run(["useradd", "--create-home", _USER], check=True, capture_output=True)
-    try:
-        account = pwd.getpwnam(_USER)
-        ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-        return _run(["setpriv", *ids], python, account.pw_dir)
-    finally:
-        subprocess.run(["userdel", "--remove", _USER], check=False, capture_output=True)
+        return _run((), sys.executable, str(tmp_path_factory.mktemp("home")))
+    with an_ordinary_user(_USER) as user:
+        return _run(user.become, user.python, user.home)
 
 
 def _answers(found: Findings, name: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ import os
 import re
 import select
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,17 +34,24 @@ def own_cgroups() -> set[str]:
     }
 
 
+def parents() -> dict[int, int]:
+    """Map every process of this machine to its parent."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            found[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+    return found
+
+
 def ground_mounts() -> int:
-    """Count the scratch mounts of this process's ground."""
+    """Count the scratch mounts of this process's ground, which is a child's child."""
     count = 0
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
-                if int(parent) == os.getpid():
-                    count += (process / "mountinfo").read_text().count("/dev/shm/scratch/")  # noqa: S108
-            except OSError:
-                continue
+    parent_of = parents()
+    for pid, parent in parent_of.items():
+        if parent_of.get(parent) == os.getpid():
+            with suppress(OSError):
+                mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+                count += mounts.count("/dev/shm/scratch/")  # noqa: S108 - the ground's own
     return count
 
 
@@ -189,12 +197,15 @@ def test_a_ground_that_is_killed_takes_every_process_along(tmp_path: Path) -> No
     assert asyncio.run(scenario()) == {}
 
 
-def test_containers_start_again_after_the_ground_was_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["outer", "inner"])
+def test_containers_start_again_after_the_ground_was_killed(tmp_path: Path, which: str) -> None:
     async def scenario() -> tuple[str, int]:
         runtime = a_runtime(tmp_path)
         before = await runtime.start(a_spec("ct-before"))
         await ask(before, "1")
-        runtime._ground._process.kill()
+        outer = runtime._ground._process.pid
+        inner = next(pid for pid, parent in parents().items() if parent == outer)
+        os.kill(outer if which == "outer" else inner, signal.SIGKILL)
         await before.wait()
         await before.close()
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.ordinary_user import an_ordinary_user, plain_environment
 
 _SECONDS = 90
 _USER = "offload-probe"
@@ -19,16 +17,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 Findings = dict[str, object]
 
 
-def _run(argv: list[str], cwd: str) -> Findings:
-    packages = [
-        str(_ROOT),
-        *(path for path in sys.path if path.endswith("site-packages")),
-        str(_ROOT / "src"),
-    ]
+def _run(argv: list[str]) -> Findings:
     done = subprocess.run(
         argv,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": ":".join(packages)},
-        cwd=cwd,
+        env=plain_environment("/"),
+        cwd="/",
         capture_output=True,
         text=True,
         timeout=_SECONDS,
@@ -41,49 +34,16 @@ def _run(argv: list[str], cwd: str) -> Findings:
     return found
 
 
-def _is_open_to_all(folder: Path) -> bool:
-    return all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents))
-
-
-def _interpreter_for_everyone() -> str | None:
-    """Find one that an ordinary user may start: this one may live below a closed home."""
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        real = Path(candidate).resolve()
-        if real.exists() and _is_open_to_all(real.parent):
-            probe = subprocess.run(
-                [candidate, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False
-            )
-            if probe.returncode == 0:
-                return candidate
-    return None
-
-
 @pytest.fixture(scope="module", params=["this user", "an ordinary user"])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """Run the payload once per kind of user; every test reads what it found."""
     payload = str(_ROOT / "tests" / "support" / "runtime_payload.py")
     if request.param == "this user":
-        data_dir = str(tmp_path_factory.mktemp("data"))
-        return _run([sys.executable, payload, data_dir], "/")
-    if os.getuid() != 0:
-        pytest.skip("only root can start something as another user; this user was tested already")
-    python = _interpreter_for_everyone()
-    if python is None or not _is_open_to_all(_ROOT) or shutil.which("useradd") is None:
-        pytest.skip("needs useradd, and a Python >= 3.11 and a checkout that every user may read")
-    subprocess.run(["useradd", "--create-home", _USER], check=True, capture_output=True)
-    try:
-        account = pwd.getpwnam(_USER)
-        data_dir = f"{account.pw_dir}/data"
-        argv = [
-            "setpriv",
-            f"--reuid={account.pw_uid}",
-            f"--regid={account.pw_gid}",
-            "--clear-groups",
-        ]
-        subprocess.run([*argv, "mkdir", data_dir], check=True)
-        return _run([*argv, python, payload, data_dir], "/")
-    finally:
-        subprocess.run(["userdel", "--remove", _USER], check=False, capture_output=True)
+        return _run([sys.executable, payload, str(tmp_path_factory.mktemp("data"))])
+    with an_ordinary_user(_USER) as user:
+        data_dir = f"{user.home}/data"
+        subprocess.run([*user.become, "mkdir", data_dir], check=True)
+        return _run([*user.become, user.python, payload, data_dir])
 
 
 def test_user_code_is_an_unprivileged_user_for_good(found: Findings) -> None:

@@ -35,6 +35,7 @@ class _Given:
     runtime: str | None
     name: str | None
     data_dir: Path | None
+    show_private: bool | None
     give_up_after_seconds: float | None
     drain_seconds: float | None
     cancel_grace: float | None
@@ -57,6 +58,12 @@ _LOOK_SECONDS = 0.3
 )
 @click.option("--name", help="What people call it; default: the host's name.")
 @click.option("--data-dir", type=_FILE, help="Where blobs are kept and spooled.")
+@click.option(
+    "--show-private",
+    is_flag=True,
+    default=None,
+    help="For root: let functions read, by naming them, folders that only their owner can read.",
+)
 @click.option(
     "--give-up-after-seconds", type=float, help="End when the server is gone so long; 0: never."
 )
@@ -187,6 +194,7 @@ def _config(given: _Given) -> WorkerConfig:
         # Beside the server's own state when both share a directory, and all of it hidden from containers.
         "data_dir": state_dir / "workers" / (name or config.name),
         "hidden_dir": state_dir,
+        "shows_private": given.show_private,
         "give_up_after_seconds": given.give_up_after_seconds,
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,

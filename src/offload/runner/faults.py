@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 
 from offload.runner.bodies import Outgoing
@@ -26,6 +27,8 @@ def describe(error: BaseException, outbox: Outbox) -> Fault:
     """Return the fault for an exception; its pickle, where large, goes ahead through the outbox."""
     if isinstance(error, ImportError):
         _note_unreadable_folders(error)
+    if isinstance(error, MemoryError):
+        _name_the_limit(error)
     pickled = chains.dump_exception(error, _trace)
     exception = None
     if pickled is not None and len(pickled) <= INLINE_PAYLOAD_BYTES:
@@ -54,6 +57,16 @@ def _note_unreadable_folders(error: ImportError) -> None:
             *getattr(error, "__notes__", ()),
             note,
         ]  # add_note came with CPython 3.11
+
+
+def _name_the_limit(error: MemoryError) -> None:
+    """Say how much a process of this container may take, where that is limited: Python itself says nothing at all."""
+    limit_bytes = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if limit_bytes == resource.RLIM_INFINITY or any(map(str, error.args)):
+        return
+    error.args = (
+        f"passed its memory limit of {limit_bytes >> 20} MiB; ask for more with memory=, in MiB",
+    )
 
 
 def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:

@@ -236,10 +236,11 @@ def _spawn_server(config: ClientConfig, port: int) -> subprocess.Popen[bytes]:
 
 
 def _spawn_worker(data_dir: Path, port: int) -> subprocess.Popen[bytes]:
+    # Only this user has the token, and can read what is this user's alone anyway.
     return processes.spawn(
         data_dir, "worker",
         ["--server-url", f"http://127.0.0.1:{port}", "--token-file", str(data_dir / "token"),
-         "--give-up-after-seconds", "60"],
+         "--show-private", "--give-up-after-seconds", "60"],
     )  # fmt: skip
 
 

@@ -84,6 +84,8 @@ class WorkerConfig:
         "bubblewrap"  # the default; "process" is no sandbox and must be chosen explicitly
     )
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
+    # For root: containers may also be shown folders that are closed to other users, when a function names them.
+    shows_private: bool = False
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in

@@ -83,7 +83,9 @@ async def _work(options: AgentOptions) -> None:
 
 
 def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
-    options = RuntimeOptions(data_dir=str(config.hidden_dir or config.data_dir))
+    options = RuntimeOptions(
+        data_dir=str(config.hidden_dir or config.data_dir), shows_private=config.shows_private
+    )
     makers: dict[str, Callable[[], Runtime]] = {
         "bubblewrap": functools.partial(BubblewrapRuntime, options),
         "process": functools.partial(ProcessRuntime, options),

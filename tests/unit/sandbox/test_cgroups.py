@@ -1,4 +1,4 @@
-"""How control groups are made and cleared away, on a plain directory tree that stands for version 1."""
+"""How control groups are made and cleared away, on plain directory trees that stand for the kernel's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, MemoryUse
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, MemoryUse, _limit_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,16 @@ def a_tree(root: Path) -> tuple[Path, Path]:
     for controller in ("memory", "pids"):
         (root / "mount" / controller / "worker").mkdir(parents=True)
     (root / "own").write_text("8:pids:/worker\n4:memory:/worker\n0::/\n")
+    return root / "mount", root / "own"
+
+
+def a_tree_of_version_2(root: Path, controllers: str) -> tuple[Path, Path]:
+    worker = root / "mount" / "worker"
+    worker.mkdir(parents=True)
+    for directory in (root / "mount", worker):
+        (directory / "cgroup.controllers").write_text(controllers)
+        (directory / "cgroup.subtree_control").write_text("")
+    (root / "own").write_text("0::/worker\n")
     return root / "mount", root / "own"
 
 
@@ -62,3 +72,38 @@ def test_out_of_memory_kills_are_read_in_both_layouts(tmp_path: Path) -> None:
     uses = [ContainerCgroup(directory, None).memory_use() for directory in (old, new)]
 
     assert uses == [MemoryUse(64, 2), MemoryUse(32, 1)]
+
+
+@pytest.mark.parametrize("controllers", ["cpu io", ""])
+def test_version_2_without_memory_and_pids_controls_nothing_and_makes_nothing(
+    tmp_path: Path, controllers: str
+) -> None:
+    mount, own = a_tree_of_version_2(tmp_path, controllers)
+
+    cgroups = Cgroups(mount, own)
+
+    assert (cgroups.controls_memory, cgroups.controls_pids) == (False, False)
+    assert list((mount / "worker").glob("*/")) == []
+    assert (mount / "worker" / "cgroup.subtree_control").read_text() == ""
+
+
+def test_a_limit_of_version_2_leaves_no_swap_and_ends_a_container_as_a_whole(
+    tmp_path: Path,
+) -> None:
+    for name in ("memory.max", "memory.swap.max", "memory.oom.group"):
+        (tmp_path / name).write_text("max")
+
+    _limit_memory(tmp_path, 64 << 20, is_v2=True)
+
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written["memory.max"].startswith(str(64 << 20))
+    assert written["memory.swap.max"].startswith("0")
+    assert written["memory.oom.group"].startswith("1")
+
+
+def test_a_kernel_without_swap_is_limited_too(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("")
+
+    _limit_memory(tmp_path, 64 << 20, is_v2=True)
+
+    assert (tmp_path / "memory.max").read_text() == str(64 << 20)

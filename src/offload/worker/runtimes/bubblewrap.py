@@ -9,7 +9,6 @@ import shutil
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from stat import S_IROTH, S_ISDIR, S_IXOTH
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import (
@@ -21,12 +20,14 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
 from offload.worker.runtimes.cgroups import Cgroups
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
-from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
+from offload.worker.runtimes.host import read_host_facts
+from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
+    FILTER_FD,
     GATE_FD,
     STATUS_FD,
     TRIAL,
@@ -42,7 +43,8 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
-from offload.worker.sandbox.view import RefusedPathError, Shown, image_paths, is_visible
+from offload.worker.sandbox.seccomp import filter_program
+from offload.worker.sandbox.view import RefusedPathError, Shown
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -53,6 +55,7 @@ _TRIAL_MILLISECONDS = 20_000
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
+_TRIAL_FILTER_FD = 3
 
 
 class BubblewrapRuntime:
@@ -67,18 +70,21 @@ class BubblewrapRuntime:
         self._facts = read_host_facts(options.data_dir)
         bwrap = _find_bubblewrap(options)
         self._uids = UidRange() if os.getuid() == 0 else None
-        self._ground = Ground()
+        # Before the ground, which would be a second process in this worker's own group: see `Cgroups`.
+        self._cgroups = Cgroups()
+        self._ground = self._start_ground()
         self._installed_bwrap = bwrap
+        self._filter = filter_program(os.uname().machine)
         try:
             self._bwrap = self._stage_bubblewrap()
             self._try_out()
-        except ContainerStartError as error:
+        except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
+            self._cgroups.close()
             raise RuntimeUnavailableError(str(error)) from error
-        self._cgroups = Cgroups()
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
-        self.capabilities = _describe(self._enforced)
+        self.capabilities = _describe(self._enforced, has_filter=self._filter is not None)
 
     async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
         """See `Runtime`."""
@@ -99,6 +105,13 @@ class BubblewrapRuntime:
         self._ground.close()
         self._cgroups.close()
 
+    def _start_ground(self) -> Ground:
+        try:
+            return Ground()
+        except RuntimeUnavailableError:
+            self._cgroups.close()
+            raise
+
     def _stage_bubblewrap(self) -> str:
         """Return where bubblewrap is on the ground."""
         bwrap = self._installed_bwrap
@@ -108,7 +121,7 @@ class BubblewrapRuntime:
         return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
 
     def _renew_ground(self) -> None:
-        """Go on where somebody killed the ground. What was ready on it has ended; what was starting lives on by itself."""
+        """Go on where somebody killed the ground. What ran on it has ended with it."""
         self._ground.close()
         try:
             self._ground = Ground()
@@ -120,31 +133,14 @@ class BubblewrapRuntime:
     async def _start(self, spec: ContainerSpec) -> BubblewrapContainer:
         if not self._ground.is_alive:
             self._renew_ground()
-        shown, working_dir = self._view(spec)
-        packages = guest_packages()
-        sources = [*(bind.source for bind in shown), *packages.values()]
-        staged = await self._ground.stage(sources)
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
-        arguments = bubblewrap_arguments(
-            Sandbox(
-                facts=self._facts,
-                shown=tuple(Shown(staged[bind.source], bind.target) for bind in shown),
-                guest=tuple(
-                    Shown(staged[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-                ),
-                scratch=scratch.directory,
-                working_dir=working_dir,
-                environment=guest_environment(spec, CONTAINER_HOME),
-                block_network=spec.block_network,
-                devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
-            )
-        )
         held = Held(
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
         )
         try:
-            container = await self._launch(spec, arguments, held, scratch)
+            sandbox = await self._prepare(spec, held, scratch)
+            container = await self._launch(spec, bubblewrap_arguments(sandbox), held, scratch)
         except BaseException:
             await held.release()
             raise
@@ -163,6 +159,7 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
+        filter_fds = self._open_filter()
         container = None
         try:
             ends = pipes.theirs
@@ -176,6 +173,7 @@ class BubblewrapRuntime:
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
                         gate_fd,
+                        *filter_fds,
                     ),
                     scratch=scratch,
                 )
@@ -196,27 +194,49 @@ class BubblewrapRuntime:
             pipes.close_theirs()
             # The opener last of all: bubblewrap takes its end for a byte.
             feed.close()
-            for fd in (arguments_fd, status_fd, gate_fd, opener_fd):
+            for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
                 os.close(fd)
         return container
 
-    def _view(self, spec: ContainerSpec) -> tuple[tuple[Shown, ...], str]:
-        """Choose what of the host the image is shown, and its working directory."""
-        image = spec.image
-        wanted = dict.fromkeys((*image.read_only_paths, *interpreter_prefixes(image.python)))
+    async def _prepare(self, spec: ContainerSpec, held: Held, scratch: Scratch) -> Sandbox:
+        """Have the ground lay out what the container is shown."""
+        is_root = self._uids is not None
         try:
-            shown = image_paths(self._facts, [resolve(path) for path in wanted])
+            view = view_image(
+                self._facts, spec.image, with_private=is_root and self._options.shows_private
+            )
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
-        if self._uids is not None:
-            # A container's own uid could not enter them; the runner names what it misses when an import fails.
-            shown = tuple(bind for bind in shown if _is_open_to_others(bind.source))
-        is_usable = (
-            Path(image.working_dir).is_dir()
-            and is_visible(self._facts, image.working_dir, shown)
-            and (self._uids is None or _is_open_to_others(image.working_dir))
+        packages = guest_packages()
+        # What is closed to a container's own uid is left out: the runner names what it misses when an import fails.
+        sources = view.open_sources() if is_root else [bind.source for bind in view.shown]
+        places = await self._ground.stage([*sources, *packages.values()])
+        mapped: dict[str, str] = {}
+        if view.private:
+            held.private = spec.container_id
+            mapped = await self._ground.show_private(held.private, held.uid, list(view.private))
+        places |= mapped
+        return Sandbox(
+            facts=view.facts,
+            shown=view.placed(places),
+            guest=tuple(
+                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
+            ),
+            scratch=scratch.directory,
+            working_dir=view.working_dir(places, mapped=mapped if is_root else None),
+            environment=guest_environment(spec, CONTAINER_HOME),
+            block_network=spec.block_network,
+            devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
         )
-        return shown, image.working_dir if is_usable else CONTAINER_HOME
+
+    def _open_filter(self) -> tuple[int, ...]:
+        """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
+        if self._filter is None:
+            return ()
+        read_fd, write_fd = os.pipe()
+        os.write(write_fd, self._filter)
+        os.close(write_fd)
+        return (read_fd,)
 
     def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
         guest = guest_command(
@@ -227,6 +247,7 @@ class BubblewrapRuntime:
             *("--args", str(ARGUMENTS_FD)),
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
+            *(("--seccomp", str(FILTER_FD)) if self._filter is not None else ()),
             "--",
             *guest,
         )
@@ -240,10 +261,12 @@ class BubblewrapRuntime:
         error_fd, their_error_fd = os.pipe()
         status_fd, their_status_fd = os.pipe()
         null_fd = os.open(os.devnull, os.O_RDWR)
+        filter_fds = self._open_filter()
         try:
-            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, "--", "/bin/true")
+            filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
+            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
             spawned = self._ground.spawn_now(
-                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd))
+                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
             )
             ended = select.poll()
             ended.register(spawned.pidfd, select.POLLIN)
@@ -255,21 +278,14 @@ class BubblewrapRuntime:
                 said = _read_now(error_fd).decode(errors="replace").strip()
                 raise RuntimeUnavailableError(
                     f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
-                    "It needs unprivileged user namespaces: see user.max_user_namespaces, "
+                    "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
                     "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
                 )
         finally:
-            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd):
+            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
-
-
-def _is_open_to_others(path: str) -> bool:
-    """Tell whether a uid that owns nothing could use the path."""
-    mode = Path(path).stat().st_mode
-    needed = S_IROTH | S_IXOTH if S_ISDIR(mode) else S_IROTH
-    return mode & needed == needed
 
 
 def _read_now(fd: int) -> bytes:
@@ -294,13 +310,15 @@ def _find_bubblewrap(options: RuntimeOptions) -> str:
     )
 
 
-def _describe(enforced: Enforced) -> RuntimeCapabilities:
+def _describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
     notes = []
     if not enforced.memory:
         notes.append(
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not has_filter:
+        notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
     return RuntimeCapabilities(
         name="bubblewrap",
         is_sandbox=True,

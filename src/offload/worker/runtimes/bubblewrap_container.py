@@ -34,6 +34,7 @@ class Held:
     status_fd: int = -1
     cgroup: ContainerCgroup | None = None
     scratch: Scratch | None = None
+    private: str | None = None  # the name its private folders are shown under
 
     async def release(self) -> None:
         """Give everything back. The container's processes are gone. Idempotent."""
@@ -46,6 +47,9 @@ class Held:
         if self.scratch is not None:
             await self.ground.drop_scratch(self.scratch)
             self.scratch = None
+        if self.private is not None:
+            await self.ground.drop_private(self.private)
+            self.private = None
         if self.uids is not None:
             self.uids.give(self.uid)
             self.uids = None
@@ -97,8 +101,8 @@ class BubblewrapContainer:
         if self._held.cgroup is not None:
             self._held.cgroup.kill()
         # With the first process of a pid namespace the kernel kills all others. Before it is known nothing is killed:
-        # it is bound to bubblewrap's life only late in its own set-up, so killing bubblewrap would leave it behind for
-        # ever. It is named a few milliseconds from now, and killed then.
+        # it is bound to bubblewrap's life only late in its own set-up. It is named a few milliseconds from now, and
+        # killed then.
         self._kill_init()
 
     async def close(self) -> None:
@@ -119,7 +123,7 @@ class BubblewrapContainer:
     async def _watch(self) -> Exit:
         reading = asyncio.create_task(self._read_status())
         await readable(self._monitor_fd)
-        # Where somebody else killed bubblewrap, see `kill`, its child may be alive and would be for ever.
+        # Where somebody else killed bubblewrap, its child may live on: see `kill`.
         self._is_killed = True
         self._kill_init()
         status = await reading
@@ -157,8 +161,7 @@ class BubblewrapContainer:
             for line in lines:
                 status.update(json.loads(line))
             if "child-pid" in status and self._init_fd is None:
-                with suppress(ProcessLookupError):
-                    self._init_fd = os.pidfd_open(status["child-pid"])
+                self._init_fd = await self._held.ground.open_process(status["child-pid"])
                 self._is_named.set()
                 if self._is_killed:
                     self._kill_init()

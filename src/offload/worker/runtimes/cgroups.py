@@ -17,6 +17,7 @@ from pathlib import Path
 
 _MIB = 1024 * 1024
 _MOUNT = Path("/sys/fs/cgroup")
+_WANTED = ("memory", "pids")
 _OWN_NAME = re.compile(r"offload-(\d+)-[0-9a-f]+")
 
 
@@ -92,8 +93,8 @@ class Cgroups:
         self._memory: Path | None
         self._pids: Path | None
         if self._is_v2:
-            root = _make_v2(mount / own_paths.get("", "/").lstrip("/"), name)
-            self._memory = self._pids = root
+            root, controllers = _make_v2(mount / own_paths.get("", "/").lstrip("/"), name)
+            self._memory, self._pids = (root if it in controllers else None for it in _WANTED)
         else:
             self._memory = _make_v1(mount / "memory", own_paths.get("memory"), name)
             self._pids = _make_v1(mount / "pids", own_paths.get("pids"), name)
@@ -156,31 +157,36 @@ def _make_v1(hierarchy: Path, own: str | None, name: str) -> Path | None:
     return _make_root(parent, name)
 
 
-def _make_v2(parent: Path, name: str) -> Path | None:
-    if not os.access(parent / "cgroup.subtree_control", os.W_OK):
-        return None
+def _make_v2(
+    parent: Path, name: str, wanted: tuple[str, ...] = _WANTED
+) -> tuple[Path | None, tuple[str, ...]]:
+    """Make the group for all containers; return it and which of the wanted controllers it has for them."""
     try:
-        if not _enable_v2(parent):
+        available = (parent / "cgroup.controllers").read_text().split()
+        controllers = tuple(controller for controller in wanted if controller in available)
+        if not controllers or not os.access(parent / "cgroup.subtree_control", os.W_OK):
+            return None, ()
+        if not _enable_v2(parent, controllers):
             # Version 2 lets only leaves hold processes: step into one, if the group is this worker's alone.
             if (parent / "cgroup.procs").read_text().split() != [str(os.getpid())]:
-                return None
+                return None, ()
             leaf = parent / "offload-worker"
             leaf.mkdir(exist_ok=True)
             _write(leaf / "cgroup.procs", str(os.getpid()))
-            if not _enable_v2(parent):
-                return None
+            if not _enable_v2(parent, controllers):
+                return None, ()
         root = _make_root(parent, name)
-        if root is not None and not _enable_v2(root):
+        if root is not None and not _enable_v2(root, controllers):
             root.rmdir()
-            return None
+            root = None
     except OSError:
-        return None
-    return root
+        return None, ()
+    return root, controllers
 
 
-def _enable_v2(directory: Path) -> bool:
+def _enable_v2(directory: Path, controllers: tuple[str, ...]) -> bool:
     try:
-        _write(directory / "cgroup.subtree_control", "+memory +pids")
+        _write(directory / "cgroup.subtree_control", " ".join(f"+{it}" for it in controllers))
     except OSError:
         return False
     return True

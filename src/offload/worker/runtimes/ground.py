@@ -51,7 +51,6 @@ class Spawn:
 class Spawned:
     """A process of the ground; whoever gets it closes the pidfd."""
 
-    pid: int
     pidfd: int
 
 
@@ -97,8 +96,13 @@ class Ground:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs; one that does not has taken everything it started along."""
-        return self._process.poll() is None
+        """Whether it serves; one that does not takes everything it started along."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:  # closed by us
+            return False
 
     async def spawn(self, spawn: Spawn) -> Spawned:
         """Start a process on the ground.
@@ -116,6 +120,15 @@ class Ground:
         self._await_now()
         return self._take_spawned()
 
+    async def open_process(self, pid: int) -> int | None:
+        """Return a pidfd of a process by its number on the ground; None when it is gone."""
+        with suppress(ContainerStartError):
+            async with self._lock:
+                self._send({"open": pid}, ())
+                await readable(self._socket.fileno())
+                return self._take()[1][0]
+        return None
+
     async def stage(self, paths: list[str]) -> dict[str, str]:
         """Make host paths reachable for an unprivileged uid; return where each one is now.
 
@@ -128,6 +141,19 @@ class Ground:
                 await readable(self._socket.fileno())
                 self._take_staged(paths)
             return self._places(paths)
+
+    async def show_private(self, name: str, uid: int, paths: list[str]) -> dict[str, str]:
+        """Let a uid read what is its owner's alone; return where, without what this kernel or file system cannot show so."""
+        async with self._lock:
+            self._send({"private": {"name": name, "uid": uid, "paths": paths}}, ())
+            await readable(self._socket.fileno())
+            reply, _ = self._take()
+        places: dict[str, str] = reply["places"]  # type: ignore[assignment]  # see `ground_process`
+        return places
+
+    async def drop_private(self, name: str) -> None:
+        """Take back what `show_private` showed under this name."""
+        await self._drop({"drop_private": name})
 
     def stage_now(self, paths: list[str]) -> dict[str, str]:
         """Stage while no event loop uses this ground yet; blocks."""
@@ -146,17 +172,23 @@ class Ground:
 
     async def drop_scratch(self, scratch: Scratch) -> None:
         """Unmount a container's scratch; what still uses it keeps it until it ends."""
-        with suppress(ContainerStartError):  # the ground is gone, and its mounts with it
-            async with self._lock:
-                self._send({"drop_scratch": scratch.name}, ())
-                await readable(self._socket.fileno())
-                self._take()
+        await self._drop({"drop_scratch": scratch.name})
 
     def close(self) -> None:
-        """End the ground and with it everything it started or mounted. Idempotent."""
+        """End the ground and with it everything it started or mounted; blocks until all is gone. Idempotent."""
         self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    async def _drop(self, request: dict[str, object]) -> None:
+        with suppress(ContainerStartError):  # the ground is gone, and its mounts with it
+            async with self._lock:
+                self._send(request, ())
+                await readable(self._socket.fileno())
+                self._take()
 
     def _plan_staging(self, paths: list[str]) -> dict[str, object] | None:
         stage, unstage = [], []
@@ -201,8 +233,8 @@ class Ground:
         select.select([self._socket], [], [], _PATIENCE_SECONDS)
 
     def _take_spawned(self) -> Spawned:
-        reply, fds = self._take()
-        return Spawned(int(str(reply["pid"])), fds[0])
+        _, fds = self._take()
+        return Spawned(fds[0])
 
     def _take(self) -> tuple[dict[str, object], list[int]]:
         try:
@@ -238,8 +270,8 @@ def _explain_refusal(message: str, number: int) -> str:
         )
     if number == errno.ENOSPC:
         return (
-            f"no user namespaces are allowed here ({message}): the sysctl user.max_user_namespaces is used up or 0. "
-            "Ask for `sysctl -w user.max_user_namespaces=15000`"
+            f"no namespaces are allowed here ({message}): the sysctl user.max_user_namespaces (or user.max_pid_namespaces) "
+            "is used up or 0. Ask for `sysctl -w user.max_user_namespaces=15000`"
         )
     return (
         f"this user may not make user namespaces ({message}). On Ubuntu 23.10 and later AppArmor forbids it: "

@@ -1,15 +1,20 @@
-"""The ground: a small process in mount (and, for an ordinary user, user) namespaces of its own, parent of sandboxes.
+"""The ground: a small process in pid and mount (and, for an ordinary user, user) namespaces of its own, parent of sandboxes.
 
 Why a process of its own and not the worker: a user namespace can only be taken by a process with a single thread, a
 fork of a small process is cheap, and when the worker dies in whatever way, this process reads the end of its socket,
-kills its sandboxes, ends, and with it end its mounts. Should it be killed itself, its sandboxes end by their
-parent-death signal.
+kills its sandboxes, ends, and with it end its mounts.
+
+It is the first process of its pid namespace, so that the kernel kills everything below it when it is killed itself,
+whatever a sandbox's set-up was just at. (A parent-death signal comes too late for that: bubblewrap asks for it in the
+middle of its set-up.) A process enters a pid namespace by being born there; so there are two, and the outer one only
+waits for the inner one and takes it along.
 
 In that namespace a tmpfs covers /dev/shm (which no container sees, each has one of its own) and holds:
 - `source/N`: one bind per host directory that containers are shown. A container of root's worker runs under an
   unprivileged uid, which may not walk through /root; it need not walk to here.
 - `scratch/NAME`: one tmpfs per container, bounded in bytes and inodes, for its /tmp, home and /dev/shm. (bubblewrap's
   own --tmpfs can only be bounded in bytes.)
+- `private/NAME/N`: a container's own id-mapped view of a directory or file that is closed to everybody but its owner.
 
 Requests and replies are JSON datagrams over one SOCK_SEQPACKET socket; a request carries the descriptors that become
 0, 1, 2, … of the new process, its reply a pidfd of that process. Standard library only, run with `python -I -S`.
@@ -20,6 +25,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -28,12 +34,19 @@ STAGING = "/dev/shm"  # noqa: S108 - covered by a private tmpfs before anything 
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
 _MS_NOSUID_NODEV = 2 | 4
 _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
-_PR_SET_CHILD_SUBREAPER = 36
+# The same numbers on every architecture.
+_OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _RESOLVE_NO_SYMLINKS = 1, 4, 4
+_MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP = 1 | 2 | 4 | 0x00100000
+_MS_PRIVATE = 1 << 18
+_PR_SET_PDEATHSIG = 1
 
 # Control groups that nobody but this process can remove once the worker is dead.
 _groups: list[str] = []
@@ -67,21 +80,27 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def enter() -> None:
-    """Take the namespaces and lay out the staging directory."""
+def _leave_the_host() -> None:
+    """Take the namespaces that the inner process shall be born in."""
     uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
-        _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
-    else:
-        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare(CLONE_NEWUSER)")
+    if uid != 0:
+        _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
         # One-to-one, so that files and permissions stay what they are; the kernel demands setgroups off first.
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _check(_libc.unshare(_CLONE_NEWPID), "unshare(CLONE_NEWPID)")
+
+
+def _lay_out() -> None:
+    """Take a mount namespace and make the staging directory."""
+    _check(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
     _mount("none", "/", "", _MS_SLAVE_REC)
     _mount("offload", STAGING, "tmpfs", _MS_NOSUID_NODEV, "mode=0755,size=1m")
     _mount("none", STAGING, "", _MS_PRIVATE_REC)
-    for name in ("source", "scratch"):
+    # bubblewrap looks for its child there, by the number it has in this pid namespace.
+    _mount("proc", "/proc", "proc", _MS_NOSUID_NODEV)
+    for name in ("source", "scratch", "private"):
         os.mkdir(f"{STAGING}/{name}")  # noqa: PTH102 - see _write
 
 
@@ -122,6 +141,85 @@ def _drop_scratch(name: str) -> None:
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
 
+def _call(number: int, name: str, *arguments: object) -> int:
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+    return result
+
+
+def _map_owner(owner: int, uid: int) -> int:
+    """Return a user namespace in which what `owner` has on disk is `uid`'s, and nothing else is anybody's."""
+    entered, say_entered = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        if _libc.unshare(_CLONE_NEWUSER) == 0:
+            os.write(say_entered, b"x")
+            signal.pause()
+        os._exit(1)
+    os.close(say_entered)
+    try:
+        if not os.read(entered, 1):
+            raise OSError(0, "unshare(CLONE_NEWUSER) failed")
+        _write(f"/proc/{pid}/uid_map", f"{owner} {uid} 1")
+        # No group of a file is anybody's, and the kernel lets nobody write what has an owner without a name, not even
+        # to a socket or a pipe. It wants a map all the same: of one that owns no file.
+        _write(f"/proc/{pid}/gid_map", f"{uid} {uid} 1")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    finally:
+        os.close(entered)
+        _kill(pid)
+
+
+def _show_private(path: str, target: str, uid: int) -> None:
+    """Mount `path` read-only at `target`, its owner's files as `uid`'s."""
+    # Between the worker's look at the path and this one its owner could have put a link there, to what is not theirs.
+    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+    opened = [_call(_OPENAT2, "openat2", _AT_FDCWD, os.fsencode(path), how, 24)]
+    try:
+        clone = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
+        tree = _call(_OPEN_TREE, "open_tree", opened[0], b"", clone)
+        opened.append(tree)
+        status = os.fstat(tree)
+        opened.append(_map_owner(status.st_uid, uid))
+        attributes = (ctypes.c_uint64 * 4)(
+            _MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP, 0, _MS_PRIVATE, opened[-1]
+        )
+        everywhere = _AT_EMPTY_PATH | _AT_RECURSIVE
+        _call(_MOUNT_SETATTR, "mount_setattr", tree, b"", everywhere, attributes, 32)
+        if status.st_mode & 0o170000 == 0o040000:
+            os.mkdir(target)  # noqa: PTH102 - see _write
+        else:
+            _write(target, "")
+        place = os.fsencode(target)
+        _call(_MOVE_MOUNT, "move_mount", tree, b"", _AT_FDCWD, place, _MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _make_private(name: str, uid: int, paths: list[str]) -> dict[str, str]:
+    """Show the paths under `private/name`; return where, without those that this kernel or file system cannot map."""
+    directory = f"{STAGING}/private/{name}"
+    os.mkdir(directory)  # noqa: PTH102 - see _write
+    _mount("offload", directory, "tmpfs", _MS_NOSUID_NODEV, "mode=0755,size=64k")
+    places = {}
+    for number, path in enumerate(paths):
+        try:
+            _show_private(path, f"{directory}/{number}", uid)
+            places[path] = f"{directory}/{number}"
+        except OSError:
+            continue
+    return places
+
+
+def _drop_private(name: str) -> None:
+    directory = f"{STAGING}/private/{name}"
+    _unmount(directory)
+    os.rmdir(directory)  # noqa: PTH106 - see _write
+
+
 def _become(argv: list[str], uid: int, fds: list[int]) -> None:
     """Turn this forked process into the sandbox, with `fds` as 0, 1, 2, … and nothing else."""
     os.setsid()
@@ -139,13 +237,11 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    # No parent-death signal here: bubblewrap asks for it itself, once its child is named. Killed before that, it would
-    # leave the child waiting for it for ever; let live, it goes on to the guest, which ends with the worker's socket.
     # Its own environment can be read inside, as /proc/1/environ.
     os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
 
-def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
+def _spawn(argv: list[str], uid: int, fds: list[int]) -> int:
     # A child that ends at once must not be reaped before its pidfd is open.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
@@ -157,83 +253,88 @@ def _spawn(argv: list[str], uid: int, fds: list[int]) -> tuple[int, int]:
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
                 os.write(2, f"{argv[0]}: {error}".encode())
             os._exit(127)
-        return pid, os.pidfd_open(pid)
+        return os.pidfd_open(pid)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
-def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
-    """Carry out one request: unstage, stage, take groups, drop scratch, spawn; whatever of these it names, in this order."""
-    request = json.loads(data)
+def _clear(request: dict[str, str]) -> None:
+    """Take away what a request says is no longer needed."""
     for name in request.get("unstage", ()):
         _unstage(name)
+    if "drop_scratch" in request:
+        _drop_scratch(request["drop_scratch"])
+    if "drop_private" in request:
+        _drop_private(request["drop_private"])
+
+
+def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
+    """Carry out what a request names: clear, stage, take groups, show what is private, open, spawn; in this order."""
+    request = json.loads(data)
+    _clear(request)
     for path, name in request.get("stage", ()):
         _stage(path, name)
     _groups.extend(request.get("groups", ()))
-    if "drop_scratch" in request:
-        _drop_scratch(request["drop_scratch"])
+    if "private" in request:
+        return {"places": _make_private(**request["private"])}, []
+    if "open" in request:
+        return {}, [os.pidfd_open(request["open"])]
     if "argv" not in request:
         return {}, []
     uid, scratch = request["uid"], request["scratch"]
     if scratch is not None:
         _make_scratch(scratch["name"], scratch["bytes"], scratch["inodes"], uid)
     try:
-        pid, pidfd = _spawn(request["argv"], uid, fds)
+        pidfd = _spawn(request["argv"], uid, fds)
     except OSError:
         if scratch is not None:
             _drop_scratch(scratch["name"])
         raise
-    return {"pid": pid}, [pidfd]
+    return {}, [pidfd]
 
 
 def _reap(*_: object) -> None:
+    """Bury the dead; what a bubblewrap that was killed in its set-up leaves behind goes with it."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # Its child waits for its word, for ever, and is of its group until it needs no word any more. While the
+            # leader is not reaped, the group's number cannot be another's.
+            _kill(-dead.si_pid)
+            os.waitpid(dead.si_pid, 0)
     except ChildProcessError:
         pass
 
 
-def _children() -> list[int]:
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123 - see _write
-        return [int(word) for word in file.read().split()]
+def _kill(number: int) -> None:
+    try:  # noqa: SIM105 - contextlib would slow this process's start
+        os.kill(number, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _end_all() -> None:
-    """Kill every sandbox, and what a sandbox that died in the middle of its set-up left to this process."""
+    """Kill every process of this namespace but this one, and wait until the last one is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _kill(-1)
     try:
         while True:
-            for pid in _children():
-                try:  # noqa: SIM105 - contextlib would slow this process's start
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             os.waitpid(-1, 0)
-    except OSError:
-        return  # none is left; or a kernel that does not list them, where the parent-death signal has to do
+    except ChildProcessError:
+        pass
 
 
 def _remove_groups() -> None:
     for root in _groups:
         # Leaves first. What cannot be removed is another worker's to remove at its start.
         for directory, _, _ in os.walk(root, topdown=False):
-            try:  # noqa: SIM105 - see _end_all
+            try:  # noqa: SIM105 - see _kill
                 os.rmdir(directory)  # noqa: PTH106 - see _write
             except OSError:
                 pass
 
 
-def main(socket_fd: int) -> None:
-    """Serve the worker on `socket_fd` until it is gone."""
-    sock = socket.socket(fileno=socket_fd)
-    try:
-        enter()
-    except OSError as error:
-        sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
-        return
-    # What outlives its bubblewrap becomes a child of this process and not of the machine's first.
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def _serve(sock: socket.socket) -> None:
+    """Obey the worker until it is gone."""
     signal.signal(signal.SIGCHLD, _reap)
     sock.send(b"{}")
     while True:
@@ -250,6 +351,35 @@ def main(socket_fd: int) -> None:
         socket.send_fds(sock, [json.dumps(reply).encode()], replied)
         for fd in (*fds, *replied):
             os.close(fd)
+
+
+def _end_with(outer_fd: int) -> None:
+    """Have the kernel kill this process when the outer one dies, or end now, should that have happened already."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+    if select.select([outer_fd], [], [], 0)[0]:
+        os._exit(1)
+    os.close(outer_fd)
+
+
+def main(socket_fd: int) -> None:
+    """Serve the worker on `socket_fd` until it is gone."""
+    sock = socket.socket(fileno=socket_fd)
+    try:
+        outer_fd = os.pidfd_open(os.getpid())
+        _leave_the_host()
+        pid = os.fork()
+        if pid == 0:
+            _end_with(outer_fd)
+            _lay_out()
+    except OSError as error:
+        sock.send(json.dumps({"error": str(error), "errno": error.errno}).encode())
+        return
+    if pid == 0:
+        _serve(sock)
+        return
+    # The inner one's end of it shall be the only one: the worker takes its closing for the ground's death.
+    sock.close()
+    os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ class RuntimeOptions:
     """Options of a runtime."""
 
     data_dir: str  # the platform's own state; no container sees it
+    # For root: whether a function may name folders that are closed to other users, and so read them. Only where whoever
+    # may call functions may read every file of this machine anyway.
+    shows_private: bool = False
     # Arguments of the image's interpreter instead of the runner's boot, for tests of the runtime itself; the boot order
     # (see `sandbox.guest.boot_order`) follows them.
     guest_argv: tuple[str, ...] | None = None

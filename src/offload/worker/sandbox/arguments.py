@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ARGUMENTS_FD = 3
 STATUS_FD = 4
 GATE_FD = 7  # when all else is ready it waits here for a byte, and then starts the guest
+FILTER_FD = 8  # of system calls
 
 _TMP = "/tmp"  # noqa: S108 - the container's own
 

@@ -68,10 +68,10 @@ def image_paths(facts: HostFacts, paths: Iterable[HostPath]) -> tuple[Shown, ...
         if path.real in hidden_roots:
             continue
         _refuse_reserved(facts, path)
-        if _is_hidden(facts, path.real):
+        if is_hidden(facts, path.real):
             binds[path.real] = path.real
         alias = _resolve_hidden_alias(facts, path.named)
-        if alias != path.real and _is_hidden(facts, alias):
+        if alias != path.real and is_hidden(facts, alias):
             binds[alias] = path.real
     return tuple(Shown(source, target) for target, source in sorted(binds.items()))
 
@@ -93,7 +93,8 @@ def _refuse_reserved(facts: HostFacts, path: HostPath) -> None:
             )
 
 
-def _is_hidden(facts: HostFacts, path: str) -> bool:
+def is_hidden(facts: HostFacts, path: str) -> bool:
+    """Tell whether a real path is, or lies in, a directory that appears empty."""
     return any(is_within(path, entry.real) for entry in facts.hidden)
 
 
@@ -110,4 +111,4 @@ def is_visible(facts: HostFacts, path: str, shown: Iterable[Shown]) -> bool:
     inside = _resolve_hidden_alias(facts, path)
     if any(is_within(inside, reserved) for reserved in _RESERVED):
         return False
-    return not _is_hidden(facts, inside) or any(is_within(inside, bind.target) for bind in shown)
+    return not is_hidden(facts, inside) or any(is_within(inside, bind.target) for bind in shown)
