@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -89,6 +91,7 @@ class Dispatching(RuleBasedStateMachine):
         self.store = Store(_fail)
         self.attempts: list[tuple[str, str, str, int]] = []  # worker, function, input, attempt
         self.stopped: dict[str, None] = {}
+        self.names = itertools.count()
 
     def tell(self, event: Event) -> None:
         try:
@@ -167,7 +170,7 @@ class Dispatching(RuleBasedStateMachine):
         others = list(self.store.calls)
         before = tuple(dict.fromkeys(others[pick % len(others)] for pick in after if others))
         call = Call(
-            f"fc-{len(self.log)}",
+            f"fc-{next(self.names)}",
             function_id,
             CallKind.MAP,
             self.now,

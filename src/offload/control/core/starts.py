@@ -41,7 +41,7 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
     if not report.blames_function and _strike(state, worker, pool, report.reason):
         return
     breaker = pool.breaker
-    if not breaker.is_closed and container.started_at < breaker.failed_at:
+    if not breaker.is_closed and container.started_at <= breaker.failed_at:
         return  # started side by side with one that failed before: the same failure seen twice
     gives_up = breaker.fail(state.now, state.policy.max_start_failures, report.reason, report.body)
     if gives_up and not count_containers(pool, ContainerState.READY) and pool.queue.size:
