@@ -22,10 +22,10 @@ DEV_STAMP := $(VENV)/.dev-installed
 QUICK := $(wildcard tests/style tests/unit tests/contracts tests/simulation)
 SLOW := $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
 
-.PHONY: help run test check lint bench bench-peers proto docs lock clean
+.PHONY: help run test check lint bench bench-peers simulate mutations proto docs lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(RUN_STAMP) ## Install into .venv and run both examples
 	$(BIN)/offload run examples/hello.py
@@ -55,6 +55,14 @@ bench-peers:
 	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r benchmarks/$(NAME).lock
 	./scripts/install_packages.sh redis-server=redis-server
+
+SEEDS ?= 10000
+
+simulate: $(DEV_STAMP) ## Play simulated clusters: make simulate SEEDS=10000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+mutations: $(DEV_STAMP) ## Make mistakes in a copy of the core; the tests must notice each
+	$(BIN)/python -m tests.simulation.mutations
 
 proto: $(DEV_STAMP) ## Generate src/offload/wire/gen from proto/ (commit the result)
 	$(BIN)/python scripts/generate_proto.py

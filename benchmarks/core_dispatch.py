@@ -26,8 +26,7 @@ from offload.control.core.model import (
     ContainerReport,
     ContainerState,
     Function,
-    NewInput,
-    RetryPolicy,
+    Needs,
     WorkerInfo,
 )
 
@@ -38,9 +37,7 @@ ROUNDS = 3
 
 def _cluster() -> Dispatcher:
     dispatcher = Dispatcher(Policy(), "bench", 0.0)
-    function = Function(
-        "fn-1", "ap-1", "bench", "noop", 1000, 256, 300.0, 60.0, RetryPolicy(), 0, 0, 60.0, "", "", False
-    )  # fmt: skip
+    function = Function("fn-1", "ap-1", "bench", "noop", Needs(1000, 256), 300.0, 60.0)
     dispatcher.apply(FunctionRegistered(function), 0.0)
     dispatcher.apply(WorkerJoined(WorkerInfo("wk-1", "one", "0", "h", Capacity(1000, 4096))), 0.0)
     return dispatcher
@@ -54,10 +51,9 @@ def _tasks(instructions: list[Instruction]) -> list[tuple[str, int]]:
 def map_per_second() -> float:
     """Run one map of many inputs through a worker that answers in batches."""
     dispatcher = _cluster()
-    inputs = tuple(NewInput(f"in-1-{i}", i) for i in range(INPUTS))
     began = time.perf_counter()
     call = Call("fc-1", "fn-1", CallKind.MAP, 0.0, True, True)
-    started = dispatcher.apply(CallSubmitted(call, inputs, closed=True), 0.0)
+    started = dispatcher.apply(CallSubmitted(call, (range(INPUTS),), closed=True), 0.0)
     container = next(order for order in started if isinstance(order, StartContainer))
     ready = ContainerReport(container.container_id, "fn-1", ContainerState.READY)
     window = Window("fn-1", BATCH)
@@ -78,7 +74,7 @@ def round_trip_us() -> float:
     """Submit one input and report its result, over and over; return microseconds for the pair."""
     dispatcher = _cluster()
     call = Call("fc-0", "fn-1", CallKind.SINGLE, 0.0, True, False)
-    orders = dispatcher.apply(CallSubmitted(call, (NewInput("in-0-0", 0),), closed=True), 0.0)
+    orders = dispatcher.apply(CallSubmitted(call, (range(1),), closed=True), 0.0)
     container = next(order for order in orders if isinstance(order, StartContainer))
     ready = ContainerReport(container.container_id, "fn-1", ContainerState.READY)
     window = Window("fn-1", BATCH)
@@ -91,8 +87,9 @@ def round_trip_us() -> float:
     for number in range(rounds):
         now = number * 0.001
         call = Call(f"fc-{number}", "fn-1", CallKind.SINGLE, now, True, False)
-        new = (NewInput(f"in-{number}-0", 0),)
-        ((first, attempt),) = _tasks(dispatcher.apply(CallSubmitted(call, new, closed=True), now))
+        ((first, attempt),) = _tasks(
+            dispatcher.apply(CallSubmitted(call, (range(1),), closed=True), now)
+        )
         done = (Result(first, attempt, InputState.SUCCEEDED),)
         dispatcher.apply(WorkerReported("wk-1", results=done), now)
     return (time.perf_counter() - began) / rounds * 1e6

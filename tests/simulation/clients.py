@@ -53,18 +53,20 @@ class Clients:
         if rng.random() < 0.15:
             world.after(rng.uniform(0, 20), lambda: self._cancel(stored))
 
-    def stop_app(self) -> None:
-        """Stop an app."""
+    def stop_app(self, *, cancel: bool = False) -> None:
+        """Stop an app, with or without all of its calls."""
         world = self._world
         app_id = world.rng.choice(world.functions).app_id
         world.stopped_apps.add(app_id)
-        world.apply(AppStopped(app_id, cancel=world.rng.random() < 0.3, reason="stopped"))
+        world.apply(AppStopped(app_id, cancel=cancel or world.rng.random() < 0.3, reason="stopped"))
 
     def _draw(self) -> StoredCall:
         world = self._world
         rng = world.rng
         function = rng.choice(world.functions)
-        others = list(world.store.calls)
+        others = [stored.call.call_id for stored in world.store.open_calls()]
+        if not others or rng.random() < 0.3:
+            others = list(world.store.calls)
         count = min(len(others), rng.choice((0, 0, 0, 1, 2)))
         deadline = world.server_now + rng.uniform(0, 40) if rng.random() < 0.3 else 0.0
         call = Call(

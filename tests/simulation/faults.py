@@ -52,7 +52,7 @@ class Faults:
         world = self._world
         happenings = (
             self._crash, self._disconnect, self._disconnect, self._leave, self._drain, self._add_worker,
-            self._rescale, self._jump, world.boot, world.boot, world.clients.submit, world.clients.submit,
+            self._rescale, self._jump, self._outage, self._part, world.boot, world.boot, world.clients.submit, world.clients.submit,
             world.clients.stop_app,
         )  # fmt: skip
         world.rng.choice(happenings)()
@@ -120,6 +120,20 @@ class Faults:
         function = rng.choice(self._world.functions)
         scaling = Scaling(rng.choice((0, 2)), rng.choice((0, 1, 3)), 0, rng.choice((0.0, 20.0)))
         self._world.apply(ScalingChanged(function.function_id, scaling))
+
+    def _outage(self) -> None:
+        self._world.skew += 30.0
+        self._world.boot()
+
+    def _part(self) -> None:
+        """Let an app stop while a worker with containers of it is away."""
+        worker = self._victim()
+        if worker is not None:
+            self._break(worker)
+            self._world.clients.stop_app(cancel=True)
+            for _ in range(3):
+                self._world.after(11.0, self._world.clients.submit)
+            self._world.after(12.0, lambda: self._join(worker))
 
     def _jump(self) -> None:
         self._world.skew += self._world.rng.uniform(-20.0, 20.0)

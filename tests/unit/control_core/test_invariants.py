@@ -313,6 +313,11 @@ class Dispatching(RuleBasedStateMachine):
             back = Returned(input_id, number, "gone", retry_alone=kind == "alone")
             self.tell(WorkerReported(worker_id, returned=(back,)))
 
+    @rule(pick=st.integers(0, 99))
+    def fail_late(self, pick: int) -> None:
+        self.now += 3.0  # as long as some calls may take, and nobody has looked at the clock yet
+        self.progress(pick, "bad")
+
     @rule(seconds=st.sampled_from([-3.0, 0.1, 1.0, 4.0, 11.0, 80.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds

@@ -71,7 +71,9 @@ def test_given_back_inputs_keep_their_order() -> None:
 
     script.report(script.started()[0].container_id, ContainerState.DIED)
     script.tell(
-        WorkerReported("wk-1", returned=tuple(Returned(one.input_id, one.attempt, "it died") for one in given))
+        WorkerReported(
+            "wk-1", returned=tuple(Returned(one.input_id, one.attempt, "it died") for one in given)
+        )
     )
     script.start_all(window_each=4)
 
