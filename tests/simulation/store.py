@@ -97,7 +97,7 @@ class Store:
         if is_retry and history.failures <= before.failures:
             self._fail(f"{name} is tried again without spending a retry: {before}, then {history}")
         if history.attempts < before.attempts or (
-            is_retry and history.attempts == before.attempts and before.failures
+            before.retry_at and is_retry and history.attempts == before.attempts
         ):
             self._fail(f"{name} counts its attempts wrongly: {before}, then {history}")
         if history.failures > stored.max_retries:

@@ -52,7 +52,7 @@ def take_container_report(state: State, worker: WorkerRecord, report: ContainerR
     container = state.containers.get(report.container_id)
     if container is None or container.slot.worker is not worker:
         state.note_stranger(worker, report.container_id, is_there=report.state not in _ENDED)
-        if report.state not in _ENDED and report.state is not ContainerState.STOPPING:
+        if report.state not in _ENDED:
             # It was given up, or its function is gone: nothing would ever be sent to it.
             state.out.order(
                 StopContainer(
