@@ -282,7 +282,7 @@ class Simulation:
 
     def _receive(self, worker: SimulatedWorker, session: int, report: WorkerReported) -> None:
         if worker.session == session:
-            if not self.is_calm and self.rng.random() < 0.03:
+            if not self.is_calm and self.rng.random() < 0.06:
                 self.now += self.rng.uniform(0.0, 5.0)  # the server stood still
             self.apply(report)
 

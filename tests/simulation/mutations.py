@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = Path("control") / "core"
-SEEDS = 300
+SEEDS = 600
 TIMEOUT_SECONDS = 120.0
 
 
