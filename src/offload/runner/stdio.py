@@ -34,6 +34,7 @@ class Lines:
         self._interrupts = interrupts
         self._partial = bytearray()
         self._progress_at = 0.0
+        self._is_urgent = descriptor == 2  # as in any process: last words must not wait
         self._lock = RLock()  # a destructor may print while this thread prints
         self.input_id = ""
         os.register_at_fork(after_in_child=self._become_child)
@@ -54,6 +55,14 @@ class Lines:
                 self._overwrite()
             while len(self._partial) > _MAX_LINE_BYTES:
                 self._send_first_part()
+            if self._is_urgent:
+                self._outbox.flush(wait=False)
+
+    def flush(self) -> None:
+        """Send the lines that are complete: whatever ends this process now, they have been said."""
+        if not self._outbox.is_child:
+            with self._interrupts, self._lock:
+                self._outbox.flush(wait=False)
 
     def finish_line(self) -> None:
         """Send what was written of an unfinished line."""
@@ -149,11 +158,12 @@ class StandardStream(io.TextIOBase):
         return self._inner.write(text)
 
     def flush(self) -> None:
-        """See `io.IOBase.flush`; lines are on their way already."""
+        """See `io.IOBase.flush`."""
         if self._inner.closed:
             raise ValueError(
                 f"I/O operation on closed file: this input closed sys.{self.name[1:-1]}"
             )
+        self._lines.flush()
 
     def close(self) -> None:
         """Close the stream for the input that runs."""

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from tests.support.runner import RunnerProcess
+import pytest
+from tests.support.runner import RunnerEndError, RunnerProcess
 
 from offload.wire import guest
 
@@ -46,6 +47,25 @@ def test_an_unfinished_line_is_sent_at_the_end_of_its_input() -> None:
         print("b", end="")
 
     assert printed(talk) == [("in-1", "stdout", "ab")]
+
+
+def test_what_was_flushed_or_said_on_stderr_is_out_whatever_ends_the_process_next() -> None:
+    def die():
+        import os
+        import signal
+        import sys
+
+        print("flushed", flush=True)
+        print("last words", file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with RunnerProcess() as runner:
+        runner.load(die)
+        runner.run("in-1")
+        with pytest.raises(RunnerEndError):
+            runner.result()
+
+        assert [text for _, _, text in runner.lines()] == ["flushed", "last words"]
 
 
 def test_bytes_and_text_come_in_the_order_they_were_written() -> None:

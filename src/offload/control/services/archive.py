@@ -63,18 +63,19 @@ class Archive:
         return function
 
     def _missing(self, call_id: str) -> DomainError:
-        days = f"{self._retention_seconds / DAY_SECONDS:.3g} days"
+        days = self._retention_seconds / DAY_SECONDS
+        kept = f"{days:.3g} days" if days >= 0.1 else f"{self._retention_seconds:.3g} s"
         if call_id.startswith(KEYED_PREFIX):
             return DomainError(
                 ErrorCode.NOT_FOUND,
-                f"There is no call {call_id}: it was never submitted, or ended more than {days} ago and has expired.",
+                f"There is no call {call_id}: it was never submitted, or ended more than {kept} ago and has expired.",
             )
         created_at = call_created_at(call_id)
         now = self._clock.now()
         if created_at is not None and created_at + self._retention_seconds <= now:
             return DomainError(
                 ErrorCode.EXPIRED,
-                f"Call {call_id} has expired: what a call came to is kept for {days} after its end.",
+                f"Call {call_id} has expired: what a call came to is kept for {kept} after its end.",
             )
         return DomainError(
             ErrorCode.NOT_FOUND, f"There is no call {call_id!r}: `offload calls ls` lists them."

@@ -80,6 +80,7 @@ class Cluster:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WORKERS_LEAVE_SECONDS):
                     await self._workers.shut_down_all()
+        await self._workers.part()
 
     def end_when_idle(self, seconds: float) -> None:
         """Shut down, workers too, once no app was running and no call open for this long."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Rows of one pass: a commit that comes meanwhile waits for it, some ten milliseconds.
 PASS_ROWS = 2_000
 PAUSE_SECONDS = 0.05  # between passes, so that commits have most of the time
-ROUND_SECONDS = 60.0
+ROUND_SECONDS = 60.0  # between rounds, or as long as things are kept where that is shorter
+SHORTEST_ROUND_SECONDS = 1.0
 # A blob is left alone for so long after it was written or asked for: what names it may still be on its way.
 BLOB_GRACE_SECONDS = 3_600.0
 STALE_BLOBS = 1_000  # looked at in one round; the next goes on behind them
@@ -37,13 +38,12 @@ class Retention:
         blobs: Blobs,
         clock: Clock,
         retention_seconds: float,
-        round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._retention_seconds = retention_seconds
-        self._round_seconds = round_seconds
+        self._round_seconds = min(ROUND_SECONDS, max(SHORTEST_ROUND_SECONDS, retention_seconds))
         self._looked_at = ""  # the last blob of those that a round before looked at
         self._task: asyncio.Task[None] | None = None
 

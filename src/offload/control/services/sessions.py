@@ -52,6 +52,11 @@ class WorkerSession:
         self._wake: asyncio.Future[None] | None = None
         self._is_closed = False
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something waits to be taken."""
+        return bool(self._batches)
+
     def offer_to(self, offer: Callable[[Batch], bool]) -> None:
         """Hand assignments to `offer` at once; what it refuses waits for `next_batch` with the rest."""
         self._offer = offer

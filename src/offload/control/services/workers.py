@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,7 @@ HEARTBEAT_SECONDS = 3.0
 MAX_FAILED_SESSIONS = 3
 FAILED_SESSIONS_WITHIN_SECONDS = 60.0
 SILENT_HEARTBEATS = 3
+PARTING_SECONDS = 1.0  # a worker that does not read must not keep the server from ending
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Workers:
         self._all_left: asyncio.Future[None] | None = None
         self._failed_at: dict[str, list[float]] = {}
         self._turned_away: dict[str, str] = {}
+        self._is_parting = False
 
     def start(self) -> None:
         """Watch for workers that fall silent."""
@@ -110,7 +113,7 @@ class Workers:
     def take(self, session: WorkerSession, report: Report) -> None:
         """Take in a message without waiting."""
         session.last_heard = self._loop.time()
-        if self._kernel.sessions.get(session.worker_id) is not session:
+        if self._is_parting or self._kernel.sessions.get(session.worker_id) is not session:
             return
         # Output first: a caller sees what an input printed before its result.
         if report.logs:
@@ -189,6 +192,20 @@ class Workers:
             if self._all_left is None:
                 self._all_left = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_left)
+
+    async def part(self) -> None:
+        """Take nothing more, and tell the workers what of theirs is on disk: the next server is to hear only the rest.
+
+        Results would be recognised there when they are repeated, lines of output would be shown twice.
+        """
+        self._is_parting = True
+        with contextlib.suppress(DomainError):
+            await self._kernel.journal.flush()
+        deadline = asyncio.get_running_loop().time() + PARTING_SECONDS
+        while any(session.has_more for session in self._kernel.sessions.values()):
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.001)
 
     def _end_silent(self) -> None:
         loop = asyncio.get_running_loop()
