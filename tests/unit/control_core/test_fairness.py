@@ -1,5 +1,7 @@
 """Workspaces share a cluster by weight, and do not take the same container from one another again and again."""
 
+from dataclasses import replace
+
 from tests.support.dispatching import Script, function, only
 
 from offload.control.core.dispatch import Policy
@@ -173,6 +175,24 @@ def test_functions_of_a_full_workspace_swap_containers() -> None:
     _obey(script)
 
     assert [view.function.function_id for view in script.core.containers()] == ["fn-b"]
+
+
+def test_a_full_workspace_that_also_needs_a_device_of_another_gets_both() -> None:
+    policy = Policy(ageing_seconds=20.0, workspaces={"rich": WorkspaceLimits(max_containers=1)})
+    holder = function("fn-a", cpu_milli=100, gpus=1, workspace="poor", min_containers=1)
+    own = function("fn-b", cpu_milli=100, workspace="rich", min_containers=1)
+    waiting = function("fn-c", cpu_milli=100, gpus=1, workspace="rich")
+    script = _cluster(4, policy=policy)
+    script.join("wk-2", cpus=4, gpus="t4")
+    for one in (holder, own, waiting):
+        script.register(replace(one, function_id=one.function_id + "x"))
+    script.start_all()
+
+    script.submit("fc-1", function_id="fn-cx")
+    script.wait(30.0)
+    _obey(script)
+
+    assert [given.input_id for given in script.assigned()] == ["in-1-0"]
 
 
 def test_devices_count_towards_the_share() -> None:

@@ -11,6 +11,7 @@ It takes whatever room it can have before, and then needs the promise no more.
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from offload.control.core import promises
@@ -146,25 +147,44 @@ class Plan:
         claim = Claim(self._state, pool)
         if claim.kind in self._state.refused:
             return False
-        needs = pool.function.needs
-        has_room = self._best(pool) is not None
         givers = self._givers(pool, claim)
         mine = {
             giver: place for giver, place in givers.items() if giver.workspace is pool.workspace
         }
-        for slot in self._slots(mine):
-            is_feasible_here = has_room or is_feasible(slot.worker, needs)
-            for container in slot.containers.values() if is_feasible_here else ():
-                if not container.is_live or not claim.may_take(container):
-                    continue
-                if has_room or promises.will_fit(slot.worker, needs, [container]):
-                    stop(self._state, container)
-                    if has_room:
-                        return self._start(pool)
-                    promises.make(self._state, pool, slot.worker)
-                    return True
+        own = [
+            container
+            for slot in self._slots(mine)
+            for container in slot.containers.values()
+            if container.is_live and claim.may_take(container)
+        ]
+        if own and self._best(pool) is not None:
+            stop(self._state, own[0])
+            return self._start(pool)
+        given, worker = self._with_own(pool, claim, own, givers)
+        for container in given:
+            stop(self._state, container)
+        if worker is not None:
+            promises.make(self._state, pool, worker)
+            return True
         self._state.refused.add(claim.kind)
         return False
+
+    def _with_own(
+        self, pool: Pool, claim: Claim, own: list[ContainerRecord], givers: dict[Pool, int]
+    ) -> tuple[list[ContainerRecord], WorkerRecord | None]:
+        """Return containers, one of the workspace's own among them, whose end makes room, and on which worker."""
+        needs = pool.function.needs
+        for container in own:
+            worker = container.slot.worker
+            if is_feasible(worker, needs) and promises.will_fit(worker, needs, [container]):
+                return [container], worker
+        tries = (slot.worker for slot in self._slots(givers) if is_feasible(slot.worker, needs))
+        for worker in islice(tries, MAX_TRIES if own else 0):
+            given = self._gather(worker, claim, givers)
+            if given:
+                has_own = any(one.slot.pool.workspace is pool.workspace for one in given)
+                return given if has_own else [own[0], *given], worker
+        return [], None
 
     def _coming(self, needs: Needs) -> WorkerRecord | None:
         if needs in self._none_coming:
