@@ -40,7 +40,8 @@ MIN_KILLS = 60
 PAUSE_SECONDS = (0.3, 1.2)  # between two kills
 REMOTE_SHARE, SPAWNED_SHARE = 0.03, 0.15  # of the inputs; the rest are mapped
 REMOTE_THREADS = 4
-STREAMS, ITEMS = 20, 100
+STREAMS, ITEMS = 40, 50
+STALL_SECONDS = 120
 app = offload.App("bench-chaos")
 
 # A container that is killed from outside looks like one that its input killed: that spends retries.
@@ -70,6 +71,7 @@ class Tally:
         self.repeated = 0
         self.wrong = 0
         self.wrong_items = 0
+        self.last_at = time.monotonic()
         self._lock = threading.Lock()
 
     def take(self, result: object) -> None:
@@ -81,6 +83,7 @@ class Tally:
         with self._lock:
             self.repeated += number in self.seen
             self.seen[number] = execution
+            self.last_at = time.monotonic()
             self.wrong += value != number * number + 1
 
     def take_items(self, start: int, items: Iterable[int]) -> None:
@@ -92,6 +95,7 @@ class Tally:
             print(f"failed: {error!r}", file=sys.stderr, flush=True)
         with self._lock:
             self.wrong_items += got != list(range(start, start + ITEMS))
+            self.last_at = time.monotonic()
 
     def differing(self, results: Iterable[tuple[int, int, str]]) -> int:
         """Count the outcomes that are not what a caller saw of the same input."""
@@ -291,6 +295,17 @@ def _follow(tally: Tally) -> None:
         tally.take_items(start, stream.remote_gen(start))
 
 
+def _watch(inputs: int, cluster: Cluster, tally: Tally) -> None:
+    """End the benchmark where nothing comes any more: what is lost without a word would else be waited for, for ever."""
+    while time.monotonic() - tally.last_at < STALL_SECONDS:
+        time.sleep(1)
+    print(f"nothing has come for {STALL_SECONDS} s", file=sys.stderr, flush=True)
+    cluster.calm()
+    cluster.end()
+    print(json.dumps({"inputs": inputs, "lost": inputs - len(tally.seen)}), flush=True)
+    os._exit(1)
+
+
 def _differing(tally: Tally) -> int:
     """Read every outcome again as another process would; count those that a caller saw otherwise."""
     listed = subprocess.run(
@@ -320,6 +335,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="offload-chaos-") as folder:
         cluster = Cluster(Path(folder), options.seed)
         began = time.monotonic()
+        watch = (options.inputs, cluster, tally)
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
         try:
             _run_all(options.inputs, cluster, tally)
             took = time.monotonic() - began
