@@ -1,14 +1,21 @@
 """20,000 inputs over three workers while servers, workers and containers are killed: what is lost, doubled or wrong.
 
-Kills are SIGKILL at random, at least 60 of them, spread over all three kinds. What was killed is started again on the same
-state, as a service manager would. The last line is one JSON object; everything but `succeeded` and `kills` must be 0.
+Kills are SIGKILL at random, at least 60 of them, spread over all three kinds; one counts only where it met a process that
+was up. What was killed is started again on the same state, as a service manager would. The inputs come in every way there
+is (`map`, `spawn_map`, `remote` from several threads), and generators stream beside them.
+
+Each execution returns what only its input gives, and a number of its own. When all is calm again a new client reads every
+outcome once more: where it is not the one that the caller saw, an outcome was recorded twice. The last line is one JSON
+object; `lost`, `duplicate_outcomes`, `wrong_results` and `wrong_items` must be 0.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -17,32 +24,94 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import offload
 from benchmarks.harness import free_port, report
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 WORKERS = 3
 MIN_KILLS = 60
 PAUSE_SECONDS = (0.3, 1.2)  # between two kills
+REMOTE_SHARE, SPAWNED_SHARE = 0.03, 0.15  # of the inputs; the rest are mapped
+REMOTE_THREADS = 4
+STREAMS, ITEMS = 40, 50
+STALL_SECONDS = 120
 app = offload.App("bench-chaos")
 
-
 # A container that is killed from outside looks like one that its input killed: that spends retries.
-@app.function(cpu=0.25, memory=128, retries=offload.Retries(max_retries=8, initial_delay=0.1))
-def work(number: int) -> tuple[int, int]:
-    """Take a while and return something that only this input gives."""
-    time.sleep((number * 7919 % 23) / 1000)
-    return number, number * number + 1
+PATIENT = offload.Retries(max_retries=8, initial_delay=0.1)
+
+
+@app.function(cpu=0.25, memory=128, retries=PATIENT)
+def work(number: int) -> tuple[int, int, str]:
+    """Take a while and return something that only this input gives, and something that only this execution does."""
+    time.sleep((number * 7919 % 47) / 1000)
+    return number, number * number + 1, secrets.token_hex(8)
+
+
+@app.function(cpu=0.25, memory=128, retries=PATIENT)
+def stream(start: int) -> Iterator[int]:
+    """Yield numbers, some time apart."""
+    for number in range(start, start + ITEMS):
+        time.sleep(0.01)
+        yield number
+
+
+class Tally:
+    """What the callers saw. Threads take turns."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, str] = {}
+        self.repeated = 0
+        self.wrong = 0
+        self.wrong_items = 0
+        self.last_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, result: object) -> None:
+        """Take what one input came to."""
+        if isinstance(result, BaseException):
+            print(f"failed: {result!r}", file=sys.stderr, flush=True)
+            return
+        number, value, execution = result  # type: ignore[misc]  # as `work` returns it
+        with self._lock:
+            self.repeated += number in self.seen
+            self.seen[number] = execution
+            self.last_at = time.monotonic()
+            self.wrong += value != number * number + 1
+
+    def take_items(self, start: int, items: Iterable[int]) -> None:
+        """Take what one generator yielded: each item once, in order, without a gap."""
+        got: list[int] = []
+        try:
+            got.extend(items)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the items are not there
+            print(f"failed: {error!r}", file=sys.stderr, flush=True)
+        with self._lock:
+            self.wrong_items += got != list(range(start, start + ITEMS))
+            self.last_at = time.monotonic()
+
+    def differing(self, results: Iterable[tuple[int, int, str]]) -> int:
+        """Count the outcomes that are not what a caller saw of the same input."""
+        return sum(
+            self.seen.get(number, execution) != execution for number, _, execution in results
+        )
 
 
 class Process:
     """One of our own processes, started again whenever it was killed."""
 
-    def __init__(self, arguments: list[str], log: Path) -> None:
+    def __init__(self, arguments: list[str], log: Path, mark: str) -> None:
         self._command = [sys.executable, "-m", "offload", *arguments]
         self._log = log
+        self._mark = mark  # it writes this once it is up
+        self._marks_before = 0
         self._child = self._start()
 
     @property
@@ -50,11 +119,13 @@ class Process:
         """Its process id."""
         return self._child.pid
 
-    def kill(self) -> None:
-        """End it as a power cut would, and start it again."""
+    def kill(self) -> bool:
+        """End it at once, and start it again; return whether it was up."""
+        was_up = self._count_marks() > self._marks_before
         self._child.kill()
         self._child.wait()
         self._child = self._start()
+        return was_up
 
     def end(self) -> None:
         """End it in good order."""
@@ -64,7 +135,11 @@ class Process:
         self._child.kill()
         self._child.wait()
 
+    def _count_marks(self) -> int:
+        return self._log.read_text(errors="replace").count(self._mark)
+
     def _start(self) -> subprocess.Popen[bytes]:
+        self._marks_before = self._count_marks() if self._log.exists() else 0
         with self._log.open("ab") as log:
             return subprocess.Popen(self._command, stdout=log, stderr=log)
 
@@ -80,7 +155,9 @@ class Cluster:
         ports = ["--http-port", str(port), "--grpc-port", str(grpc_port)]
         self.url = f"http://127.0.0.1:{port}"
         self.server = Process(
-            ["server", *state, *ports, "--worker-lost-seconds", "3"], scratch / "server.log"
+            ["server", *state, *ports, "--worker-lost-seconds", "3"],
+            scratch / "server.log",
+            "offload server ",
         )
         token = self._await_token(scratch / "state" / "token")
         os.environ.update(OFFLOAD_SERVER_URL=self.url, OFFLOAD_TOKEN=token)
@@ -100,6 +177,7 @@ class Cluster:
                     str(scratch / f"worker-{n}"),
                 ],
                 scratch / f"worker-{n}.log",
+                " is ready",
             )
             for n in range(WORKERS)
         ]
@@ -124,20 +202,19 @@ class Cluster:
         while not self._is_over.wait(self._rng.uniform(*PAUSE_SECONDS)):
             kind = self._rng.choice(("server", "worker", "container", "container"))
             if kind == "server":
-                self.server.kill()
+                was_up = self.server.kill()
             elif kind == "worker":
-                self._rng.choice(self.workers).kill()
-            elif not self._kill_container():
-                continue
-            self.kills[kind] += 1
+                was_up = self._rng.choice(self.workers).kill()
+            else:
+                was_up = self._kill_container()
+            self.kills[kind] += was_up
 
     def _kill_container(self) -> bool:
         guests = [pid for worker in self.workers for pid in _guests_of(worker.pid)]
-        if not guests:
-            return False
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, IndexError):
             os.kill(self._rng.choice(guests), signal.SIGKILL)
-        return True
+            return True
+        return False
 
     def _await_token(self, file: Path) -> str:
         while not file.exists():
@@ -166,14 +243,86 @@ def _guests_of(worker_pid: int) -> list[int]:
     return found
 
 
-def _outcomes_in(database: Path) -> tuple[int, int]:
-    """Return how many inputs have an outcome, and how many outcomes are more than an input's first."""
+def _recorded_in(database: Path) -> tuple[int, int]:
+    """Return how many inputs have an outcome, and how many outcomes share their place in a call with another."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        (inputs,) = connection.execute("SELECT count(DISTINCT input_key) FROM outcomes").fetchone()
-        (seqs,) = connection.execute(
+        (alone,) = connection.execute("SELECT count(*) FROM outcomes").fetchone()
+        (shared,) = connection.execute(
+            "SELECT coalesce(sum(input_count), 0) FROM outcome_runs"
+        ).fetchone()
+        (double,) = connection.execute(
             "SELECT count(*) - count(DISTINCT call_key || '/' || seq) FROM outcomes"
         ).fetchone()
-    return inputs, seqs
+    return alone + shared, double
+
+
+def _run_all(inputs: int, cluster: Cluster, tally: Tally) -> None:
+    """Have every input run in one of the ways there are, among kills."""
+    remote = range(int(inputs * REMOTE_SHARE))
+    spawned = range(remote.stop, remote.stop + int(inputs * SPAWNED_SHARE))
+    mapped = range(spawned.stop, inputs)
+    with app.run(), ThreadPoolExecutor(REMOTE_THREADS + 2) as threads:
+        cluster.start()
+        waiting = work.spawn_map(spawned)
+        asked = [threads.submit(_ask, part, tally) for part in _parts(remote)]
+        asked.append(threads.submit(lambda: [tally.take(result) for result in waiting.get()]))
+        asked.append(threads.submit(_follow, tally))
+        results = work.map(mapped, order_outputs=False, return_exceptions=True)
+        for count, result in enumerate(results, 1):
+            tally.take(result)
+            if count % 2000 == 0:
+                kills = sum(cluster.kills.values())
+                print(f"{count:,} outcomes, {kills} kills", file=sys.stderr, flush=True)
+        for each in asked:
+            each.result()
+        cluster.calm()
+
+
+def _parts(numbers: range) -> list[range]:
+    return [numbers[first::REMOTE_THREADS] for first in range(REMOTE_THREADS)]
+
+
+def _ask(numbers: range, tally: Tally) -> None:
+    for number in numbers:
+        try:
+            tally.take(work.remote(number))
+        except Exception as error:  # noqa: BLE001  # it is counted as lost
+            tally.take(error)
+
+
+def _follow(tally: Tally) -> None:
+    for start in range(0, STREAMS * ITEMS, ITEMS):
+        tally.take_items(start, stream.remote_gen(start))
+
+
+def _watch(inputs: int, cluster: Cluster, tally: Tally) -> None:
+    """End the benchmark where nothing comes any more: what is lost without a word would else be waited for, for ever."""
+    while time.monotonic() - tally.last_at < STALL_SECONDS:
+        time.sleep(1)
+    print(f"nothing has come for {STALL_SECONDS} s", file=sys.stderr, flush=True)
+    cluster.calm()
+    cluster.end()
+    print(json.dumps({"inputs": inputs, "lost": inputs - len(tally.seen)}), flush=True)
+    os._exit(1)
+
+
+def _differing(tally: Tally) -> int:
+    """Read every outcome again as another process would; count those that a caller saw otherwise."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "offload", "calls", "ls", "--limit", "100000", "--json"],
+        check=True,
+        capture_output=True,
+    )
+    calls = [call for call in json.loads(listed.stdout) if call["function_name"] == "work"]
+    found = 0
+    for call in calls:
+        try:
+            result = offload.FunctionCall.from_id(call["call_id"]).get()
+        except offload.errors.FunctionError as error:  # one that failed was told to its caller too
+            print(f"failed: {error!r}", file=sys.stderr, flush=True)
+            continue
+        found += tally.differing(result if isinstance(result, list) else [result])
+    return found
 
 
 def main() -> None:
@@ -182,49 +331,36 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    seen: Counter[int] = Counter()
-    wrong = 0
+    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="offload-chaos-") as folder:
-        scratch = Path(folder)
-        cluster = Cluster(scratch, options.seed)
+        cluster = Cluster(Path(folder), options.seed)
         began = time.monotonic()
+        watch = (options.inputs, cluster, tally)
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
         try:
-            with app.run():
-                cluster.start()
-                results = work.map(
-                    range(options.inputs), order_outputs=False, return_exceptions=True
-                )
-                for count, result in enumerate(results, 1):
-                    if isinstance(result, BaseException):
-                        print(f"failed: {result!r}", file=sys.stderr)
-                        continue
-                    number, value = result
-                    seen[number] += 1
-                    wrong += value != number * number + 1
-                    if count % 2000 == 0:
-                        kills = sum(cluster.kills.values())
-                        print(f"{count:,} outcomes, {kills} kills", file=sys.stderr, flush=True)
-                cluster.calm()
+            _run_all(options.inputs, cluster, tally)
+            took = time.monotonic() - began
+            differing = _differing(tally)
         finally:
             cluster.calm()
             cluster.end()
-        took = time.monotonic() - began
-        recorded, double_seqs = _outcomes_in(scratch / "state" / "offload.db")
-    duplicates = sum(count - 1 for count in seen.values()) + double_seqs
+        recorded, double = _recorded_in(Path(folder) / "state" / "offload.db")
+    kills = sum(cluster.kills.values())
     result: dict[str, object] = {
         "inputs": options.inputs,
-        "succeeded": len(seen),
-        "lost": options.inputs - min(len(seen), recorded),
-        "duplicate_outcomes": duplicates,
-        "kills": sum(cluster.kills.values()),
-        "wrong_results": wrong,
+        "succeeded": len(tally.seen),
+        "lost": options.inputs - min(len(tally.seen), recorded - STREAMS),
+        "duplicate_outcomes": tally.repeated + double + differing,
+        "kills": kills,
+        "wrong_results": tally.wrong,
+        "wrong_items": tally.wrong_items,
         **{f"{kind}_kills": count for kind, count in sorted(cluster.kills.items())},
         "seconds": round(took, 1),
     }
     rows = {"offload": {key: str(value) for key, value in result.items()}}
-    report("20,000 inputs among kills", rows, result)
-    if sum(cluster.kills.values()) < MIN_KILLS:
-        raise SystemExit(f"only {sum(cluster.kills.values())} kills: give it more --inputs")
+    report(f"{options.inputs:,} inputs among kills", rows, result)
+    if kills < MIN_KILLS:
+        raise SystemExit(f"only {kills} kills: give it more --inputs")
 
 
 if __name__ == "__main__":

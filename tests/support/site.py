@@ -37,7 +37,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.user = User(self.home / "user")
-        self.user.home.mkdir(parents=True)
+        self.user.home.mkdir(parents=True, exist_ok=True)
 
     @property
     def data_dir(self) -> Path:

@@ -77,7 +77,7 @@ def list_calls(*, app: str, open_only: bool, limit: int, as_json: bool) -> None:
                 call.app_name,
                 _kind(call),
                 call.state,
-                str(call.options.priority),
+                str(call.options.priority or "-"),
                 _counts(call),
                 show.ago(call.created_at, now),
                 call.waiting_reason or "-",

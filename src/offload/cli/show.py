@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
     from google._upb._message import FieldDescriptor as _CompiledField
     from google.protobuf.message import Message
+    from rich.console import Console
 
     _Field = FieldDescriptor | _CompiledField
+
+_READABLE = (
+    30  # characters of the last column, in which sentences stand, that a table needs at least
+)
+_GAP = 3  # what a table puts between two columns
 
 _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 
@@ -66,32 +72,75 @@ def _with_numbers(value: object, field: _Field) -> object:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under a title: drawn by rich on a terminal, in aligned columns when piped."""
+    """Print rows under a title, the first cell of each being its id.
+
+    On a terminal: drawn by rich, without columns that say nothing, and as paragraphs where it is too narrow for a table.
+    Piped: in aligned columns, always the same ones.
+    """
     listed = [tuple(row) for row in rows]
     if not listed:
         return
     if sys.stdout.isatty():
-        _draw(title, columns, listed)
+        _show(title, columns, listed)
         return
-    widths = [max(map(len, cells)) for cells in zip(columns, *listed, strict=True)]
+    widths = _widths(columns, listed)
     print(f"{title}:")
     for line in (tuple(column.upper() for column in columns), *listed):
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         print("  " + "  ".join(cells).rstrip())
 
 
-def _draw(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
+def _show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
+
+    said = [n for n, cells in enumerate(zip(*rows, strict=True)) if set(cells) - {"-", ""}]
+    columns = [columns[n] for n in said]
+    rows = [[row[n] for n in said] for row in rows]
+    console = Console()
+    *narrow, last = _widths(columns, rows)
+    if sum(narrow) + min(last, _READABLE) + _GAP * len(said) <= console.width:
+        _draw(console, title, columns, rows)
+        return
+    console.print(title, style="bold", highlight=False)
+    for row in rows:
+        print(f"  {row[0]}")
+        pairs = zip(columns[1:], row[1:], strict=True)
+        text = "; ".join(f"{column}: {cell}" for column, cell in pairs if cell not in {"-", ""})
+        print(_paragraph(text, console.width))
+    print()
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+
+def _draw(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column is not columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
+
+
+def _paragraph(text: str, width: int) -> str:
+    import textwrap
+
+    indent = " " * 6
+    return textwrap.fill(
+        text,
+        max(width, 30),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def ago(then: float, now: float) -> str:

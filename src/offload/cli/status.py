@@ -84,10 +84,11 @@ def print_workers(workers: Sequence[cluster_pb2.WorkerStatus]) -> None:
             "name",
             "state",
             "cpu used",
-            "memory used (MiB)",
+            "MiB used",
             "gpus used",
             "labels",
             "runtimes",
+            "because",
         ),
         (_worker(worker) for worker in workers),
     )
@@ -98,12 +99,13 @@ def _worker(worker: cluster_pb2.WorkerStatus) -> tuple[str, ...]:
     return (
         worker.worker_id,
         worker.name,
-        f"{worker.state}: {worker.reason}" if worker.reason else worker.state,
+        worker.state,
         f"{_cores(used)} of {_cores(whole)}",
         f"{used.memory_mib} of {whole.memory_mib}",
         _gpus(used, whole) or "-",
         " ".join(f"{key}={value}" for key, value in sorted(worker.labels.items())) or "-",
         " ".join(worker.runtimes),
+        worker.reason or "-",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,16 +163,29 @@ def prepare_data_dir(directory: Path) -> None:
 def ensure_token(directory: Path) -> str:
     """Return the data directory's token; make it, readable by its owner alone, on the first start."""
     file = directory / "token"
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if file.exists():
         return _read_token(file)
+    draft = directory / f"token.{os.getpid()}"
+    try:
+        _write_to_disk(draft, secrets.token_urlsafe(32) + "\n")
+        # Of servers that start at once, the first makes the token of all.
+        with suppress(FileExistsError):
+            file.hardlink_to(draft)
+        draft.unlink()
     except OSError as error:
         raise ConfigError(f"The token file {file} cannot be written: {error.strerror}.") from error
-    token = secrets.token_urlsafe(32)
+    return _read_token(file)
+
+
+def _write_to_disk(file: Path, text: str) -> None:
+    # After a power cut the file would else be there without its content. Its name is on disk with the database's first
+    # commit, which waits for the directory.
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write(token + "\n")
-    return token
+        stream.write(text)
+        stream.flush()
+        os.fsync(descriptor)
 
 
 def _read_token(file: Path) -> str:
