@@ -77,6 +77,18 @@ def test_outcomes_and_runs_are_paged_together_by_seq(store: Store) -> None:
     assert pages(store, 1) == [[place] for page in pages(store, 100) for place in page]
 
 
+def test_what_is_no_success_is_found_among_successes_alone_and_in_runs(store: Store) -> None:
+    failed = outcome(7, 3, state=InputState.FAILED)
+    store.commit([*app_with_call(), SaveCall(call("fc-B")), inputs(range(20))])
+    store.commit([outcomes(outcome(0, 1), outcome(9, 2), failed), run(10, 3, 4)])
+
+    assert [row.index for row in store.failures("fc-A", 10)] == [7, 10, 11, 12]
+    assert [row.index for row in store.failures("fc-A", 2)] == [7, 10]
+    assert store.failures("fc-A", 1) == [failed]
+    assert store.failures("fc-B", 10) == []
+    assert store.failures("fc-NEVER", 10) == []
+
+
 def test_a_page_of_a_huge_run_costs_a_page(store: Store) -> None:
     store.commit([*app_with_call(), SaveCall(call("fc-B")), run(0, MAX_INPUTS_PER_CALL, 1)])
 

@@ -92,6 +92,11 @@ def end(how):
     ENDS[how]()
 
 
+@app.function(cpu=0.1, memory=128)
+def invert(number):
+    return 1 / number
+
+
 @app.function(cpu=0.1, memory=128, retries=offload.Retries(10, initial_delay=0))
 def kill_every_container():
     kill_itself()
@@ -270,6 +275,18 @@ def test_every_end_says_why_in_one_line_in_the_error_and_in_the_list_of_inputs(s
     assert issubclass(said["hoard"][0], MemoryError)
     for how in ("leave", "kill_itself", "take_long"):
         assert said[how][2] == said[how][1]
+
+
+def test_of_a_map_those_that_did_not_succeed_are_listed_first(site):
+    call = invert.spawn_map([*range(1, 40), 0, 1])
+    with pytest.raises(ZeroDivisionError):
+        call.get()
+
+    shown = site.user.run("calls", "get", call.object_id, "--inputs", "3", "--json")
+
+    listed = [(each["index"], each["reason"]) for each in json.loads(shown.stdout)["inputs"]]
+    assert listed[0] == (39, "ZeroDivisionError: division by zero")
+    assert [reason for _, reason in listed[1:]] == ["", ""]
 
 
 def test_an_input_that_kills_its_containers_is_a_dead_letter_that_can_be_replayed_and_dropped(site):

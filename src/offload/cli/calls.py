@@ -89,7 +89,12 @@ def list_calls(*, app: str, open_only: bool, limit: int, as_json: bool) -> None:
 
 @command.command("get")
 @click.argument("call_id", metavar="CALL")
-@click.option("--inputs", default=20, show_default=True, help="Inputs to list, unfinished first.")
+@click.option(
+    "--inputs",
+    default=20,
+    show_default=True,
+    help="Inputs to list: unfinished ones first, successes last.",
+)
 @show.json_option
 def get(*, call_id: str, inputs: int, as_json: bool) -> None:
     """Show a call and its inputs."""

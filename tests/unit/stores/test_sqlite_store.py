@@ -158,6 +158,8 @@ def test_every_statement_is_said_in_a_sentence_above_it() -> None:
         ("open_histories", "open_calls"),
         ("outcomes", "outcomes_in_order"),
         ("outcomes", "outcome_runs_in_order"),
+        ("failures", "outcomes_in_order"),
+        ("failures", "outcome_runs_in_order"),
         ("call_logs", "logs_by_call"),
         ("app_logs", "logs_by_app"),
         ("dead_letters", "dead_letters"),

@@ -69,6 +69,9 @@ class Store(Protocol):
     def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
         """Read a call's outcomes in the order of their seq."""
 
+    def failures(self, call_id: str, limit: int) -> list[OutcomeRow]:
+        """Read the first of a call's outcomes that are no success, in the order of their seq."""
+
     def outcome(self, input_id: str) -> OutcomeRow | None:
         """Read one input's outcome, if it has one."""
 

@@ -40,7 +40,7 @@ class Inspection:
         self._archive = archive
 
     async def describe(self, call_id: str, input_limit: int) -> CallView:
-        """Describe one call with up to `input_limit` of its inputs, unfinished ones first."""
+        """Describe one call with up to `input_limit` of its inputs: the unfinished first, successes last."""
         await self._catch_up()
         call = await self._archive.require_call(call_id)
         unfinished: list[InputView] = []
@@ -49,8 +49,18 @@ class Inspection:
         room = input_limit - len(unfinished)
         finished: list[OutcomeRow] = []
         if room > 0:
-            finished = await self._reading.get(self._reading.store.outcomes, call_id, 0, room)
+            finished = await self._finished(call, room)
         return replace(self._view(call), unfinished=unfinished, finished=finished)
+
+    async def _finished(self, call: StoredCall, limit: int) -> list[OutcomeRow]:
+        store = self._reading.store
+        failed: list[OutcomeRow] = []
+        if set(call.counts) - {InputState.SUCCEEDED}:
+            failed = await self._reading.get(store.failures, call.call_id, limit)
+        first = await self._reading.get(store.outcomes, call.call_id, 0, limit)
+        succeeded = [row for row in first if row.state is InputState.SUCCEEDED]
+        chosen = (failed + succeeded)[:limit]
+        return sorted(chosen, key=lambda row: (row.state is InputState.SUCCEEDED, row.index))
 
     async def list(self, app: str, open_only: bool, limit: int) -> list[CallView]:
         """List calls, newest first, without their inputs."""

@@ -96,6 +96,15 @@ class HeldCall:
             later += [_outcome_in(run, index) for index in islice(indices, limit)]
         return sorted(later, key=lambda row: (row.seq, row.index))[:limit]
 
+    def failures(self, limit: int) -> list[OutcomeRow]:
+        """Return the first outcomes that are no success, in the order of their seq."""
+        failed = [row for row in self._outcomes.values() if row.state is not InputState.SUCCEEDED]
+        for run in self._runs:
+            if run.state is not InputState.SUCCEEDED:
+                indices = range(run.first, run.first + run.count)
+                failed += [_outcome_in(run, index) for index in islice(indices, limit)]
+        return sorted(failed, key=lambda row: (row.seq, row.index))[:limit]
+
     def restored(self, ended: tuple[tuple[str, str], ...]) -> CallRestored:
         """Return what a server needs to go on with the call."""
         known = sorted(self.inputs)

@@ -136,6 +136,12 @@ class MemoryStore:
             held = self._calls.get(call_id)
             return held.outcomes(after_seq, limit) if held else []
 
+    def failures(self, call_id: str, limit: int) -> list[OutcomeRow]:
+        """See `Store`."""
+        with self._lock:
+            held = self._calls.get(call_id)
+            return held.failures(limit) if held else []
+
     def outcome(self, input_id: str) -> OutcomeRow | None:
         """See `Store`."""
         with self._lock:

@@ -159,6 +159,20 @@ SELECT first_key, input_count, first_seq, 0, state, failure, reason, body, at, '
     ORDER BY first_seq LIMIT :limit
 );
 
+-- name: failures
+-- The first of a call's outcomes and runs that are no success, each in order. It passes over the successes before them.
+SELECT input_key, 1 AS input_count, seq, attempts, state, failure, reason, body, at, blob FROM (
+    SELECT * FROM outcomes
+    WHERE call_key = (SELECT call_key FROM calls WHERE call_id = :call_id) AND state <> 'succeeded'
+    ORDER BY seq LIMIT :limit
+)
+UNION ALL
+SELECT first_key, input_count, first_seq, 0, state, failure, reason, body, at, '' FROM (
+    SELECT * FROM outcome_runs
+    WHERE call_key = (SELECT call_key FROM calls WHERE call_id = :call_id) AND state <> 'succeeded'
+    ORDER BY first_seq LIMIT :limit
+);
+
 -- name: outcome
 -- One input's outcome, alone or in a run.
 WITH wanted (input_key) AS (SELECT ((SELECT call_key FROM calls WHERE call_id = :call_id) << 32) + :index)

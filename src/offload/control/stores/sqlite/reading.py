@@ -109,6 +109,12 @@ class Reader:
             found = _all(connection, "outcomes", call_id=call_id, after_seq=after_seq, limit=limit)
             return rows.outcomes(found, call_id, after_seq, limit)
 
+    def failures(self, call_id: str, limit: int) -> list[OutcomeRow]:
+        """See `Store`."""
+        with self._connection() as connection:
+            found = _all(connection, "failures", call_id=call_id, limit=limit)
+            return rows.outcomes(found, call_id, 0, limit)
+
     def outcome(self, input_id: str) -> OutcomeRow | None:
         """See `Store`."""
         place = known_input_id(input_id)
