@@ -120,10 +120,10 @@ class Process:
         """Its process id."""
         return self._child.pid
 
-    def kill(self) -> bool:
-        """End it at once, and start it again; return whether it was up."""
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> bool:
+        """End it by this signal, and start it again; return whether it was up."""
         was_up = self._count_marks() > self._marks_before
-        self._child.kill()
+        self._child.send_signal(how)
         self._child.wait()
         self._child = self._start()
         return was_up
