@@ -244,22 +244,25 @@ def _guests_of(worker_pid: int) -> list[int]:
     return found
 
 
-def _recorded_in(database: Path) -> tuple[int, int]:
-    """Return how many inputs have an outcome, and how many outcomes share their place in a call with another."""
+def _recorded_in(database: Path) -> tuple[int, int, int]:
+    """Return the outcomes of durable calls, the calls without an end, and the outcomes that share another's place.
+
+    What a `remote` came to is told before it is on disk, so a server that is killed right then has not recorded it.
+    """
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        (alone,) = connection.execute("SELECT count(*) FROM outcomes").fetchone()
-        (shared,) = connection.execute(
-            "SELECT coalesce(sum(input_count), 0) FROM outcome_runs"
+        (recorded,) = connection.execute(
+            "SELECT sum(outcomes) FROM call_counts JOIN calls USING (call_key) WHERE durable"
         ).fetchone()
         (double,) = connection.execute(
             "SELECT count(*) - count(DISTINCT call_key || '/' || seq) FROM outcomes"
         ).fetchone()
-    return alone + shared, double
+        (open_calls,) = connection.execute("SELECT count(*) FROM calls WHERE state = ''").fetchone()
+    return recorded, open_calls, double
 
 
 def _run_all(inputs: int, cluster: Cluster, tally: Tally) -> None:
     """Have every input run in one of the ways there are, among kills."""
-    remote = range(int(inputs * REMOTE_SHARE))
+    remote = _remote(inputs)
     spawned = range(remote.stop, remote.stop + int(inputs * SPAWNED_SHARE))
     mapped = range(spawned.stop, inputs)
     with app.run(), ThreadPoolExecutor(REMOTE_THREADS + 2) as threads:
@@ -277,6 +280,10 @@ def _run_all(inputs: int, cluster: Cluster, tally: Tally) -> None:
         for each in asked:
             each.result()
         cluster.calm()
+
+
+def _remote(inputs: int) -> range:
+    return range(int(inputs * REMOTE_SHARE))
 
 
 def _parts(numbers: range) -> list[range]:
@@ -314,7 +321,11 @@ def _differing(tally: Tally) -> int:
         check=True,
         capture_output=True,
     )
-    calls = [call for call in json.loads(listed.stdout) if call["function_name"] == "work"]
+    calls = [
+        call
+        for call in json.loads(listed.stdout)
+        if call["function_name"] == "work" and call["kind"] == "CALL_KIND_MAP"
+    ]
     found = 0
     for call in calls:
         try:
@@ -345,12 +356,13 @@ def main() -> None:
         finally:
             cluster.calm()
             cluster.end()
-        recorded, double = _recorded_in(Path(folder) / "state" / "offload.db")
+        recorded, endless, double = _recorded_in(Path(folder) / "state" / "offload.db")
     kills = sum(cluster.kills.values())
+    durable = options.inputs - len(_remote(options.inputs)) + STREAMS
     result: dict[str, object] = {
         "inputs": options.inputs,
         "succeeded": len(tally.seen),
-        "lost": options.inputs - min(len(tally.seen), recorded - STREAMS),
+        "lost": max(options.inputs - len(tally.seen), durable - recorded, endless),
         "duplicate_outcomes": tally.repeated + double + differing,
         "kills": kills,
         "wrong_results": tally.wrong,

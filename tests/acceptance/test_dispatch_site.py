@@ -17,8 +17,8 @@ from tests.support.site import running_site
 import offload
 from offload import errors
 
-# The promise is 3 s, and `make bench NAME=restart` measures it; starting a server takes longer where much else runs.
-PAUSE_SECONDS = 15.0
+PAUSE_SECONDS = 3.0  # the longest that a restart of the server may be felt: promised
+USUAL_DOWNTIME_SECONDS = 0.7  # of a server that is ended and started again, on two free cores
 
 KEYED = """
 import offload
@@ -109,7 +109,7 @@ def start(site, *names, cpu="1"):
         site.start_worker(name, "--cpu", cpu, "--memory", "2048")
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=60):
     """Return once the condition holds; fail where that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -163,17 +163,24 @@ def map_during(site, disturb):
 def test_restarts_of_the_server_during_a_map_are_pauses_and_nothing_else(site, how, capsys):
     start(site, "w1")
 
+    downtimes = []
+
     def restart(seen):
         for _ in range(3):
+            began = time.monotonic()
             site.end_server(how)
             site.start_server()
+            downtimes.append(time.monotonic() - began)
             enough = len(seen) + 50
             until(lambda enough=enough: len(seen) > enough)
 
     seen, times = map_during(site, restart)
 
     assert seen == list(range(len(seen)))
-    assert max(after - before for before, after in itertools.pairwise(times)) < PAUSE_SECONDS
+    # A machine that is busy with other things takes longer to start a Python.
+    usual = PAUSE_SECONDS - USUAL_DOWNTIME_SECONDS
+    allowed = max(PAUSE_SECONDS, usual + max(downtimes))
+    assert max(after - before for before, after in itertools.pairwise(times)) < allowed
     if how is signal.SIGTERM:
         assert_each_ran_once(seen, capsys.readouterr().out)
 
