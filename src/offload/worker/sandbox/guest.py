@@ -60,6 +60,12 @@ def guest_command(
     return (spec.image.python, *arguments, *boot_order(spec, place, enforced))
 
 
+def door_command(door: str, guest: tuple[str, ...]) -> tuple[str, ...]:
+    """Build the command that fetches the guest's descriptors at `door` first; see `offload.runner.door`."""
+    program = posixpath.join(GUEST_ROOT, "offload", "runner", "door.py")
+    return (guest[0], "-I", "-S", program, door, *guest)
+
+
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
     """Build the whole environment of the guest; nothing of the worker's own is in it."""
     interpreter_dir = posixpath.dirname(spec.image.python)
