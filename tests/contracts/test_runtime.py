@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order
 from offload.worker.core.values import Gpu
 from offload.worker.ports import ContainerStartError, Exit, Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.fake import FakeRuntime, Script
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_SANDBOXES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime}
+_SANDBOXES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
 
 
-@pytest.fixture(params=["fake", "process", "bubblewrap", "gvisor"])
+@pytest.fixture(params=["fake", "process", "bubblewrap", "gvisor", "docker"])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
     options = RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV)
     made: Runtime
+    if request.param == "docker":
+        options = replace(options, docker_socket=request.getfixturevalue("docker_socket"))
     if request.param == "fake":
         made = FakeRuntime(Script(guest=play))
     elif request.param == "process":
@@ -168,7 +172,7 @@ def test_containers_run_side_by_side(runtime: Runtime) -> None:
     assert asyncio.run(scenario()) == ["here"] * 3
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
@@ -187,7 +191,7 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     assert kinds == ["/dev/null", *its_own]
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         container = await runtime.start(a_spec())
@@ -203,7 +207,7 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
     assert asyncio.run(scenario()) == (b"out\n", b"err\n")
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:
         container = await runtime.start(a_spec())
@@ -217,7 +221,7 @@ def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     assert (ended.code, ended.signal) == (None, 11)
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
     async def scenario() -> str:
         image = a_spec().image

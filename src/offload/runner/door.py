@@ -1,7 +1,8 @@
 """Where a runtime cannot give a container's first process its descriptors, it fetches them here and then becomes the guest.
 
-Started as `python -I -S door.py DOOR GUEST_COMMAND…`. DOOR is the number of a connected socket, or the path of one that
-the worker listens on. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the
+Started as `python -I -S door.py DOOR ROLE GUEST_COMMAND…`. DOOR is the number of a connected socket, or the path of one that
+the worker listens on. ROLE is "guest", or "init" where this is the first process of a pid namespace of the kernel's: the
+guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code leaves. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the
 command, as if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is
 the right process that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
 """
@@ -41,6 +42,19 @@ def enter(door: str) -> None:
         os.close(fd)
 
 
+def stay_as_init() -> None:
+    """Return in a child; the parent ends as the child does, and all others with it."""
+    child = os.fork()
+    if child == 0:
+        return
+    os.closerange(0, max(_PLACES) + 1)
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+
+
 def become(command: list[str]) -> None:
     """Turn into the guest; into our own in this very interpreter, because another one takes its time to start."""
     _, _, _, program, *order = command
@@ -55,4 +69,6 @@ def become(command: list[str]) -> None:
 
 if __name__ == "__main__":
     enter(sys.argv[1])
-    become(sys.argv[2:])
+    if sys.argv[2] == "init":
+        stay_as_init()
+    become(sys.argv[3:])

@@ -22,8 +22,8 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import Held
 from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
 from offload.worker.runtimes.cgroups import Cgroups
-from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.ground import Ground, Spawn
+from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
@@ -236,8 +236,10 @@ class GvisorRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place = GuestPlace(GUEST_ROOT)
         # gVisor counts processes itself; memory only where the group does not.
-        enforced = Enforced(self._cgroups.controls_memory, pids=False)
-        return door_command("0", guest_command(spec, place, enforced, self._options.guest_argv))
+        enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
+        return door_command(
+            "0", "guest", guest_command(spec, place, enforced, self._options.guest_argv)
+        )
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.
@@ -318,7 +320,7 @@ def _describe(cgroups: Cgroups) -> RuntimeCapabilities:
     notes = ["containers have no GPUs", "scratch is bounded in bytes, per mount, and not in files"]
     if not cgroups.controls_memory:
         notes.append(
-            "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
+            "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
     return RuntimeCapabilities(
