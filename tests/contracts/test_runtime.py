@@ -23,7 +23,7 @@ from offload.worker.runtimes.process import ProcessRuntime
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 _SANDBOXES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
@@ -235,6 +235,36 @@ def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
         return ended.detail
 
     assert "/nowhere" in asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "advice"),
+    [
+        (GvisorRuntime, {"runsc": "/nowhere/runsc"}, "apt install runsc"),
+        (DockerRuntime, {"docker_socket": "/nowhere/docker.sock"}, "systemctl start docker"),
+    ],
+    ids=["gvisor", "docker"],
+)
+def test_a_runtime_that_is_not_there_says_how_to_get_it(
+    tmp_path: Path, make: Callable[[RuntimeOptions], Runtime], options: dict[str, str], advice: str
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=advice):
+        make(RuntimeOptions(str(tmp_path), **options))  # type: ignore[arg-type]
+
+
+def test_a_container_of_gvisor_gets_no_gpu_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        runtime = GvisorRuntime(RuntimeOptions(str(tmp_path), guest_argv=GUEST_ARGV))
+        try:
+            await runtime.start(a_spec(gpus=(Gpu(0, "H100"),)))
+        finally:
+            await runtime.close()
+
+    try:
+        with pytest.raises(ContainerStartError, match="asks for a GPU"):
+            asyncio.run(scenario())
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
 
 
 def test_a_fake_start_fails_as_scripted() -> None:

@@ -172,6 +172,7 @@ class GvisorRuntime:
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
             scratch_mib=spec.scratch_mib,
+            block_network=spec.block_network,
         )
         uid = self._uids.take() if self._uids is not None else os.getuid()
         held = Held(
@@ -199,7 +200,9 @@ class GvisorRuntime:
         held.status_fd, files = _open_descriptors(sandbox)
         container = None
         try:
-            spawned = await self._ground.spawn(self._spawn(spec, held.uid, ends["detail"], files))
+            spawned = await self._ground.spawn(
+                self._spawn(sandbox, spec.container_id, held.uid, ends["detail"], files)
+            )
             container = GvisorContainer(spec.container_id, pipes, spawned, held)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
                 fds = [ends[name] for name in ("stdout", "detail", "socket", "stderr")]
@@ -216,22 +219,20 @@ class GvisorRuntime:
             files.close()
         return container
 
-    def _spawn(self, spec: ContainerSpec, uid: int, detail: int, files: _Descriptors) -> Spawn:
-        argv = self._command(
-            runsc_command(_name(spec.container_id), block_network=spec.block_network)
-        )
-        theirs = (files.arguments, files.status, files.gate, files.bundle)
-        return Spawn(argv, uid, (files.their_door.fileno(), detail, detail, *theirs))
-
-    def _command(self, inner: tuple[str, ...]) -> tuple[str, ...]:
-        return (
+    def _spawn(
+        self, sandbox: GvisorSandbox, name: str, uid: int, detail: int, files: _Descriptors
+    ) -> Spawn:
+        argv = (
             self._bwrap,
             *("--args", str(ARGUMENTS_FD)),
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
             "--",
-            *inner,
+            # Another worker may have a container of this name.
+            *runsc_command(sandbox, f"{name}-{secrets.token_hex(8)}"),
         )
+        theirs = (files.arguments, files.status, files.gate, files.bundle)
+        return Spawn(argv, uid, (files.their_door.fileno(), detail, detail, *theirs))
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place = GuestPlace(GUEST_ROOT)
@@ -248,17 +249,22 @@ class GvisorRuntime:
         """
         uid = os.getuid() if self._uids is None else self._uids.take()
         trial = GvisorSandbox(
-            self._facts, self._runsc, (), (), "/", {}, ("/bin/true",), scratch_mib=1
+            self._facts,
+            self._runsc,
+            (),
+            (),
+            "/",
+            {},
+            ("/bin/true",),
+            scratch_mib=1,
+            block_network=True,
         )
         pipes = Pipes.open()
         status_fd, files = _open_descriptors(trial)
         os.write(files.opener, b"\0")
         try:
-            theirs = (files.arguments, files.status, files.gate, files.bundle)
-            detail = pipes.theirs["detail"]
-            argv = self._command(runsc_command(_name("trial"), block_network=True))
             spawned = self._ground.spawn_now(
-                Spawn(argv, uid, (files.their_door.fileno(), detail, detail, *theirs))
+                self._spawn(trial, "trial", uid, pipes.theirs["detail"], files)
             )
             select.select([spawned.pidfd], [], [], _TRIAL_SECONDS)
             os.close(spawned.pidfd)
@@ -293,10 +299,6 @@ def _open_descriptors(sandbox: GvisorSandbox) -> tuple[int, _Descriptors]:
     return status_read, _Descriptors(
         arguments, _file(bundle(sandbox)), status, gate, opener, door, their_door
     )
-
-
-def _name(container_id: str) -> str:
-    return f"{container_id}-{secrets.token_hex(8)}"
 
 
 def _file(content: bytes) -> int:

@@ -53,6 +53,7 @@ class GvisorSandbox:
     environment: Mapping[str, str]
     command: tuple[str, ...]
     scratch_mib: int
+    block_network: bool
 
 
 def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def _ways(hidden: Sequence[str], targets: Iterable[str]) -> list[str]:
     return [way for way in ways if way not in targets]
 
 
-def runsc_command(name: str, *, block_network: bool) -> tuple[str, ...]:
+def runsc_command(sandbox: GvisorSandbox, name: str) -> tuple[str, ...]:
     """Build the command that runs the bundle; the choice of a platform is runsc's own, which knows its best.
 
     The name is the machine's: runsc has an abstract socket of that name in the network it shares.
@@ -104,7 +105,7 @@ def runsc_command(name: str, *, block_network: bool) -> tuple[str, ...]:
         "--rootless",
         "--ignore-cgroups",  # bubblewrap and all of runsc are in the container's group already
         "--overlay2=none",
-        f"--network={'none' if block_network else 'host'}",
+        f"--network={'none' if sandbox.block_network else 'host'}",
         *("run", "--bundle", PLACE, name),
     )
 
@@ -129,7 +130,9 @@ def bundle(sandbox: GvisorSandbox) -> bytes:
         "capabilities": {},
         "noNewPrivileges": True,
     }
-    namespaces = [{"type": name} for name in ("pid", "ipc", "uts", "mount", "network")]
+    # With its own network namespace in the bundle, runsc would make the host's network one that is empty.
+    names = ("pid", "ipc", "uts", "mount", *(("network",) if sandbox.block_network else ()))
+    namespaces = [{"type": name} for name in names]
     configuration = {
         "ociVersion": "1.0.0",
         "process": process,
