@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.support.runtime_guest import a_spec
 
-from offload.worker.sandbox.docker import DockerSandbox, RootEntry, creation, view_image
+from offload.worker.sandbox.docker import DockerSandbox, RootEntry, creation, root_image
 from offload.worker.sandbox.view import HostFacts, HostPath, Shown
 
 FACTS = HostFacts(
@@ -82,15 +82,15 @@ def test_a_mount_of_the_host_below_what_is_shown_is_made_read_only_itself() -> N
 
 
 def test_the_image_is_the_roots_directories_and_links_and_is_named_by_them() -> None:
-    name, content = view_image(ROOT)
+    name, content = root_image(ROOT)
 
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         links = {member.name: member.linkname for member in tar if member.issym()}
         modes = {member.name: member.mode for member in tar}
     assert links == {"bin": "usr/bin"}
     assert modes["tmp"] == 0o1777
-    assert view_image(ROOT)[0] == name
-    assert view_image(ROOT[1:])[0] != name
+    assert root_image(ROOT)[0] == name
+    assert root_image(ROOT[1:])[0] != name
 
 
 def test_no_privilege_is_given_and_every_limit_set() -> None:

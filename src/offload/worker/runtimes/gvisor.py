@@ -95,17 +95,20 @@ class GvisorRuntime:
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
         self._uids = UidRange() if os.getuid() == 0 else None
-        self._ground = Ground()
+        # Before the ground, which would be a second process in this worker's own group: see `Cgroups`.
+        self._cgroups = Cgroups()
+        try:
+            self._ground = Ground()
+        except RuntimeUnavailableError:
+            self._cgroups.close()
+            raise
         try:
             self._stage_programs()
             self._try_out()
-        except ContainerStartError as error:
+        except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
+            self._cgroups.close()
             raise RuntimeUnavailableError(str(error)) from error
-        except RuntimeUnavailableError:
-            self._ground.close()
-            raise
-        self._cgroups = Cgroups()
         self._ground.take_groups_now(self._cgroups.roots)
         self.capabilities = _describe(self._cgroups)
 
