@@ -98,5 +98,6 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
-	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux
+	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux \
+		dockerd=docker.io ip=iproute2 runsc=runsc
 	touch $@

@@ -1,9 +1,28 @@
 """Settings for every test."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+from tests.support.docker_daemon import NoDockerError, docker_daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A slow machine is no failure; how long a test may take at all is pytest-timeout's business. The same examples are
 # drawn each time, so that what was green stays green; `--hypothesis-profile=explore` draws new ones and more of them.
 settings.register_profile("offload", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("offload")
+
+
+@pytest.fixture(scope="session")
+def docker_socket() -> Iterator[str]:
+    """Give a Docker Engine for all tests together, or skip where there can be none."""
+    try:
+        with docker_daemon() as path:
+            yield path
+    except NoDockerError as error:
+        pytest.skip(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,26 +15,33 @@ from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order
 from offload.worker.core.values import Gpu
 from offload.worker.ports import ContainerStartError, Exit, Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.fake import FakeRuntime, Script
+from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.runtimes.process import ProcessRuntime
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(params=["fake", "process", "bubblewrap"])
+_SANDBOXES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
+
+
+@pytest.fixture(params=["fake", "process", "bubblewrap", "gvisor", "docker"])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
     options = RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV)
     made: Runtime
+    if request.param == "docker":
+        options = replace(options, docker_socket=request.getfixturevalue("docker_socket"))
     if request.param == "fake":
         made = FakeRuntime(Script(guest=play))
     elif request.param == "process":
         made = ProcessRuntime(options)
     else:
         try:
-            made = BubblewrapRuntime(options)
+            made = _SANDBOXES[request.param](options)
         except RuntimeUnavailableError as error:
             pytest.skip(str(error))
     yield made
@@ -164,7 +172,7 @@ def test_containers_run_side_by_side(runtime: Runtime) -> None:
     assert asyncio.run(scenario()) == ["here"] * 3
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
@@ -178,10 +186,12 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
         return fds
 
     kinds = sorted(str(target).split(":")[0] for target in asyncio.run(scenario()))  # type: ignore[attr-defined]
-    assert kinds == ["/dev/null", "pipe", "pipe", "socket"]
+    # What comes from outside has one name in gVisor, whatever it is.
+    its_own = ["host"] * 3 if runtime.capabilities.name == "gvisor" else ["pipe", "pipe", "socket"]
+    assert kinds == ["/dev/null", *its_own]
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         container = await runtime.start(a_spec())
@@ -197,7 +207,7 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
     assert asyncio.run(scenario()) == (b"out\n", b"err\n")
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:
         container = await runtime.start(a_spec())
@@ -211,7 +221,7 @@ def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     assert (ended.code, ended.signal) == (None, 11)
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap"], indirect=True)
+@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
 def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
     async def scenario() -> str:
         image = a_spec().image
@@ -225,6 +235,36 @@ def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
         return ended.detail
 
     assert "/nowhere" in asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "advice"),
+    [
+        (GvisorRuntime, {"runsc": "/nowhere/runsc"}, "apt install runsc"),
+        (DockerRuntime, {"docker_socket": "/nowhere/docker.sock"}, "systemctl start docker"),
+    ],
+    ids=["gvisor", "docker"],
+)
+def test_a_runtime_that_is_not_there_says_how_to_get_it(
+    tmp_path: Path, make: Callable[[RuntimeOptions], Runtime], options: dict[str, str], advice: str
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=advice):
+        make(RuntimeOptions(str(tmp_path), **options))  # type: ignore[arg-type]
+
+
+def test_a_container_of_gvisor_gets_no_gpu_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        runtime = GvisorRuntime(RuntimeOptions(str(tmp_path), guest_argv=GUEST_ARGV))
+        try:
+            await runtime.start(a_spec(gpus=(Gpu(0, "H100"),)))
+        finally:
+            await runtime.close()
+
+    try:
+        with pytest.raises(ContainerStartError, match="asks for a GPU"):
+            asyncio.run(scenario())
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
 
 
 def test_a_fake_start_fails_as_scripted() -> None:

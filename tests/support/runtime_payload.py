@@ -1,6 +1,6 @@
 """What the security tests do inside one container, as a program: it prints one JSON object of findings.
 
-A program, so that the same attack can be run by root's worker and by an ordinary user's.
+A program, so that the same attack can be run by root's worker and by an ordinary user's: `DATA_DIR RUNTIME [DOCKER_SOCKET]`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from pathlib import Path
 
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
-from offload.worker.ports import RuntimeUnavailableError
+from offload.worker.ports import Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.docker import DockerRuntime
+from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
+
+RUNTIMES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
 
 OS = "__import__('os')"
 STATUS = "dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())"
@@ -24,7 +28,7 @@ STATUS = "dict(line.split(':\\t', 1) for line in open('/proc/self/status').read(
 # How long the programs left in the background sleep: nobody else's do, not even another run's of this.
 BACKGROUND = (1_000_000 + os.getpid(), 6_000_000 + os.getpid())
 
-# Finding -> expression; each is evaluated in one container of its own with nothing else in hand.
+# Finding -> expression; they leave a container as it was, but for one file in its home, and share one.
 LOOKS = {
     "status": STATUS,
     "ids": f"[{OS}.getuid(), {OS}.getgid()]",
@@ -57,23 +61,40 @@ LOOKS = {
     "imports": "__import__('offload').__name__ + __import__('cloudpickle').__name__",
     "core_limit": "__import__('resource').getrlimit(__import__('resource').RLIMIT_CORE)",
     "open_files": "__import__('resource').getrlimit(__import__('resource').RLIMIT_NOFILE)",
+}
+
+# These use a container up: each has one of its own.
+ENDS = {
     "scratch_bytes": "sum(1 for _ in iter(lambda: open('/tmp/big', 'ab').write(b'x' * 1048576), None))",
     "scratch_inodes": "[open('/dev/shm/n%d' % n, 'w').close() for n in range(2000)]",
     "forks": (
         f"[pid for pid in iter({OS}.fork, None) if pid == 0 and __import__('signal').pause()]"
     ),
-    "memory": "len(b'x' * (900 << 20))",
+    "memory": "len(b'x' * (1500 << 20))",
 }
 
+# gVisor keeps for each process what the kernel keeps for others: it must not end of memory before it is out of pids.
+_MEMORY_MIB = {"forks": 512}
 
-async def look(data_dir: str) -> dict[str, object]:
+
+async def look(data_dir: str, kind: str, docker_socket: str | None = None) -> dict[str, object]:
     """Run every look and every end; return the findings by name."""
-    runtime = BubblewrapRuntime(RuntimeOptions(data_dir=data_dir, guest_argv=GUEST_ARGV))
+    options = RuntimeOptions(data_dir=data_dir, guest_argv=GUEST_ARGV, docker_socket=docker_socket)
+    runtime: Runtime = RUNTIMES[kind](options)
     found: dict[str, object] = {"capabilities": asdict(runtime.capabilities)}
-    looks = LOOKS | {"data_dir": f"{OS}.listdir({data_dir!r})"}
-    for name, expression in looks.items():
+    container = await runtime.start(a_spec("ct-looks"))
+    for name, expression in (LOOKS | {"data_dir": f"{OS}.listdir({data_dir!r})"}).items():
+        found[name] = await ask(container, expression)
+    await container.close()
+    for name, expression in ENDS.items():
         container = await runtime.start(
-            a_spec(f"ct-{name}", memory_mib=128, pids=64, scratch_mib=16, scratch_inodes=500)
+            a_spec(
+                f"ct-{name}",
+                memory_mib=_MEMORY_MIB.get(name, 128),
+                pids=64,
+                scratch_mib=16,
+                scratch_inodes=500,
+            )
         )
         try:
             found[name] = await ask(container, expression)
@@ -85,7 +106,7 @@ async def look(data_dir: str) -> dict[str, object]:
     return found
 
 
-async def look_across(runtime: BubblewrapRuntime) -> dict[str, object]:
+async def look_across(runtime: Runtime) -> dict[str, object]:
     """Look from one container at another, at its own end, and at a network that is blocked."""
     first = await runtime.start(a_spec("ct-first"))
     second = await runtime.start(a_spec("ct-second", block_network=True))
@@ -123,6 +144,6 @@ def is_sleep(pid: str) -> bool:
 if __name__ == "__main__":
     try:
         Path(sys.argv[1], "token").write_text("secret")
-        print(json.dumps(asyncio.run(look(sys.argv[1]))))  # noqa: T201
+        print(json.dumps(asyncio.run(look(*sys.argv[1:]))))  # noqa: T201
     except RuntimeUnavailableError as unavailable:
         print(json.dumps({"unavailable": str(unavailable)}))  # noqa: T201

@@ -54,7 +54,9 @@ _LOOK_SECONDS = 0.3
 @click.option("--gpus", metavar="GPUS", help="none, 2:H100 or 0:H100,1:A100; default: all found.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="Can be repeated.")
 @click.option(
-    "--runtime", type=click.Choice(["bubblewrap", "process"]), help="process: no sandbox."
+    "--runtime",
+    type=click.Choice(["bubblewrap", "gvisor", "docker", "process"]),
+    help="The default of its functions; process: no sandbox.",
 )
 @click.option("--name", help="What people call it; default: the host's name.")
 @click.option("--data-dir", type=_FILE, help="Where blobs are kept and spooled.")

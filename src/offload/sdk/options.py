@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     After = CallReference | str | Iterable[CallReference | str]
 
-RUNTIMES = ("bubblewrap", "process")
+RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
 CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
@@ -211,6 +211,10 @@ def _check_names(options: FunctionOptions) -> None:
     runtime: object = options.runtime
     if runtime is not None and runtime not in RUNTIMES:
         raise InvalidError(f"runtime={runtime!r} is not one of {', '.join(RUNTIMES)}")
+    if runtime == "gvisor" and _gpu_request(options.gpu)[0]:
+        raise InvalidError(
+            f'gpu={options.gpu!r} with runtime="gvisor": gVisor gives no GPUs; leave one of them out'
+        )
     blocked: object = options.block_network
     if not isinstance(blocked, bool):
         raise InvalidError(f"block_network={blocked!r} is neither True nor False")

@@ -15,7 +15,7 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.values import Gpu
 from offload.worker.runtimes.gpus import find_gpus
 
-RUNTIMES = ("bubblewrap", "process")
+RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 _MEMORY_SHARE = 0.9
 _MIB = 1024 * 1024
@@ -86,6 +86,7 @@ class WorkerConfig:
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
     # For root: containers may also be shown folders that are closed to other users, when a function names them.
     shows_private: bool = False
+    docker_socket: str | None = None  # of the engine for "docker"; None: where engines listen
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
@@ -148,6 +149,7 @@ class WorkerConfig:
             "gpus": ("OFFLOAD_GPUS", read_gpus),
             "labels": ("OFFLOAD_LABELS", _read_label_list),
             "drain_seconds": ("OFFLOAD_DRAIN_SECONDS", _read_seconds),
+            "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
         }
         given = {
@@ -185,6 +187,12 @@ def read_labels(texts: Iterable[str], setting: str) -> dict[str, str]:
 
 def _read_label_list(text: str, setting: str) -> dict[str, str]:
     return read_labels([label for label in text.split(",") if label.strip()], setting)
+
+
+def _read_docker_host(text: str, _setting: str) -> str | None:
+    """Return the path of the engine's socket. An engine elsewhere, which Docker's other programs may mean, is none for us."""
+    scheme, _, path = text.partition("://")
+    return path if scheme == "unix" else None
 
 
 def _read_seconds(text: str, setting: str) -> float:

@@ -8,6 +8,7 @@ import gc
 import signal
 import ssl
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -19,6 +20,8 @@ from offload.worker.core.values import WorkerFacts
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.docker import DockerRuntime
+from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.runtimes.process import ProcessRuntime
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from offload.worker.ports import Runtime
+
+# Sandboxes that a function may name without anybody having told this worker of them.
+_OFFERED_WHERE_FOUND = ("gvisor", "docker")
 
 EXIT_OK = 0
 EXIT_CONFIGURATION = 2
@@ -54,7 +60,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         session=SessionOptions(
             url=config.link_url,
             token=config.token,
-            facts=_facts(config),
+            facts=_facts(config, tuple(runtimes)),
             tls=tls,
             give_up_after_seconds=config.give_up_after_seconds,
         ),
@@ -84,23 +90,31 @@ async def _work(options: AgentOptions) -> None:
 
 def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
     options = RuntimeOptions(
-        data_dir=str(config.hidden_dir or config.data_dir), shows_private=config.shows_private
+        data_dir=str(config.hidden_dir or config.data_dir),
+        shows_private=config.shows_private,
+        docker_socket=config.docker_socket,
     )
     makers: dict[str, Callable[[], Runtime]] = {
         "bubblewrap": functools.partial(BubblewrapRuntime, options),
+        "gvisor": functools.partial(GvisorRuntime, options),
+        "docker": functools.partial(DockerRuntime, options),
         "process": functools.partial(ProcessRuntime, options),
     }
-    return {name: makers[name]() for name in config.runtimes}
+    made = {name: makers[name]() for name in config.runtimes}
+    for name in _OFFERED_WHERE_FOUND:
+        with suppress(RuntimeUnavailableError):
+            made[name] = made.get(name) or makers[name]()
+    return made
 
 
-def _facts(config: WorkerConfig) -> WorkerFacts:
+def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:
     return WorkerFacts(
         worker_id=config.worker_id,
         name=config.name,
         host_id=host_id(),
         cpu_milli=config.cpu_milli,
         memory_mib=config.memory_mib,
-        runtimes=config.runtimes,
+        runtimes=runtimes,
         labels=dict(config.labels),
         gpus=config.gpus,
     )

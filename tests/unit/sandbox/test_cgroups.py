@@ -107,3 +107,15 @@ def test_a_kernel_without_swap_is_limited_too(tmp_path: Path) -> None:
     _limit_memory(tmp_path, 64 << 20, is_v2=True)
 
     assert (tmp_path / "memory.max").read_text() == str(64 << 20)
+
+
+def test_another_runtime_of_a_worker_makes_its_groups_beside_the_step_the_first_one_took(
+    tmp_path: Path,
+) -> None:
+    mount, own = a_tree_of_version_2(tmp_path, "memory pids")
+    own.write_text("0::/worker/offload-worker\n")
+
+    Cgroups(mount, own)
+
+    enabled = (mount / "worker" / "cgroup.subtree_control").read_text()
+    assert enabled == "+memory +pids"

@@ -37,7 +37,7 @@ def test_the_servers_address_becomes_that_of_its_link(url: str, link_url: str):
     [
         ({"server_url": "host"}, "use http://HOST:PORT"),
         ({"token": ""}, "--token-file"),
-        ({"runtime": "dokcer"}, "choose one of bubblewrap, process"),
+        ({"runtime": "dokcer"}, "choose one of bubblewrap, gvisor, docker, process"),
         ({"cpu_milli": 0}, "cpu must be more than 0"),
         ({"memory_mib": -1}, "memory must be more than 0"),
         ({"drain_seconds": -1.0}, "drain-seconds must not be negative"),

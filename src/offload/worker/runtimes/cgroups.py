@@ -18,6 +18,7 @@ from pathlib import Path
 _MIB = 1024 * 1024
 _MOUNT = Path("/sys/fs/cgroup")
 _WANTED = ("memory", "pids")
+_LEAF = "offload-worker"
 _OWN_NAME = re.compile(r"offload-(\d+)-[0-9a-f]+")
 
 
@@ -161,6 +162,8 @@ def _make_v2(
     parent: Path, name: str, wanted: tuple[str, ...] = _WANTED
 ) -> tuple[Path | None, tuple[str, ...]]:
     """Make the group for all containers; return it and which of the wanted controllers it has for them."""
+    if parent.name == _LEAF:  # another runtime of this worker made the step below already
+        parent = parent.parent
     try:
         available = (parent / "cgroup.controllers").read_text().split()
         controllers = tuple(controller for controller in wanted if controller in available)
@@ -170,7 +173,7 @@ def _make_v2(
             # Version 2 lets only leaves hold processes: step into one, if the group is this worker's alone.
             if (parent / "cgroup.procs").read_text().split() != [str(os.getpid())]:
                 return None, ()
-            leaf = parent / "offload-worker"
+            leaf = parent / _LEAF
             leaf.mkdir(exist_ok=True)
             _write(leaf / "cgroup.procs", str(os.getpid()))
             if not _enable_v2(parent, controllers):

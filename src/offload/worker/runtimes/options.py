@@ -17,4 +17,6 @@ class RuntimeOptions:
     # (see `sandbox.guest.boot_order`) follows them.
     guest_argv: tuple[str, ...] | None = None
     bwrap: str | None = None  # path of bubblewrap; None: the wheel's, else the system's
+    runsc: str | None = None  # path of gVisor; None: the one on PATH
+    docker_socket: str | None = None  # path of the Docker Engine's socket; None: the usual places
     device_dir: str = "/dev"  # where the nodes of GPUs are

@@ -22,6 +22,9 @@ USER_ID = 1000
 
 _MIB = 1024 * 1024
 
+# Libraries and what allocators reserve without using it; a guess that lets numpy and its like in.
+_MAPPED_MIB = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
@@ -29,6 +32,7 @@ class Enforced:
 
     memory: bool
     pids: bool
+    counts_data: bool = True  # else only the whole address space can be limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> tu
     """Say what `offload.runner.boot` shall do: the last arguments of the guest."""
     limits = {"CORE": 0, "NOFILE": spec.open_files}
     if not enforced.memory:
-        limits["DATA"] = spec.memory_mib * _MIB
+        if enforced.counts_data:
+            limits["DATA"] = spec.memory_mib * _MIB
+        else:
+            limits["AS"] = (spec.memory_mib + _MAPPED_MIB) * _MIB
     if not enforced.pids:
         limits["NPROC"] = spec.pids
     words = tuple(f"{name}={value}" for name, value in limits.items())
@@ -58,6 +65,12 @@ def guest_command(
     boot = posixpath.join(place.root, "offload", "runner", "boot.py")
     arguments = ("-I", "-S", boot) if own is None else own
     return (spec.image.python, *arguments, *boot_order(spec, place, enforced))
+
+
+def door_command(door: str, role: str, guest: tuple[str, ...]) -> tuple[str, ...]:
+    """Build the command that fetches the guest's descriptors at `door` first; see `offload.runner.door`."""
+    program = posixpath.join(GUEST_ROOT, "offload", "runner", "door.py")
+    return (guest[0], "-I", "-S", program, door, role, *guest)
 
 
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:

@@ -1,0 +1,74 @@
+"""Where a runtime cannot give a container's first process its descriptors, it fetches them here and then becomes the guest.
+
+Started as `python -I -S door.py DOOR ROLE GUEST_COMMAND…`. DOOR is the number of a connected socket, or the path of one that
+the worker listens on. ROLE is "guest", or "init" where this is the first process of a pid namespace of the kernel's: the
+guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code leaves. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the
+command, as if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is
+the right process that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
+"""
+
+import _socket
+import os
+import sys
+
+_PLACES = (1, 2, 5, 6)
+_INT_BYTES = 4
+
+
+def enter(door: str) -> None:
+    """Replace this process's descriptors by the worker's."""
+    if door.isdigit():
+        sock = _socket.socket(fileno=int(door))
+    else:
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.connect(door)
+    size = len(_PLACES) * _INT_BYTES
+    _, messages, _, _ = sock.recvmsg(1, _socket.CMSG_SPACE(size))
+    if not messages:
+        sys.exit("the worker closed the door: it is gone, or did not wait for this container")
+    data = messages[0][2]
+    received = [
+        int.from_bytes(data[start : start + _INT_BYTES], sys.byteorder)
+        for start in range(0, size, _INT_BYTES)
+    ]
+    sock.close()
+    stdin = os.open(os.devnull, os.O_RDONLY)
+    # Two steps, because one may sit on the number that another shall get.
+    high = [os.dup2(fd, 100 + number, False) for number, fd in enumerate((stdin, *received))]
+    for fd in (stdin, *received):
+        os.close(fd)
+    for fd, place in zip(high, (0, *_PLACES)):
+        os.dup2(fd, place)
+        os.close(fd)
+
+
+def stay_as_init() -> None:
+    """Return in a child; the parent ends as the child does, and all others with it."""
+    child = os.fork()
+    if child == 0:
+        return
+    os.closerange(0, max(_PLACES) + 1)
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+
+
+def become(command: list[str]) -> None:
+    """Turn into the guest; into our own in this very interpreter, because another one takes its time to start."""
+    _, _, _, program, *order = command
+    own_boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")  # noqa: PTH100, PTH118, PTH120 - slow
+    if program != own_boot:
+        os.execv(command[0], command)  # noqa: S606 - the purpose
+    sys.path.insert(0, order[0])
+    from offload.runner.boot import boot  # noqa: PLC0415 - found only through the path set above
+
+    sys.exit(boot(order))
+
+
+if __name__ == "__main__":
+    enter(sys.argv[1])
+    if sys.argv[2] == "init":
+        stay_as_init()
+    become(sys.argv[3:])

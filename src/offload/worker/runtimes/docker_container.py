@@ -1,0 +1,160 @@
+"""A running container of the Docker Engine: how it gets its descriptors, is watched, killed and cleared away."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.worker.ports import Exit
+from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.worker.ports import ContainerSpec
+    from offload.worker.runtimes.pipes import Pipes
+    from offload.worker.runtimes.uids import UidRange
+
+_GIVEN = (
+    "stdout",
+    "detail",
+    "socket",
+    "stderr",
+)  # in the order in which `offload.runner.door` takes them
+
+
+class Door:
+    """A socket in a directory of its own, where one container's first process fetches its descriptors."""
+
+    def __init__(self, parent: str, name: str) -> None:
+        directory = Path(parent, name)
+        directory.mkdir()
+        directory.chmod(0o755)
+        self.directory = str(directory)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.setblocking(False)
+        self._socket.bind(f"{directory}/socket")
+        # The container's uid is another; `parent` keeps everybody else of this machine out.
+        Path(directory, "socket").chmod(0o777)
+        self._socket.listen(1)
+
+    async def let_in(self, fds: list[int]) -> None:
+        """Wait for the first who comes, who is nobody of the user's yet, and give it the descriptors."""
+        visitor, _ = await asyncio.get_running_loop().sock_accept(self._socket)
+        with visitor, suppress(OSError):  # it is dead already, and its exit says why
+            socket.send_fds(visitor, [b"\0"], fds)
+
+    def close(self) -> None:
+        """Close it to everybody and remove it. Idempotent."""
+        self._socket.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class DockerHeld:
+    """What a container holds besides its pipes."""
+
+    engine: DockerEngine
+    door: Door
+    uids: UidRange
+    uid: int
+    forget: Callable[[], object]  # told when all is released
+    engine_id: str = ""
+
+    async def release(self) -> None:
+        """Give everything back, the container too."""
+        if self.engine_id:
+            with suppress(DockerError):  # an engine that is gone has nothing left to remove now
+                await self.engine.remove(self.engine_id)
+        self.door.close()
+        self.uids.give(self.uid)
+        self.forget()
+
+
+class DockerContainer:
+    """See `Container`."""
+
+    def __init__(self, spec: ContainerSpec, pipes: Pipes, held: DockerHeld) -> None:
+        self.container_id = spec.container_id
+        self.socket = pipes.socket
+        self.stdout_fd = pipes.stdout_fd
+        self.stderr_fd = pipes.stderr_fd
+        self._spec = spec
+        self._pipes = pipes
+        self._held = held
+        self._is_inside = False  # the guest has its descriptors
+        self._kills: set[asyncio.Task[None]] = set()
+        self._entering = asyncio.create_task(self._let_in(), name=f"door of {spec.container_id}")
+        self._end = asyncio.create_task(self._watch(), name=f"end of {spec.container_id}")
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> Exit:
+        """See `Container`."""
+        return await asyncio.shield(self._end)
+
+    def kill(self) -> None:
+        """See `Container`."""
+        if not self._end.done() and not self._kills:
+            self._kills.add(asyncio.create_task(self._kill(), name=f"kill of {self.container_id}"))
+
+    async def close(self) -> None:
+        """See `Container`."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._release(), name=f"close of {self.container_id}"
+            )
+        await asyncio.shield(self._closing)
+
+    async def _release(self) -> None:
+        self.kill()
+        await self._end
+        await asyncio.gather(*self._kills)
+        self._pipes.close()
+        await self._held.release()
+
+    async def _kill(self) -> None:
+        with suppress(DockerError):  # the wait fails for the same reason, and says it
+            await self._held.engine.kill(self._held.engine_id)
+
+    async def _let_in(self) -> None:
+        try:
+            await self._held.door.let_in([self._pipes.theirs[name] for name in _GIVEN])
+            self._is_inside = True
+        finally:
+            self._pipes.close_theirs()
+
+    async def _watch(self) -> Exit:
+        engine, engine_id = self._held.engine, self._held.engine_id
+        try:
+            code = await engine.wait(engine_id)
+            is_out_of_memory = await engine.was_out_of_memory(engine_id)
+        except DockerError as error:
+            return Exit(code=None, signal=signal.SIGKILL, detail=str(error))
+        finally:
+            self._entering.cancel()
+            await asyncio.wait([self._entering])
+        # 128 + N is how the engine's init, like a shell, tells of a signal.
+        killed_by = code - 128 if code > 128 else None
+        is_out_of_memory = is_out_of_memory and killed_by == signal.SIGKILL
+        return Exit(
+            code=None if killed_by else code,
+            signal=killed_by,
+            out_of_memory=is_out_of_memory,
+            # The engine's counters end with the container; what was killed for its limit had reached it.
+            peak_memory_mib=self._spec.memory_mib if is_out_of_memory else None,
+            detail=self._pipes.read_detail() or self._explain(code),
+        )
+
+    def _explain(self, code: int) -> str:
+        if self._is_inside or self._kills:
+            return ""
+        return (
+            f"the container ended (exit code {code}) before its runner began: "
+            f"{self._spec.image.python} cannot be started in it"
+        )

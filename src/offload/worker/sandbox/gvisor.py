@@ -1,0 +1,153 @@
+"""A container of gVisor as data: bubblewrap's arguments around `runsc`, and the bundle that runsc is given.
+
+Two walls, one in the other. Outside bubblewrap shows what every sandbox shows, under an unprivileged uid, so that the
+process that serves gVisor its files (the gofer) can give no more than that. Inside runsc gives user code a kernel of its
+own. runsc makes namespaces and mounts itself, so it is the first process of a user namespace and has capabilities there; user
+code has none, in either.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME, USER_ID
+from offload.worker.sandbox.view import is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from offload.worker.sandbox.view import HostFacts, Shown
+
+# Descriptors of bubblewrap itself: 0 is the guest's door, 1 and 2 tell what goes wrong before the guest.
+ARGUMENTS_FD = 3
+STATUS_FD = 4
+GATE_FD = 5
+BUNDLE_FD = 6
+
+PLACE = (
+    "/run/offload/gvisor"  # inside bubblewrap: runsc, its bundle and its state; empty for user code
+)
+_TMP = "/tmp"  # noqa: S108 - the container's own
+_MIB = 1024 * 1024
+
+_OUTSIDE = (
+    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
+    *("--uid", "0", "--gid", "0", "--cap-add", "ALL"),
+    *("--die-with-parent", "--new-session"),
+    *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GvisorSandbox:
+    """Everything about one container that bubblewrap and runsc are told."""
+
+    facts: HostFacts
+    runsc: str  # where bubblewrap finds it
+    shown: tuple[Shown, ...]  # sources are where bubblewrap finds them, parents before children
+    guest: tuple[Shown, ...]
+    working_dir: str
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    scratch_mib: int
+    block_network: bool
+
+
+def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
+    """Build bubblewrap's arguments in the order it obeys them: later mounts cover earlier ones."""
+    facts = sandbox.facts
+    arguments = [*_OUTSIDE]
+    hidden = [entry.real for entry in facts.hidden if entry.real != _TMP]
+    for path in hidden:
+        arguments += ["--perms", "0755", "--tmpfs", path]
+    arguments += ["--tmpfs", _TMP]
+    binds = (*facts.always_shown, *sandbox.shown, *sandbox.guest)
+    for path in _ways(
+        hidden, [*(bind.target for bind in binds), f"{CONTAINER_HOME}/", f"{PLACE}/"]
+    ):
+        # bubblewrap would close them to others, and for gVisor user code is not the uid that made them.
+        arguments += ["--perms", "0755", "--dir", path]
+    for bind in binds:
+        arguments += ["--ro-bind", bind.source, bind.target]
+    arguments += ["--tmpfs", PLACE]
+    arguments += ["--ro-bind", sandbox.runsc, f"{PLACE}/runsc"]
+    arguments += ["--file", str(BUNDLE_FD), f"{PLACE}/config.json"]
+    for path in hidden:
+        arguments += ["--remount-ro", path]
+    return tuple(arguments)
+
+
+def _ways(hidden: Sequence[str], targets: Iterable[str]) -> list[str]:
+    """List the directories between those hidden and what is shown below them, parents before children."""
+    ways: dict[str, None] = {}
+    for target in targets:
+        for root in (*hidden, _TMP):
+            parts = (
+                target.removeprefix(f"{root}/").split("/")[:-1] if is_within(target, root) else []
+            )
+            ways.update(
+                dict.fromkeys(posixpath.join(root, *parts[: n + 1]) for n in range(len(parts)))
+            )
+    return [way for way in ways if way not in targets]
+
+
+def runsc_command(sandbox: GvisorSandbox, name: str) -> tuple[str, ...]:
+    """Build the command that runs the bundle; the choice of a platform is runsc's own, which knows its best.
+
+    The name is the machine's: runsc has an abstract socket of that name in the network it shares.
+    """
+    return (
+        f"{PLACE}/runsc",
+        *("--root", f"{PLACE}/state"),
+        "--rootless",
+        "--ignore-cgroups",  # bubblewrap and all of runsc are in the container's group already
+        "--overlay2=none",
+        f"--network={'none' if sandbox.block_network else 'host'}",
+        *("run", "--bundle", PLACE, name),
+    )
+
+
+def bundle(sandbox: GvisorSandbox) -> bytes:
+    """Write the OCI configuration: bubblewrap's view as a read-only root, and scratch in gVisor's own memory."""
+    size = f"size={sandbox.scratch_mib * _MIB}"
+    mounts = [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        _tmpfs("/dev", "ro", "mode=0755"),
+        _tmpfs("/sys", "ro", "mode=0755"),
+        _tmpfs(PLACE, "ro", "mode=0755"),
+        _tmpfs(_TMP, size, "mode=1777"),
+        _tmpfs("/dev/shm", size, "mode=1777"),  # noqa: S108 - inside
+        _tmpfs(CONTAINER_HOME, size, "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"),
+    ]
+    process = {
+        "user": {"uid": USER_ID, "gid": USER_ID},
+        "args": sandbox.command,
+        "env": [f"{name}={value}" for name, value in sandbox.environment.items()],
+        "cwd": sandbox.working_dir,
+        "capabilities": {},
+        "noNewPrivileges": True,
+    }
+    # With its own network namespace in the bundle, runsc would make the host's network one that is empty.
+    names = ("pid", "ipc", "uts", "mount", *(("network",) if sandbox.block_network else ()))
+    namespaces = [{"type": name} for name in names]
+    configuration = {
+        "ociVersion": "1.0.0",
+        "process": process,
+        "root": {"path": "/", "readonly": True},
+        "hostname": HOSTNAME,
+        "mounts": mounts,
+        "linux": {"namespaces": namespaces},
+    }
+    return json.dumps(configuration).encode()
+
+
+def _tmpfs(destination: str, *options: str) -> dict[str, object]:
+    return {
+        "destination": destination,
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["nosuid", "nodev", *options],
+    }

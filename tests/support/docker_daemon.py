@@ -1,0 +1,87 @@
+"""A Docker Engine of the tests' own, that leaves nothing: its bridge and its mounts are in namespaces that end with it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECONDS = 30.0
+_PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "ip")
+
+
+class NoDockerError(Exception):
+    """No engine can be started here; the message says why."""
+
+
+@contextmanager
+def docker_daemon() -> Iterator[str]:
+    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`."""
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        raise NoDockerError(
+            f"no Docker Engine: {', '.join(missing)} missing (apt install docker.io)"
+        )
+    if os.getuid() != 0:
+        raise NoDockerError("only root can start a Docker Engine")
+    # Where an ordinary user can come, whose containers are tested too.
+    with tempfile.TemporaryDirectory(prefix="offload-docker-") as folder:
+        Path(folder).chmod(0o755)
+        group = f"offload-docker-{os.getpid()}"
+        process = _start(folder, group)
+        try:
+            yield f"{folder}/docker.sock"
+        finally:
+            process.terminate()
+            process.wait(_SECONDS)
+            _remove_groups(group)
+
+
+def _start(folder: str, group: str) -> subprocess.Popen[bytes]:
+    places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+    command = [
+        *("unshare", "--net", "--mount", "--propagation", "slave", "--"),
+        *("dockerd", "--host", f"unix://{folder}/docker.sock", "--group", "0"),
+        *(f"--{option}={folder}/{name}" for option, name in places.items()),
+        f"--cgroup-parent=/{group}",
+        "--userland-proxy=false",
+    ]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as readiness:
+        readiness.bind(f"{folder}/ready")
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": f"{folder}/ready"},
+            )
+        ended = os.pidfd_open(process.pid)
+        try:
+            ready, _, _ = select.select([readiness, ended], [], [], _SECONDS)
+        finally:
+            os.close(ended)
+    if not ready or ended in ready:
+        process.kill()
+        process.wait()
+        _remove_groups(group)
+        lines = Path(folder, "log").read_text().strip().splitlines()
+        raise NoDockerError(
+            f"dockerd does not start here: {lines[-1] if lines else 'it says nothing'}"
+        )
+    return process
+
+
+def _remove_groups(name: str) -> None:
+    for top in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+        for directory, _, _ in os.walk(top, topdown=False):
+            with suppress(OSError):
+                os.rmdir(directory)  # noqa: PTH106 - as os.walk names it
