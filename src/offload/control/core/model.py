@@ -156,3 +156,4 @@ class ContainerReport:
     body: bytes = b""
     gpu_indices: tuple[int, ...] = ()
     blames_function: bool = False  # it came so far as to load the function, and that raised
+    progress: str = ""  # while it starts: what has to be done first

@@ -54,9 +54,14 @@ def give_up_starting(state: State, container: ContainerRecord) -> None:
     if container.state is not ContainerState.STARTING:
         return  # its worker was given up in the same moment
     function = container.slot.pool.function
+    # What is done before the start, as building an image, may take as long as it does.
+    patience = 2 * function.startup_timeout_seconds
+    since = state.now if container.progress else container.prepared_at
+    if since + patience > state.now:
+        state.wake(since + patience, container)
+        return
     state.stop_container(container, state.policy.stop_grace_seconds)
-    seconds = 2 * function.startup_timeout_seconds
-    reason = f"the worker did not say within {seconds:g} s that the container was ready"
+    reason = f"the worker did not say within {patience:g} s that the container was ready"
     report = ContainerReport(
         container.container_id, function.function_id, ContainerState.FAILED, reason=reason
     )
