@@ -7,15 +7,13 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from offload.errors import InvalidError
 from offload.sdk import image_checks as check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from offload.sdk.image import Image
+    from collections.abc import Callable, Iterable, Mapping
 
 # What says something about an image and changes none of its files. Containers are started by the worker, as an ordinary
 # user, whatever the image says.
@@ -24,6 +22,35 @@ _DESCRIPTIVE = {
 }  # fmt: skip
 _HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _REFERENCE = re.compile(r"\\\$|\$(\w+)|\$\{(\w+)(?:(:[-+])([^}]*))?\}")
+
+
+class Steps(Protocol):
+    """What instructions become; see `offload.Image`."""
+
+    def run_commands(self, *commands: str, force_build: bool = False) -> Self:
+        """Run a command."""
+        ...
+
+    def env(self, variables: Mapping[str, str]) -> Self:
+        """Set variables."""
+        ...
+
+    def workdir(self, path: str) -> Self:
+        """Set the folder."""
+        ...
+
+    def add_local_file(self, local_path: str, remote_path: str, *, copy: bool = False) -> Self:
+        """Add a file."""
+        ...
+
+    def add_local_dir(
+        self, local_path: str, remote_path: str, *, copy: bool = False, ignore: Iterable[str] = ()
+    ) -> Self:
+        """Add a folder."""
+        ...
+
+
+S = TypeVar("S", bound=Steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +69,11 @@ class Instructions:
     items: tuple[Instruction, ...]
     where: str
 
-    def apply(self, image: Image, context_dir: str, *, force_build: bool = False) -> Image:
-        """Return the image with these steps. Raises `InvalidError` that names the line."""
-        build = _Build(image, Path(context_dir), force_build=force_build)
+    def apply(
+        self, image: S, context_dir: str, *, workdir: str = "/", force_build: bool = False
+    ) -> S:
+        """Return the image, whose folder is `workdir`, with these steps. Raises `InvalidError` that names the line."""
+        build = _Build(image, Path(context_dir), workdir, force_build=force_build)
         for instruction in self.items:
             try:
                 build.take(instruction)
@@ -129,18 +158,16 @@ def _heredocs(rest: str, lines: list[str], number: int, where: str) -> tuple[str
     return body, number
 
 
-class _Build:
+class _Build(Generic[S]):
     """Applies instructions to an image, one after the other."""
 
-    def __init__(self, image: Image, context: Path, *, force_build: bool) -> None:
+    def __init__(self, image: S, context: Path, workdir: str, *, force_build: bool) -> None:
         self.image = image
         self._context = context
         self._force_build = force_build
         self._shell: list[str] | None = None
         self._user = ""
-        self._workdir = next(
-            (s.arguments[0] for s in reversed(image.steps) if s.kind == "workdir"), "/"
-        )
+        self._workdir = workdir
         self._variables: dict[str, str] = {}
         self._arguments: dict[str, str] = {}  # of ARG, in the environment of RUN only
         self._take: dict[str, Callable[[str], None]] = {

@@ -247,7 +247,8 @@ class Image:
             "dockerfile_commands", commands, 'dockerfile_commands("RUN make", "ENV A=1")'
         )
         rest = parse_instructions("\n".join(lines), "dockerfile_commands()")
-        return rest.apply(self, context_dir or ".", force_build=force_build)
+        workdir = next((s.arguments[0] for s in reversed(self.steps) if s.kind == "workdir"), "/")
+        return rest.apply(self, context_dir or ".", workdir=workdir, force_build=force_build)
 
     # --- files of the caller's machine ---
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 # Where a build finds what is not the image's: below /run, which is never part of a layer.
 TOOLS = "/run/offload"
 CONTENT_AT = f"{TOOLS}/content"
-CACHE_AT = f"{TOOLS}/cache"
 UV_AT = f"{TOOLS}/uv"
 GUEST_AT = f"{TOOLS}/guest"
 CA_AT = f"{TOOLS}/ca.pem"
@@ -87,22 +86,28 @@ def _apt(packages: tuple[str, ...]) -> str:
     )
 
 
+def index_options(step: ImageStep, package_index: str) -> tuple[str, ...]:
+    """Return uv's options for where packages come from and which of them count."""
+    options: list[str] = []
+    index = step.setting("index_url") or package_index
+    if index:
+        options += ["--default-index", index]
+    if step.setting("extra_index_url"):
+        options += ["--index", step.setting("extra_index_url")]
+    if step.setting("pre"):
+        options += ["--prerelease", "allow"]
+    return tuple(options)
+
+
 def _pip(step: ImageStep, python: str, package_index: str) -> Work:
     if not python:
         raise ImageError(
             "the image has no Python to install packages for: give it one with add_python="
         )
     argv = [
-        python, "-I", f"{GUEST_AT}/offload/worker/images/guest_install.py", UV_AT, CACHE_AT,
-        "--", "--python", python,
+        python, "-I", f"{GUEST_AT}/offload/worker/images/guest_install.py", UV_AT,
+        "--", "--python", python, *index_options(step, package_index),
     ]  # fmt: skip
-    index = step.setting("index_url") or package_index
-    if index:
-        argv += ["--default-index", index]
-    if step.setting("extra_index_url"):
-        argv += ["--index", step.setting("extra_index_url")]
-    if step.setting("pre"):
-        argv += ["--prerelease", "allow"]
     if step.kind == "pip_requirements":
         argv += ["--requirements", CONTENT_AT]
     else:

@@ -1,7 +1,7 @@
 """Layers on this machine's disk, each named by what made it; bounded in bytes, the least recently used dropped first.
 
 Below its directory: `layers/NAME/fs` holds a layer's files and `layers/NAME/size` their bytes; `steps/DIGEST.json` says
-which layers a chain of steps has come to. What is being made lies in `making/` until it is whole and is renamed then, so
+which layers a chain of steps has come to. What is being made lies in `making/` (`shared/making/`) until it is whole and is renamed then, so
 that nothing half-made ever has a name. Several processes may use the directory at once: a layer in use is locked by
 `flock`, which the kernel ends with the process, however that ends.
 """
@@ -89,8 +89,12 @@ class LayerStore:
         self._max_bytes = max_bytes
         self._owner = owner
         self._remove_tree = remove_tree or shutil.rmtree
-        for name in ("layers", "steps", "making", "attached", "cache"):
+        self._makings = (directory / "making", directory / "shared" / "making")
+        self.shared = directory / "shared"  # what builds fetch, and layers that are linked from it
+        for name in ("layers", "steps", "making", "shared/making"):
             (directory / name).mkdir(parents=True, exist_ok=True)
+        for path in (self.shared, self.shared / "making"):
+            self._give(path)
         self.scaffold = directory / "scaffold"
         self._make_scaffold()
         self.clear_abandoned()
@@ -154,9 +158,9 @@ class LayerStore:
 
     # --- making ---
 
-    def make(self) -> Making:
-        """Begin a layer."""
-        directory = self.directory / "making" / secrets.token_hex(8)
+    def make(self, *, is_linked: bool = False) -> Making:
+        """Begin a layer; `is_linked` where its files are to be linked from what is shared, which takes one mount."""
+        directory = self._makings[is_linked] / secrets.token_hex(8)
         directory.mkdir()
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -164,13 +168,14 @@ class LayerStore:
         for path in (making.fs, making.work):
             path.mkdir(mode=0o755)
             path.chmod(0o755)  # whatever the umask is
-            if os.getuid() == 0:
-                os.chown(path, self._owner, self._owner)
+            self._give(path)
         return making
 
     def keep(self, making: Making, layer: str) -> None:
         """Make what was made a layer of that name; it is dropped where there is one already."""
-        self._remove_tree(making.work)
+        for path in making.directory.iterdir():
+            if path != making.fs:
+                self._remove_tree(path) if path.is_dir() else path.unlink()
         size_bytes = disk_usage(making.fs)
         (making.directory / "size").write_text(str(size_bytes))
         target = self._layer(layer)
@@ -257,7 +262,7 @@ class LayerStore:
 
     def clear_abandoned(self) -> None:
         """Remove what somebody was making who is gone."""
-        for path in (self.directory / "making").iterdir():
+        for path in (each for making in self._makings for each in making.iterdir()):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             except OSError:
@@ -303,8 +308,11 @@ class LayerStore:
             (self.scaffold / name).touch()
         for path in (self.scaffold, *self.scaffold.rglob("*")):
             path.chmod(0o1777 if path.name == "tmp" else 0o755 if path.is_dir() else 0o644)
-            if os.getuid() == 0:
-                os.chown(path, self._owner, self._owner)
+            self._give(path)
+
+    def _give(self, path: Path) -> None:
+        if os.getuid() == 0:
+            os.chown(path, self._owner, self._owner)
 
 
 def disk_usage(directory: Path) -> int:

@@ -18,13 +18,14 @@ from offload.worker.images import guest_unpack
 from offload.worker.images.sandbox import Bind, Command
 from offload.worker.images.steps import (
     CA_AT,
-    CACHE_AT,
     CONTENT_AT,
     GUEST_AT,
     UV_AT,
     build_environment,
+    index_options,
     work_of,
 )
+from offload.worker.images.wheels import Wheels, plain_requirements
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
 
     from offload.worker.core.content import Content
     from offload.worker.core.images import ImageState, ImageStep
-    from offload.worker.images.sandbox import BuildSandbox
+    from offload.worker.images.sandbox import BuildSandbox, Result
     from offload.worker.images.settings import ImageSettings
     from offload.worker.images.steps import Work
     from offload.worker.images.store import LayerStore, Making
+
+_PIP = ("pip_install", "pip_requirements")
 
 # After these the interpreter is the one that it was before.
 _KEEP_PYTHON = ("pip_install", "pip_requirements", "add_files", "workdir")
@@ -68,14 +71,18 @@ class Workshop:
         self._settings = settings
         self._guest_packages = guest_packages
         self._open_blob = open_blob
+        self._wheels = Wheels(store, sandbox, settings)
 
     async def run(
         self, step: ImageStep, before: ImageState, on_line: Callable[[str], None]
     ) -> ImageState:
         """Run a step and return what the chain has come to. Raises `ImageError`."""
         layer = step.digest
-        async with self.making(layer) as making:
-            if step.kind == "add_files":
+        is_linked = step.kind in _PIP
+        async with self.making(layer, is_linked=is_linked) as making:
+            if is_linked and await self._link_wheels(step, before, making, on_line):
+                pass
+            elif step.kind == "add_files":
                 assert step.content is not None, "the SDK sends it"  # noqa: S101  # else the digest is wrong
                 archive = Archive(await self._content_file(step.content, making))
                 await self.unpack(archive, before, making)
@@ -88,12 +95,11 @@ class Workshop:
         return after.with_python_of(before) if step.kind in _KEEP_PYTHON else after
 
     @contextlib.asynccontextmanager
-    async def making(self, layer: str) -> AsyncIterator[Making]:
+    async def making(self, layer: str, *, is_linked: bool = False) -> AsyncIterator[Making]:
         """Give a layer to fill; it is kept under its name where that succeeds, and dropped where it does not."""
-        making = self.store.make()
+        making = self.store.make(is_linked=is_linked)
         try:
             yield making
-            (making.directory / "content").unlink(missing_ok=True)
             await asyncio.to_thread(self.store.keep, making, layer)
         except BaseException:
             # In good order also where the worker is being ended: it waits for this.
@@ -160,14 +166,29 @@ class Workshop:
                 f"{step.kind} needs more users than this worker's account has: {ids.why_single}"
             )
         result = await self.sandbox.run(await self._command(step, work, before, making), on_line)
-        if result.code != 0:
-            what = step.arguments[0] if step.kind == "run_commands" else step.label
-            last = _last(result.last_lines)
-            raise ImageError(
-                f"{what!r} ended with exit code {result.code}" + (f": {last}" if last else ""),
-                result.code,
-                result.last_lines,
-            )
+        _check(step, result)
+
+    async def _link_wheels(
+        self,
+        step: ImageStep,
+        before: ImageState,
+        making: Making,
+        on_line: Callable[[str], None],
+    ) -> bool:
+        """Install packages the quick way; return whether that was possible."""
+        text = ""
+        if step.content is not None:
+            with await self.opened(step.content) as file:
+                text = file.read().decode(errors="replace")
+        wanted = plain_requirements(step, text)
+        if wanted is None or not before.python:
+            return False
+        index = index_options(step, self._settings.package_index)
+        result = await self._wheels.install(self.uv(), wanted, before, making, index, on_line)
+        if result is None:
+            return False
+        _check(step, result)
+        return True
 
     async def _command(
         self, step: ImageStep, work: Work, before: ImageState, making: Making
@@ -177,8 +198,7 @@ class Workshop:
         if ca_file is not None:
             binds.append(Bind(str(ca_file), CA_AT))
         if work.uses_uv:
-            cache = self.cache()
-            binds += [Bind(self.uv(), UV_AT), Bind(str(cache), CACHE_AT, is_writable=True)]
+            binds.append(Bind(self.uv(), UV_AT))
         if work.content is not None:
             binds.append(Bind(str(await self._content_file(work.content, making)), CONTENT_AT))
         env = build_environment(before.env, self._settings.proxies, has_ca=ca_file is not None)
@@ -191,13 +211,6 @@ class Workshop:
             binds=tuple(binds),
             working_dir=before.working_dir if step.kind != "workdir" else "/",
         )
-
-    def cache(self) -> Path:
-        """Return the directory that the builds of this worker share for what they fetch."""
-        cache = self.store.directory / "cache"
-        if os.getuid() == 0:
-            os.chown(cache, self.sandbox.ids.owner, self.sandbox.ids.owner)
-        return cache
 
     async def _content_file(self, content: Content, making: Making) -> Path:
         path = making.directory / "content"
@@ -217,6 +230,17 @@ def _zstandard(compression: str) -> tuple[Bind, ...]:
             "a layer is compressed with zstd, for which a package is missing: `pip install offload[images]` on the worker"
         )
     return (Bind(str(Path(spec.origin).parent), f"{guest_unpack.PACKAGES}/zstandard"),)
+
+
+def _check(step: ImageStep, result: Result) -> None:
+    if result.code != 0:
+        what = step.arguments[0] if step.kind == "run_commands" else step.label
+        last = _last(result.last_lines)
+        raise ImageError(
+            f"{what!r} ended with exit code {result.code}" + (f": {last}" if last else ""),
+            result.code,
+            result.last_lines,
+        )
 
 
 def _last(lines: tuple[str, ...]) -> str:
