@@ -55,7 +55,7 @@ def _exited(failure: Failure) -> BaseException:
 
 
 def _not_started(failure: Failure) -> BaseException:
-    detail = f"{failure.type_name}: {failure.message}" if failure.type_name else ""
+    detail = f"{failure.type_name}: {failure.message}" if failure.message else ""
     text = ": ".join(part for part in (failure.reason, detail) if part)
     error = errors.ContainerStartError(text, failure.last_lines)
     if failure.last_lines:

@@ -155,5 +155,7 @@ class ContainerReport:
     reason: str = ""
     body: bytes = b""
     gpu_indices: tuple[int, ...] = ()
-    blames_function: bool = False  # it came so far as to load the function, and that raised
+    blames_function: bool = (
+        False  # as where its image cannot be built: another try would not mend it
+    )
     progress: str = ""  # while it starts: what has to be done first
