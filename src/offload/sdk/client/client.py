@@ -92,7 +92,8 @@ class Client:
         if function.environment is not None:
             definition.local_image.CopyFrom(translate.local_image(function.environment))
         if function.image is not None:
-            definition.image.CopyFrom(await images.describe(self._connection, function.image))
+            send = images.SendToServer(self._connection)
+            definition.image.CopyFrom(await images.describe(function.image, send))
         translate.set_options(definition, function.options)
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(

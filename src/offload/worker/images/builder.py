@@ -62,10 +62,8 @@ class RootfsBuilder:
     ) -> None:
         self._open_blob = open_blob
         self._builds: dict[str, _Build] = {}
-        ids = find_id_map()
-        self.sandbox = BuildSandbox(bwrap, ids, directory / "scaffold")
-        remove = None if ids.kind == "root" else self.sandbox.remove_now
-        self.store = LayerStore(directory, settings.max_bytes, ids.owner, remove)
+        self.sandbox = BuildSandbox(bwrap, find_id_map(), directory / "scaffold")
+        self.store = open_store(directory, settings, self.sandbox)
         self.workshop = Workshop(self.store, self.sandbox, settings, guest_packages, open_blob)
         self._sources = Sources(self.workshop, settings)
 
@@ -130,6 +128,7 @@ class RootfsBuilder:
                 state = await find_python(self.sandbox, self.store, state)
                 self.store.record(image.digest, state)
             await asyncio.to_thread(self.store.make_room)
+            await asyncio.to_thread(self.store.trim_shared)
             return state
         finally:
             for hold in held:
@@ -196,6 +195,15 @@ class RootfsBuilder:
                 self.store.drop(making)
                 raise
         return layer
+
+
+def open_store(
+    directory: Path, settings: ImageSettings, sandbox: BuildSandbox | None = None
+) -> LayerStore:
+    """Open the layers in a directory; `sandbox` is for removing them, and made where it is not given."""
+    sandbox = sandbox or BuildSandbox("", find_id_map(), directory / "scaffold")
+    remove = None if sandbox.ids.kind == "root" else sandbox.remove_now
+    return LayerStore(directory, settings.max_bytes, sandbox.ids.owner, remove)
 
 
 class _Build:

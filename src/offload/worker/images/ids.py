@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COUNT = 65536
+_FIRST_SUBORDINATE = 100_000
 # The last range before those that systemd hands to containers of its own ends; no account is ever given these.
 _ROOTS_BASE = 0x6FFF0000
 
@@ -57,9 +58,11 @@ def _why_single(uid: int) -> str:
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: let root run `apt install uidmap`"
     for file in ("/etc/subuid", "/etc/subgid"):
         if not read_subordinate(Path(file), _names(uid)):
+            first = first_free(Path(file))
+            ids = f"{first}-{first + _COUNT - 1}"
             return (
                 f"{name} has no subordinate ids in {file}: let root run "
-                f"`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}`"
+                f"`usermod --add-subuids {ids} --add-subgids {ids} {name}`"
             )
     return ""
 
@@ -88,6 +91,15 @@ def read_subordinate(file: Path, names: Sequence[str]) -> list[tuple[int, int]]:
         ):
             ranges.append((int(fields[1]), int(fields[2])))
     return ranges
+
+
+def first_free(file: Path) -> int:
+    """Return the first id behind all ranges of a file like /etc/subuid."""
+    try:
+        fields = [line.split(":") for line in file.read_text().splitlines()]
+        return max([_FIRST_SUBORDINATE, *(int(f[1]) + int(f[2]) for f in fields if len(f) == 3)])
+    except (OSError, ValueError):
+        return _FIRST_SUBORDINATE
 
 
 def _shifted(ranges: list[tuple[int, int]]) -> tuple[Range, ...]:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # newuidmap is looked for in it.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
 
-_ARGUMENTS_FD = 3
 _MAX_LINE_BYTES = 4096
 _LAST_LINES = 20
 _READ_BYTES = 64 * 1024
@@ -112,13 +111,22 @@ class BuildSandbox:
             os.close(their_output_fd)
         return await _watch(process, output_fd, on_line)
 
-    def run_on_terminal(self, command: Command) -> list[str]:
-        """Return the program to become, with the arguments on descriptor 3, for a command that talks to a person."""
+    def run_on_terminal(
+        self, argv: tuple[str, ...], env: Mapping[str, str], layers: tuple[str, ...], folder: str
+    ) -> int:
+        """Run a command for a person, on this process's own terminal, and return its exit code; blocks."""
+        command = Command(argv, env, layers, working_dir=folder, is_terminal=True)
         stage = _Stage()
         arguments_fd = _as_file(self._arguments(command, stage))
-        os.dup2(arguments_fd, _ARGUMENTS_FD)
-        os.set_inheritable(_ARGUMENTS_FD, True)
-        return self._wrapped(stage, command, _ARGUMENTS_FD)
+        try:
+            return subprocess.run(  # noqa: S603 - the purpose
+                self._wrapped(stage, command, arguments_fd),
+                pass_fds=(arguments_fd,),
+                env=_ENVIRONMENT,
+                check=False,
+            ).returncode
+        finally:
+            os.close(arguments_fd)
 
     def remove_now(self, path: Path) -> None:
         """Remove a tree whose files belong to the build's users; blocks."""
@@ -245,7 +253,8 @@ async def _watch(
 
     def take(lines: list[str]) -> None:
         for line in lines:
-            text = cut(line, _MAX_LINE_BYTES)
+            # What a program has written over stands before a carriage return.
+            text = cut(line.rpartition("\r")[2], _MAX_LINE_BYTES)
             last.append(text)
             if not first:
                 first.append(text)

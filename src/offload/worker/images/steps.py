@@ -79,7 +79,7 @@ def _apt(packages: tuple[str, ...]) -> str:
             'command -v apt-get >/dev/null || { echo "apt_install needs a Debian or Ubuntu: this image has no apt-get" >&2; exit 127; }',
             "apt-get -q -o Acquire::Retries=3 update",
             # What is being built is thrown away as a whole where the machine stops.
-            f"apt-get -q install -y --no-install-recommends -o Acquire::Retries=3 -o Dpkg::Options::=--force-unsafe-io -- {names}",
+            f"apt-get -q install -y --no-install-recommends -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io -- {names}",
             "apt-get -q clean",
             "rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache",
         )

@@ -221,8 +221,22 @@ class LayerStore:
         return self._drop_down_to(self._max_bytes)
 
     def prune(self) -> int:
-        """Drop every layer that nobody uses; return the bytes freed."""
-        return self._drop_down_to(0)
+        """Drop every layer that nobody uses, and what was fetched for others; return the bytes freed."""
+        return self._drop_down_to(0) + self.trim_shared(0)
+
+    def trim_shared(self, max_bytes: int | None = None) -> int:
+        """Drop what builds have fetched where it takes more than that, and no build is using it; return the bytes freed."""
+        kept = self._max_bytes if max_bytes is None else max_bytes
+        if any(self._makings[True].iterdir()):
+            return 0
+        caches = [self.shared / name for name in ("uv", "pyc")]
+        used = sum(disk_usage(cache) for cache in caches if cache.exists())
+        if used <= kept:
+            return 0
+        for cache in caches:
+            if cache.exists():
+                self._remove_tree(cache)
+        return used
 
     def _drop_down_to(self, max_bytes: int) -> int:
         layers = sorted(

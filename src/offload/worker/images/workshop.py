@@ -144,13 +144,17 @@ class Workshop:
 
     def uv(self) -> str:
         """Return where uv is on this machine. Raises `ImageError`."""
-        beside = Path(sys.executable).with_name("uv")
-        found = str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
-        if found is None:
-            raise ImageError(
-                "packages are installed with uv, which is not beside the worker: `pip install offload[images]` there"
-            )
-        return str(Path(found).resolve())
+        candidates = [Path(sys.executable).with_name("uv")]
+        spec = find_spec("uv")
+        if spec is not None and spec.origin is not None:
+            candidates.append(Path(spec.origin).parents[4] / "bin" / "uv")
+        candidates += [Path(found) for found in (shutil.which("uv"),) if found is not None]
+        for candidate in candidates:
+            if os.access(candidate, os.X_OK):
+                return str(candidate.resolve())
+        raise ImageError(
+            "packages are installed with uv, which is not beside the worker: `pip install offload[images]` there"
+        )
 
     async def _do(
         self,

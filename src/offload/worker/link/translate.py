@@ -70,11 +70,12 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         read_only_paths=tuple(image.read_only_paths),
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
-        image=_image(definition.image) if definition.HasField("image") else None,
+        image=read_image(definition.image) if definition.HasField("image") else None,
     )
 
 
-def _image(image: images_pb2.Image) -> Image:
+def read_image(image: images_pb2.Image) -> Image:
+    """Return what a container's root is to be made of."""
     return Image(
         tuple(
             ImageStep(
