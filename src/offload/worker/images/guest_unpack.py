@@ -148,8 +148,8 @@ def _opened(compression: str) -> IO[bytes]:
     return stream
 
 
-def main(compression: str, max_bytes: int, *, is_layer: bool) -> int:
-    """Unpack; return the exit code, with the reason on standard error."""
+def main(compression: str, max_bytes: int, *, is_layer: bool, folder: str) -> int:
+    """Unpack, and see that there is a folder; return the exit code, with the reason on standard error."""
     stream = _opened(compression)
     # Modules that reading an archive imports late are not found once the root is another.
     for module in (grp, pwd):
@@ -163,6 +163,7 @@ def main(compression: str, max_bytes: int, *, is_layer: bool) -> int:
     try:
         with tarfile.open(fileobj=stream, mode="r|*" if compression != "zstd" else "r|") as archive:
             unpack(archive, max_bytes, is_layer=is_layer)
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
     except (HostileArchiveError, tarfile.TarError, OSError, EOFError) as error:
         sys.stderr.write(f"the archive cannot be unpacked: {error}\n")
         return 1
@@ -170,4 +171,6 @@ def main(compression: str, max_bytes: int, *, is_layer: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), is_layer=sys.argv[3] == "layer"))
+    sys.exit(
+        main(sys.argv[1], int(sys.argv[2]), is_layer=sys.argv[3] == "layer", folder=sys.argv[4])
+    )

@@ -142,6 +142,7 @@ class Registry:
             try:
                 return self._opener.open(request, timeout=_TIMEOUT_SECONDS)
             except urllib.error.HTTPError as error:
+                error.close()
                 if error.code != 401 or is_last:
                     raise RegistryError(self._explain(error)) from error
                 self._authorize(error.headers.get("WWW-Authenticate", ""))
@@ -179,6 +180,7 @@ class Registry:
             with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as reply:
                 answer = json.loads(reply.read(_MAX_MANIFEST_BYTES))
         except urllib.error.HTTPError as error:
+            error.close()
             raise RegistryError(self._explain(error)) from error
         except (OSError, ValueError, HTTPException) as error:
             raise RegistryError(

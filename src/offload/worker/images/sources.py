@@ -162,8 +162,18 @@ class Sources:
                 state = state.with_layer(name)
         except RegistryError as error:
             raise ImageError(str(error)) from error
+        if configuration.working_dir != "/":
+            # As a container engine does when it starts the image.
+            await self._folder(configuration.working_dir, state, step.digest)
+            state = state.with_layer(step.digest)
         env = (("PATH", PATH), *configuration.env)
         return replace(state.with_env(env), working_dir=configuration.working_dir)
+
+    async def _folder(self, folder: str, below: ImageState, name: str) -> None:
+        async with self._workshop.making(name) as making:
+            path = making.directory / "content"
+            path.write_bytes(bytes(10_240))  # an archive of nothing
+            await self._workshop.unpack(Archive(path, folder=folder), below, making)
 
     async def _layer(
         self, registry: Registry, layer: Descriptor, below: ImageState, name: str

@@ -53,6 +53,7 @@ class Archive:
     path: Path
     compression: str = "gzip"
     is_layer: bool = False  # with whiteouts
+    folder: str = "/"  # made where it is missing
 
 
 class Workshop:
@@ -116,7 +117,7 @@ class Workshop:
             command = Command(
                 (
                     self._interpreter, "-I", "-S", f"{GUEST_AT}.py", archive.compression, str(self._settings.max_bytes),
-                    "layer" if archive.is_layer else "files",
+                    "layer" if archive.is_layer else "files", archive.folder,
                 ),
                 {"PYTHONDONTWRITEBYTECODE": "1"},
                 self.layers_of(before),
