@@ -104,6 +104,19 @@ def test_of_many_who_want_an_image_at_once_one_builds_it_and_all_hear(
     assert all(listener.lines == listeners[0].lines for listener in listeners)
 
 
+def test_of_listeners_with_the_same_audience_one_is_told_the_lines(builder: RootfsBuilder) -> None:
+    image = chain(BASE, *run("echo hello"))
+    listeners = [Recorder("app"), Recorder("app"), Recorder("other")]
+
+    async def scenario() -> None:
+        await asyncio.gather(*(builder.build(image, each) for each in listeners))
+
+    asyncio.run(scenario())
+
+    assert ["hello" in listener.lines for listener in listeners] == [True, False, True]
+    assert all(listener.progress for listener in listeners)
+
+
 def test_two_images_with_a_common_step_build_it_once(builder: RootfsBuilder) -> None:
     common = (BASE, *run("cat /proc/sys/kernel/random/uuid > /opt/id"))
     one, other = chain(*common, *run("touch /opt/1")), chain(*common, *run("touch /opt/2"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import itertools
 import os
 import subprocess
 import tarfile
@@ -33,10 +34,14 @@ if TYPE_CHECKING:
 BASE = ("registry", ("tests/base:1",))
 
 
+_audiences = map(str, itertools.count())
+
+
 @dataclass
 class Recorder:
     """See `BuildListener`."""
 
+    audience: str = field(default_factory=lambda: next(_audiences))
     progress: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     has_line: asyncio.Event = field(default_factory=asyncio.Event)

@@ -128,6 +128,8 @@ def shell(*, program: str, words: tuple[str, ...]) -> int:
 class _Narrator:
     """Prints what a build does. See `BuildListener`."""
 
+    audience = "this terminal"
+
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
 

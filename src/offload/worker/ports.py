@@ -96,6 +96,8 @@ class ImageError(Exception):
 class BuildListener(Protocol):
     """Whoever waits for an image."""
 
+    audience: str  # who reads its lines in the end: of several with the same, one is told
+
     def on_progress(self, text: str) -> None:
         """Take note of what is being done, in words; empty once nothing is."""
 

@@ -221,8 +221,11 @@ class _Build:
         self.progress(f"{where} ({detail})" if detail else where)
 
     def line(self, text: str) -> None:
+        told: set[str] = set()
         for listener in self.listeners:
-            listener.on_build_line(text)
+            if listener.audience not in told:
+                told.add(listener.audience)
+                listener.on_build_line(text)
 
 
 def _check_digests(image: Image) -> None:

@@ -201,7 +201,7 @@ class Life:
             where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
             kind = fault.type_name.removeprefix("builtins.")
             raise _StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}"
+                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
             )
 
     def _start_failure(self, error: Exception) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from offload.worker.core.text import one_line
@@ -11,10 +12,12 @@ from offload.worker.ports import ImageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from offload.wire import guest
     from offload.worker.core.values import Function
     from offload.worker.ports import ImageBuilder, ImageHold, RootImage, Runtime
 
 _REASON_BYTES = 4096
+_MISSING = re.compile(r"No module named '([A-Za-z0-9_]+)")
 
 
 class Preparation:
@@ -27,6 +30,7 @@ class Preparation:
         on_line: Callable[[Line], None],
         on_change: Callable[[], None],
     ) -> None:
+        self.audience = function.app_id
         self.progress = ""  # what is being done; told to the caller as the reason of the waiting
         self._function = function
         self._container_id = container_id
@@ -63,6 +67,13 @@ class Preparation:
         """See `BuildListener`."""
         function = self._function
         self._on_line(Line(function.app_id, function.name, self._container_id, "", "system", text))
+
+    def advice(self, fault: guest.Fault) -> str:
+        """Say what to add to the image, where a module was missing in it."""
+        missing = _MISSING.search(fault.message) if self._hold is not None else None
+        if missing is None:
+            return ""
+        return f'; its image lacks the module: add .pip_install("{missing[1]}"), or the package that brings it'
 
     def release(self) -> None:
         """Let the image go. Idempotent."""
