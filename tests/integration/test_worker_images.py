@@ -89,6 +89,7 @@ async def test_a_build_that_fails_is_the_functions_own_fault(bench: Bench) -> No
     assert (failure.reason, failure.exit_code) == ("step 1 failed", 7)
     assert list(failure.last_lines) == ["oh", "no"]
     assert failure.type_name == "ImageError"
+    assert bench.server.reports("co-1")[-1].hopeless
 
 
 @scenario

@@ -66,6 +66,7 @@ def test_what_no_other_try_would_mend_fails_the_waiting_inputs_at_once() -> None
         container_id,
         state=ContainerState.FAILED,
         reason="the image's step 2 failed",
+        is_hopeless=True,
         blames_function=True,
     )
 

@@ -66,6 +66,7 @@ class Failure(NamedTuple):
     signal: int = 0
     last_lines: tuple[str, ...] = ()  # of a container that could not start: what it printed last
     type_name: str = ""  # set where the function is to blame, and no other worker would do better
+    is_hopeless: bool = False  # another try would fail the same way
 
 
 class Task(NamedTuple):

@@ -133,6 +133,7 @@ def write_report(entry: workers_pb2.ContainerReport, report: Report) -> None:
         failure.signal = report.failure.signal
         failure.last_lines.extend(report.failure.last_lines)
         failure.type_name = report.failure.type_name
+        entry.hopeless = report.failure.is_hopeless
 
 
 def write_line(entry: common_pb2.LogLine, line: Line, at: float) -> None:

@@ -90,4 +90,5 @@ def image_failure(error: ImageError) -> Failure:
         error.exit_code,
         last_lines=error.last_lines,
         type_name="ImageError",
+        is_hopeless=True,
     )
