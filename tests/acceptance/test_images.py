@@ -147,7 +147,7 @@ import offload
 
 app = offload.App("waits", image=offload.Image.from_registry("BASE").run_commands("touch /opt/half; sleep 600 # MARK"))
 
-@app.function(startup_timeout=0.5)
+@app.function()
 def work():
     return "worked"
 """
@@ -224,3 +224,42 @@ def test_a_program_without_images_is_told_so(ann):
 
     assert done.returncode == 4
     assert "has no function with an image" in done.stderr
+
+
+WALLS = """
+import offload
+
+app = offload.App("walls", image=offload.Image.from_registry("BASE"))
+
+@app.function()
+def attempt():
+    import os
+    failed = []
+    for path in ("/x", "/usr/bin/x", "/etc/passwd", "/proc/sys/kernel/core_pattern", "/sys/x", "/run/x", "/dev/x"):
+        try:
+            open(path, "w").close()
+        except OSError as error:
+            failed.append(path)
+    for path in ("/tmp/x", os.path.expanduser("~/x"), "/dev/shm/x"):
+        open(path, "w").close()
+    hosts = [path for path in (HOST) if os.path.exists(path)]
+    return failed, hosts, os.getuid(), os.listdir("/run/offload"), sorted(os.environ)
+"""
+
+
+def test_a_container_with_an_image_sees_nothing_of_the_host(ann, base):
+    host = [str(Path(__file__)), str(ann.data_dir), sys.prefix, str(ann.folder)]
+
+    done = run(
+        ann,
+        "walls.py",
+        WALLS.replace("BASE", base).replace("HOST", repr(host)),
+        "--json",
+        function="attempt",
+    )
+
+    assert done.returncode == 0, done.stdout
+    failed, hosts, user, run_folder, names = json.loads(done.stdout)["result"]
+    assert len(failed) == 7
+    assert (hosts, user, run_folder) == ([], 1000, ["guest"])
+    assert not any("TOKEN" in name or "SERVER" in name for name in names)
