@@ -11,7 +11,7 @@ BENCH_VENV := .venv-bench
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Tests write below a folder of their own, which stays only where one of them failed.
 PYTEST = folder=$$(mktemp -d) && $(BIN)/python -m pytest -q --basetemp="$$folder/tests" $(1) && rm -rf "$$folder"
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra images --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
 # A stamp holds the state of .venv: what is newer than it makes the next command install again.
@@ -47,6 +47,7 @@ lint: $(DEV_STAMP)
 bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 	@test -n "$(NAME)" || { echo "Say which one: make bench NAME=…, of: $(basename $(notdir $(wildcard benchmarks/*.py)))"; exit 2; }
 	@test -f "benchmarks/$(NAME).py" || { echo "There is no benchmarks/$(NAME).py."; exit 2; }
+	@if [ "$(NAME)" = images ]; then ./scripts/install_packages.sh mmdebstrap=mmdebstrap newuidmap=uidmap; fi
 	@if [ -f benchmarks/$(NAME).lock ]; then $(MAKE) --no-print-directory bench-peers; fi
 	$(BIN)/python -m benchmarks.$(NAME)
 
@@ -99,5 +100,6 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
 	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux \
-		dockerd=docker.io ip=iproute2 runsc=runsc
+		dockerd=docker.io ip=iproute2 runsc=runsc mmdebstrap=mmdebstrap docker-registry=docker-registry \
+		newuidmap=uidmap zstd=zstd
 	touch $@

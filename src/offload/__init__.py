@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall, gather, wait_first
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
+    from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
 
@@ -23,6 +24,7 @@ __all__ = [
     "DeadLetter",
     "Function",
     "FunctionCall",
+    "Image",
     "InputCancellation",
     "LocalEntrypoint",
     "Retries",
@@ -40,6 +42,7 @@ _HOME = {
     "DeadLetter": "offload.sdk.letters",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
+    "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Retries": "offload.sdk.options",

@@ -1,5 +1,6 @@
 """Somebody without any rights on the machine gets the same."""
 
+import json
 import os
 import pwd
 import shutil
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.support.acceptance import EXAMPLES, User, wait_gone
+from tests.support.oci import Layer, start_registry
+from tests.support.tiny_image import PYTHON, tiny_root, why_impossible
 
 import offload
+from offload.worker.images.ids import first_free
 
 NAME = "offload-accept"
 
@@ -97,3 +101,85 @@ def test_an_ordinary_user_with_a_closed_home_runs_a_program_with_a_module_beside
     command(someone, become, "down")
 
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+
+
+IMAGE = """
+import offload
+
+def give_away():
+    import os
+    open("/opt/file", "w").close()
+    os.chown("/opt/file", 33, 33)
+    os.setuid(33)
+    assert os.getuid() == 33
+
+base = offload.Image.from_registry("BASE")
+plain = base.run_commands("id -u > /opt/id")
+app = offload.App("images")
+
+@app.function(image=plain)
+def look():
+    import os
+    return open("/opt/id").read().strip(), os.getuid()
+
+@app.function(image=plain.run_function(give_away))
+def owned():
+    import os
+    return os.path.exists("/opt/file"), os.getuid()
+
+@app.function(image=base.apt_install("tree"))
+def apt():
+    return 1
+"""
+
+
+@pytest.fixture
+def reference(tmp_path):
+    if shutil.which("docker-registry") is None:
+        pytest.skip("needs a registry: apt install docker-registry")
+    if why_impossible() or not os.path.realpath(PYTHON).endswith(f"3.{sys.version_info.minor}"):
+        pytest.skip(why_impossible() or "the system's Python is of another version than this one")
+    registry = start_registry(tmp_path / "registry")
+    registry.push("base:1", [Layer(tiny_root())])
+    yield f"{registry.address}/base:1"
+    registry.close()
+
+
+def set_subordinate_ids(*, there):
+    """Have the ordinary user own a range of ids, or none."""
+    for file in (Path("/etc/subuid"), Path("/etc/subgid")):
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+        others = [line for line in lines if not line.startswith(f"{NAME}:")]
+        first = first_free(file)
+        file.write_text("".join([*others, f"{NAME}:{first}:65536\n"] if there else others))
+
+
+def test_an_ordinary_user_with_subordinate_ids_builds_with_many_users(ordinary, reference):
+    if shutil.which("newuidmap") is None:
+        pytest.skip("needs uidmap")
+    someone, become = ordinary
+    set_subordinate_ids(there=True)
+    program = someone.write("images.py", IMAGE.replace("BASE", reference))
+
+    done = command(someone, become, "run", "--json", f"{program}::owned")
+    command(someone, become, "down")
+    pruned = command(someone, become, "image", "prune")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["result"] == [True, 1000]
+    assert pruned.returncode == 0
+    assert list(someone.data_dir.glob("workers/*/images/layers/*")) == []
+
+
+def test_an_ordinary_user_without_them_is_told_how_to_get_them(ordinary, reference):
+    someone, become = ordinary
+    set_subordinate_ids(there=False)
+    program = someone.write("images.py", IMAGE.replace("BASE", reference))
+
+    plain = command(someone, become, "run", "--json", f"{program}::look")
+    apt = command(someone, become, "run", f"{program}::apt")
+
+    assert json.loads(plain.stdout)["result"] == ["0", 1000]
+    assert apt.returncode != 0
+    assert "apt_install needs more users" in apt.stderr
+    assert "usermod --add-subuids" in apt.stderr or "apt install uidmap" in apt.stderr

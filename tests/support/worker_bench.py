@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.support.fake_images import FakeImages
 from tests.support.worker_runner import ScriptedRunner, result
 from tests.support.worker_server import ScriptedServer
 
@@ -41,6 +42,7 @@ class Bench:
     runtime: FakeRuntime
     agent: Agent
     running: asyncio.Task[None]
+    images: FakeImages
 
     def define(self, **fields: object) -> None:
         definition = {
@@ -90,6 +92,7 @@ async def a_worker(
     **runner_knobs: object,
 ) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)
+    images = FakeImages()
     runtime = FakeRuntime(Script(guest=runner))
     facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
     options = AgentOptions(
@@ -100,12 +103,13 @@ async def a_worker(
         drain_seconds=drain_seconds,
         cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
+        make_images=lambda _: images,
     )
     agent = Agent(options)
     running = asyncio.create_task(agent.run())
     try:
         await server.until(lambda: server.hellos or refusal)
-        yield Bench(server, runner, runtime, agent, running)
+        yield Bench(server, runner, runtime, agent, running, images)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

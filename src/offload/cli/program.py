@@ -125,6 +125,11 @@ def report(error: BaseException) -> str:
     return "".join(lines)
 
 
+def functions(module: types.ModuleType) -> list[Target]:
+    """Return every function of the program's apps."""
+    return [target for target in _targets(module) if target.is_remote]
+
+
 def _chain(
     part: traceback.TracebackException | None,
 ) -> list[traceback.TracebackException]:

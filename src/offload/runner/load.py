@@ -42,7 +42,10 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     # The caller's own order of modules; then what is no folder but the mark of an import hook that has just been
     # installed; ours come last, so that they never hide one of the user's.
     marks = [entry for entry in sys.path if not os.path.isabs(entry)]  # noqa: PTH117 - pathlib is slow to import
-    theirs = [path for path in order.sys_path if path != _GUEST_ROOT]
+    # Where it is an image that knows its folders, an empty entry stands for them.
+    own = [entry for entry in sys.path if os.path.isabs(entry)]  # noqa: PTH117 - as above
+    wanted = [path for entry in order.sys_path for path in ([entry] if entry else own)]
+    theirs = [path for path in wanted if path != _GUEST_ROOT]
     sys.path[:] = [*theirs, *marks, _GUEST_ROOT]
     sys.argv = [""]
     # Processes that user code starts would otherwise import our start-up script as their main module.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
-from offload.sdk.options import parse_options, split_arguments
+from offload.sdk.options import check_image, parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
-    from offload.sdk.options import FunctionOptions, OptionArguments
+    from offload.sdk.options import FunctionOptions, ImageChoice, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Output
 
@@ -54,17 +54,19 @@ AnyEntrypoint = LocalEntrypoint[..., object]  # type: ignore[explicit-any]
 class App:
     """A named group of functions. Inside `with app.run():` they can be called remotely."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, image: ImageChoice | None = None) -> None:
         checked: object = name
         try:
             if not isinstance(checked, str) or not checked.strip():
                 raise InvalidError(
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
+            check_image(image)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         self.name = name
+        self.image = image  # of functions that name none; None: the caller's own environment
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
@@ -83,6 +85,8 @@ class App:
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
             of_function, of_calls = split_arguments(options)
+            if self.image is not None:
+                of_function.setdefault("image", self.image)
             parsed = parse_options(**of_function)
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:

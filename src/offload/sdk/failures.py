@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO, TYPE_CHECKING
 
 from offload import errors
 from offload.sdk import chains, serialize
 from offload.sdk.traces import remote_traceback, render
 from offload.sdk.values import TraceLine
+
+_MISSING = re.compile(r"No module named '([A-Za-z0-9_]+)")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,12 @@ def to_exception(failure: Failure, where: str) -> BaseException:
     make = _BY_KIND.get(failure.kind)
     error = make(failure) if make is not None else _raised(failure)
     error.add_note(f"raised in {where}")
+    missing = _MISSING.match(failure.message) if failure.kind == "EXCEPTION" else None
+    if missing is not None:
+        error.add_note(
+            f'the function cannot import {missing[1]!r} where it runs: add .pip_install("{missing[1]}") to its image, or '
+            f"install it here where it has none"
+        )
     return error.with_traceback(remote_traceback(failure.frames))
 
 
@@ -55,7 +64,7 @@ def _exited(failure: Failure) -> BaseException:
 
 
 def _not_started(failure: Failure) -> BaseException:
-    detail = f"{failure.type_name}: {failure.message}" if failure.type_name else ""
+    detail = f"{failure.type_name}: {failure.message}" if failure.message else ""
     text = ": ".join(part for part in (failure.reason, detail) if part)
     error = errors.ContainerStartError(text, failure.last_lines)
     if failure.last_lines:

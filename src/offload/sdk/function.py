@@ -66,7 +66,7 @@ class Function(Generic[P, L, R]):
         # What travels to a container is the definition; the connection and the run stay with the caller.
         return {
             "app": self.app,
-            "options": self.options,
+            "options": self.options._replace(image=None),  # its secrets are not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
         }

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
             """The call's id."""
             ...
 
+    class ImageChoice(Protocol):
+        """What containers run in; see `offload.Image`."""
+
+        @property
+        def is_local(self) -> bool:
+            """Whether it is the caller's own environment."""
+            ...
+
     After = CallReference | str | Iterable[CallReference | str]
 
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
@@ -86,6 +94,7 @@ class FunctionArguments(TypedDict, total=False):
     runtime: str | None
     block_network: bool
     env: Mapping[str, str]
+    image: ImageChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -121,6 +130,7 @@ class FunctionOptions(NamedTuple):
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
     env: Mapping[str, str] = MappingProxyType({})
+    image: ImageChoice | None = None  # None: the app's, else the caller's own environment
 
     @property
     def retry_policy(self) -> Retries:
@@ -195,6 +205,7 @@ def _check(options: FunctionOptions) -> None:
     _check_names(options)
     _gpu_request(options.gpu)
     _check_labels(options.labels)
+    check_image(options.image)
 
 
 def _check_retries(value: object) -> None:
@@ -248,6 +259,18 @@ def _gpu_request(value: object) -> tuple[int, str]:
     raise InvalidError(
         f'gpu={value!r} is not a request for devices: write gpu="H100", gpu="H100:2", or gpu=2 for two of any kind'
     )
+
+
+def check_image(image: object) -> None:
+    """Refuse what is no image."""
+    if image is None or isinstance(getattr(image, "is_local", None), bool):
+        return
+    example = (
+        f"offload.Image.from_registry({image!r})"
+        if isinstance(image, str)
+        else "offload.Image.debian_slim()"
+    )
+    raise InvalidError(f"image={image!r} is not an image: write image={example}")
 
 
 def _check_labels(labels: object) -> None:

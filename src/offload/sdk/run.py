@@ -12,6 +12,7 @@ from offload.sdk.client import DirectRun, Registration, Submission
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
+from offload.sdk.image_choice import image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
@@ -217,13 +218,15 @@ class AppRun:
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
+            image = image_of(function.raw_function, function.name, function.options.image)
             registration = Registration(
                 name=function.name,
                 code=pickle_function(function.raw_function, f"{function.name}()"),
                 is_generator=function.is_generator,
                 options=function.options,
-                environment=describe_environment(),
+                environment=None if image is not None else describe_environment(),
                 python_version=PYTHON_VERSION,
+                image=image,
             )
             known = self._functions[function] = RegisteredFunction(self, registration)
         return known

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from offload.wire import guest
     from offload.worker.core.attribution import Ending
     from offload.worker.core.values import Content, Function, Held, Line, Orders, Report
-    from offload.worker.ports import Runtime
+    from offload.worker.ports import ImageBuilder, OpenBlob, Runtime
     from offload.worker.supervisor.life import Life
 
 # How often a busy worker looks for what has taken too long.
@@ -50,6 +50,7 @@ class AgentOptions:
         None
     )  # called once, when the server has welcomed the worker
     dial: Dial = connect
+    make_images: Callable[[OpenBlob], ImageBuilder] | None = None  # None: no image can be built
 
 
 class Agent:
@@ -93,6 +94,7 @@ class Agent:
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
+        self._images = options.make_images(self._open_blob) if options.make_images else None
         self._supervisor = Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
@@ -100,6 +102,7 @@ class Agent:
                 open_blob=self._open_blob,
                 listener=self,
                 gpus=options.session.facts.gpus,
+                images=self._images,
             )
         )
 
@@ -168,6 +171,8 @@ class Agent:
     async def _close(self) -> None:
         await self._supervisor.close()
         await self._desk.close()
+        if self._images is not None:
+            await self._images.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()

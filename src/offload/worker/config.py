@@ -13,6 +13,8 @@ from pathlib import Path
 from offload.worker.core.gpus import parse_gpus
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.values import Gpu
+from offload.worker.images.machine import read_image_settings
+from offload.worker.images.settings import ImageSettings
 from offload.worker.runtimes.gpus import find_gpus
 
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
@@ -91,6 +93,7 @@ class WorkerConfig:
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * 1024**3
+    images: ImageSettings = field(default_factory=ImageSettings)
     tls_ca_file: Path | None = (
         None  # who signed the server's certificate; None: the system's authorities
     )
@@ -157,7 +160,8 @@ class WorkerConfig:
             for field_name, (name, read) in readers.items()
             if environment.get(name)
         }
-        return cls(server_url=url, token=token, data_dir=data_dir, **given)  # type: ignore[arg-type]  # each reader returns its field's type
+        images = read_image_settings(environment)
+        return cls(server_url=url, token=token, data_dir=data_dir, images=images, **given)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
 def read_gpus(text: str, setting: str) -> tuple[Gpu, ...]:

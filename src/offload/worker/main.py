@@ -17,18 +17,20 @@ from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
 from offload.worker.core.values import WorkerFacts
+from offload.worker.images.builder import RootfsBuilder
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime, find_bubblewrap
 from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
+from offload.worker.runtimes.packages import guest_packages
 from offload.worker.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from offload.worker.ports import Runtime
+    from offload.worker.ports import OpenBlob, Runtime
 
 # Sandboxes that a function may name without anybody having told this worker of them.
 _OFFERED_WHERE_FOUND = ("gvisor", "docker")
@@ -70,6 +72,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
         on_ready=on_ready,
+        make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -105,6 +108,17 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         with suppress(RuntimeUnavailableError):
             made[name] = made.get(name) or makers[name]()
     return made
+
+
+def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
+    """Return what builds images in a worker's data directory."""
+    return RootfsBuilder(
+        config.data_dir / "images",
+        config.images,
+        bwrap=find_bubblewrap(),
+        guest_packages=guest_packages(),
+        open_blob=open_blob,
+    )
 
 
 def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from offload.worker.core.content import Content
+    from offload.worker.core.images import Image
     from offload.worker.core.values import Gpu
 
 
@@ -20,12 +22,25 @@ class LocalImage:
 
 
 @dataclass(frozen=True, slots=True)
+class RootImage:
+    """A root file system of layers, and how programs run in it."""
+
+    layers: tuple[str, ...]  # directories of this machine, the lowest first
+    python: str  # paths below are the container's
+    working_dir: str = "/"
+    env: tuple[tuple[str, str], ...] = ()
+    entrypoint: tuple[
+        str, ...
+    ] = ()  # started in place of the runner, with its command as arguments
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
 
     container_id: str
     function_name: str
-    image: LocalImage
+    image: LocalImage | RootImage
     cpu_milli: int
     memory_mib: int
     block_network: bool
@@ -57,6 +72,7 @@ class RuntimeCapabilities:
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
+    runs_images: bool = False  # whether a `RootImage` can be its root
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
 
@@ -66,6 +82,59 @@ class RuntimeUnavailableError(Exception):
 
 class ContainerStartError(Exception):
     """A container could not be started; the message is one line for the function's caller."""
+
+
+class ImageError(Exception):
+    """An image cannot be built or used; the message is one line for the function's caller."""
+
+    def __init__(self, message: str, exit_code: int = 0, last_lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # of the command that failed, where one did
+        self.last_lines = last_lines  # what it printed last
+
+
+class BuildListener(Protocol):
+    """Whoever waits for an image."""
+
+    audience: str  # who reads its lines in the end: of several with the same, one is told
+
+    def on_progress(self, text: str) -> None:
+        """Take note of what is being done, in words; empty once nothing is."""
+
+    def on_build_line(self, text: str) -> None:
+        """Take a line that a step printed."""
+
+
+class ImageHold(Protocol):
+    """A built image that stays on this machine until it is released."""
+
+    root: RootImage
+    python_version: str  # "3.11.2"
+
+    def release(self) -> None:
+        """Let the image go. Idempotent."""
+
+
+class OpenBlob(Protocol):
+    """Opens a user's bytes that are a blob."""
+
+    async def __call__(self, content: Content, /) -> IO[bytes]:
+        """Return the file, which the caller closes. Raises OSError with a reason."""
+
+
+class ImageBuilder(Protocol):
+    """Builds images and keeps them by their digest."""
+
+    async def build(self, image: Image, listener: BuildListener) -> ImageHold:
+        """Return the image, built where it is not here yet.
+
+        Steps that are here already are not run again, whatever image they were built for. Of callers that want the same
+        at once one builds and all wait. Raises `ImageError`. A call that is cancelled leaves nothing half made, and ends
+        the building where nobody else waits for it.
+        """
+
+    async def close(self) -> None:
+        """End what is being built. Idempotent."""
 
 
 class Container(Protocol):

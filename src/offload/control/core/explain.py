@@ -91,9 +91,18 @@ def _why_none_serves(state: State, pool: Pool) -> str:
     if not pool.breaker.is_closed:
         return _why_not_started(state, pool)
     starting = count_containers(pool, ContainerState.STARTING)
-    return (
-        f"waiting for a container: {starting} starting" if starting else _why_no_room(state, pool)
-    )
+    if not starting:
+        return _why_no_room(state, pool)
+    return _what_is_prepared(pool) or f"waiting for a container: {starting} starting"
+
+
+def _what_is_prepared(pool: Pool) -> str:
+    """Say what the pool's containers need before they can start, as the one says that is likely the furthest."""
+    for slot in pool.slots.values():
+        for container in slot.containers.values():
+            if container.progress:
+                return container.progress
+    return ""
 
 
 def _why_no_more(state: State, pool: Pool) -> str:

@@ -156,3 +156,5 @@ class ContainerReport:
     body: bytes = b""
     gpu_indices: tuple[int, ...] = ()
     blames_function: bool = False  # it came so far as to load the function, and that raised
+    is_hopeless: bool = False  # it failed, and another try would fail the same way
+    progress: str = ""  # while it starts: what has to be done first

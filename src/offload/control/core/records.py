@@ -91,7 +91,9 @@ class Roomy:
 class ContainerRecord:
     """A container that takes up room on its worker."""
 
-    __slots__ = ("container_id", "gpus", "ready_at", "running", "slot", "started_at", "state")
+    __slots__ = (
+        "container_id", "gpus", "prepared_at", "progress", "ready_at", "running", "slot", "started_at", "state",
+    )  # fmt: skip
 
     def __init__(
         self, container_id: str, slot: Slot, state: ContainerState, started_at: float
@@ -101,6 +103,8 @@ class ContainerRecord:
         self.state = state
         self.started_at = started_at
         self.ready_at = started_at
+        self.progress = ""  # what has to be done before it can start; empty: it is starting
+        self.prepared_at = started_at  # when that was last known not to be done
         self.gpus: tuple[int, ...] = ()
         self.running = 0  # inputs whose user code is known to have begun here
 

@@ -67,6 +67,10 @@ def take_container_report(state: State, worker: WorkerRecord, report: ContainerR
         if container.is_live:
             state.mark_stopping(container)
             state.replan = True
+    elif report.state is ContainerState.STARTING:
+        if container.progress or report.progress:
+            container.prepared_at = state.now
+        container.progress = report.progress
     elif report.state is ContainerState.READY and container.is_live:
         if container.state is not ContainerState.READY:
             container.state = ContainerState.READY

@@ -43,7 +43,8 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
     breaker = pool.breaker
     if not breaker.is_closed and container.started_at <= breaker.failed_at:
         return  # started side by side with one that failed before: the same failure seen twice
-    gives_up = breaker.fail(state.now, state.policy.max_start_failures, report.reason, report.body)
+    limit = 1 if report.is_hopeless else state.policy.max_start_failures
+    gives_up = breaker.fail(state.now, limit, report.reason, report.body)
     if gives_up and not count_containers(pool, ContainerState.READY) and pool.queue.size:
         ended = Ended(InputEvent.FAILED, FailureKind.START, breaker.reason, breaker.body)
         fail_ready(state, pool, ended)
@@ -54,9 +55,14 @@ def give_up_starting(state: State, container: ContainerRecord) -> None:
     if container.state is not ContainerState.STARTING:
         return  # its worker was given up in the same moment
     function = container.slot.pool.function
+    # What is done before the start, as building an image, may take as long as it does.
+    patience = 2 * function.startup_timeout_seconds
+    since = state.now if container.progress else container.prepared_at
+    if since + patience > state.now:
+        state.wake(since + patience, container)
+        return
     state.stop_container(container, state.policy.stop_grace_seconds)
-    seconds = 2 * function.startup_timeout_seconds
-    reason = f"the worker did not say within {seconds:g} s that the container was ready"
+    reason = f"the worker did not say within {patience:g} s that the container was ready"
     report = ContainerReport(
         container.container_id, function.function_id, ContainerState.FAILED, reason=reason
     )

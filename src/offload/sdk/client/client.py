@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, translate
+from offload.sdk.client import bodies, images, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.client.refusals import from_wire
 from offload.sdk.serialize import CODE_ENCODING, ENCODING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from offload.sdk.call_options import CallOptions
     from offload.sdk.client.direct import DirectRun, Reply
+    from offload.sdk.image_choice import ChosenImage
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import LocalEnvironment, Output
     from offload.wire.link import Link
@@ -41,8 +42,9 @@ class Registration:
     code: bytes
     is_generator: bool
     options: FunctionOptions
-    environment: LocalEnvironment
+    environment: LocalEnvironment | None  # None where there is an image
     python_version: str
+    image: ChosenImage | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,13 @@ class Client:
             name=function.name,
             code=await bodies.send(self._connection, function.code, CODE_ENCODING),
             is_generator=function.is_generator,
-            local_image=translate.local_image(function.environment),
             python_version=function.python_version,
         )
+        if function.environment is not None:
+            definition.local_image.CopyFrom(translate.local_image(function.environment))
+        if function.image is not None:
+            send = images.SendToServer(self._connection)
+            definition.image.CopyFrom(await images.describe(function.image, send))
         translate.set_options(definition, function.options)
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(

@@ -1,4 +1,5 @@
 from offload.wire.gen import common_pb2 as _common_pb2
+from offload.wire.gen import images_pb2 as _images_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -60,7 +61,7 @@ class LocalImage(_message.Message):
     def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
 
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +97,7 @@ class FunctionDefinition(_message.Message):
     BUFFER_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     GPU_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     app_id: str
     name: str
@@ -117,7 +119,8 @@ class FunctionDefinition(_message.Message):
     buffer_containers: int
     gpu: GpuRequest
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    image: _images_pb2.Image
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")

@@ -53,20 +53,24 @@ class HeldInput(_message.Message):
     def __init__(self, input_id: _Optional[str] = ..., attempt: _Optional[int] = ..., function_id: _Optional[str] = ...) -> None: ...
 
 class ContainerReport(_message.Message):
-    __slots__ = ("container_id", "function_id", "state", "failure", "inputs_in_hand", "gpu_indices")
+    __slots__ = ("container_id", "function_id", "state", "failure", "inputs_in_hand", "gpu_indices", "progress", "hopeless")
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_IN_HAND_FIELD_NUMBER: _ClassVar[int]
     GPU_INDICES_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    HOPELESS_FIELD_NUMBER: _ClassVar[int]
     container_id: str
     function_id: str
     state: ContainerState
     failure: _common_pb2.Failure
     inputs_in_hand: int
     gpu_indices: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., state: _Optional[_Union[ContainerState, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., inputs_in_hand: _Optional[int] = ..., gpu_indices: _Optional[_Iterable[int]] = ...) -> None: ...
+    progress: str
+    hopeless: bool
+    def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., state: _Optional[_Union[ContainerState, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., inputs_in_hand: _Optional[int] = ..., gpu_indices: _Optional[_Iterable[int]] = ..., progress: _Optional[str] = ..., hopeless: _Optional[bool] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from offload.worker.core.content import Content
+
+if TYPE_CHECKING:
+    from offload.worker.core.images import Image
+
+__all__ = [
+    "ContainerState", "Content", "Failure", "FailureKind", "Function", "Gpu", "Held", "Line", "Orders", "OutcomeState",
+    "Report", "Start", "Task", "WorkerFacts",
+]  # fmt: skip
 
 
 class FailureKind(enum.IntEnum):
@@ -55,15 +65,8 @@ class Failure(NamedTuple):
     exit_code: int = 0
     signal: int = 0
     last_lines: tuple[str, ...] = ()  # of a container that could not start: what it printed last
-
-
-class Content(NamedTuple):
-    """A user's bytes: inline, or a blob where `sha256` is not empty."""
-
-    encoding: str
-    inline: bytes
-    sha256: str = ""
-    size_bytes: int = 0
+    type_name: str = ""  # set where the function is to blame, and no other worker would do better
+    is_hopeless: bool = False  # another try would fail the same way
 
 
 class Task(NamedTuple):
@@ -84,6 +87,7 @@ class Report(NamedTuple):
     failure: Failure | None = None
     inputs_in_hand: int = 0
     gpu_indices: tuple[int, ...] = ()
+    progress: str = ""  # while it starts: what has to be done first
 
 
 class Line(NamedTuple):
@@ -126,6 +130,7 @@ class Function:
     read_only_paths: tuple[str, ...] = ()
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
+    image: Image | None = None  # None: the caller's own environment, by the paths above
 
 
 class Start(NamedTuple):

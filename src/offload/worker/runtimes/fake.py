@@ -112,6 +112,7 @@ class FakeRuntime:
             limits_memory="none",
             limits_pids="none",
             limits_scratch=False,
+            runs_images=True,
         )
         self.script = script or Script()
         self.started: list[ContainerSpec] = []

@@ -25,7 +25,7 @@ from offload.worker.runtimes.cgroups import Cgroups
 from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
-from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.image_view import require_local_image, view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
@@ -287,7 +287,7 @@ class GvisorRuntime:
 def _view(facts: HostFacts, spec: ContainerSpec) -> ImageView:
     """Choose what is shown, to a uid that is nobody's on this machine: user code's exists in gVisor only."""
     try:
-        return view_image(facts, spec.image, with_private=False)
+        return view_image(facts, require_local_image(spec, "gvisor"), with_private=False)
     except RefusedPathError as error:
         raise ContainerStartError(str(error)) from error
 

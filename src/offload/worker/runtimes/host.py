@@ -24,6 +24,7 @@ _MASKED_FILES = (
     "/proc/sched_debug", "/proc/latency_stats", "/proc/kpagecount", "/proc/kpageflags", "/proc/config.gz",
 )  # fmt: skip
 _MASKED_DIRS = ("/proc/acpi", "/proc/scsi", "/proc/asound", "/sys/fs/cgroup", "/sys/firmware")
+_NAME_FILES = ("/etc/resolv.conf", "/etc/hosts")
 _FIRST_PERSON_UID = 1000
 
 
@@ -70,6 +71,9 @@ def read_host_facts(data_dir: str) -> HostFacts:
         always_shown=(Shown(resolv_conf, resolv_conf),)
         if below_hidden and Path(resolv_conf).exists()
         else (),
+        names_shown=tuple(
+            Shown(str(Path(path).resolve()), path) for path in _NAME_FILES if Path(path).exists()
+        ),
     )
 
 

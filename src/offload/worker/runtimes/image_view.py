@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_IROTH, S_IRUSR, S_ISDIR, S_IXOTH, S_IXUSR
 from typing import TYPE_CHECKING
 
+from offload.worker.ports import ContainerStartError, RootImage
 from offload.worker.runtimes.host import interpreter_prefixes, resolve
 from offload.worker.sandbox.guest import CONTAINER_HOME
 from offload.worker.sandbox.view import (
@@ -24,12 +25,21 @@ from offload.worker.sandbox.view import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from offload.worker.ports import LocalImage
+    from offload.worker.ports import ContainerSpec, LocalImage
 
 # Enough for a person's folder; one with more files was hardly made private file by file.
 _ENTRIES_LOOKED_AT = 1000
 
 _OWNER_ENTERS = S_IRUSR | S_IXUSR
+
+
+def require_local_image(spec: ContainerSpec, runtime: str) -> LocalImage:
+    """Return the caller's environment; raise `ContainerStartError` where the function has an image of its own."""
+    if isinstance(spec.image, RootImage):
+        raise ContainerStartError(
+            f"the {runtime} runtime cannot run a function with an image: leave out runtime={runtime!r} or image="
+        )
+    return spec.image
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.worker.ports import ContainerSpec, ContainerStartError, Exit, RuntimeCapabilities
+from offload.worker.ports import (
+    ContainerSpec,
+    ContainerStartError,
+    Exit,
+    RuntimeCapabilities,
+)
+from offload.worker.runtimes.image_view import require_local_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, link_guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
@@ -113,6 +119,7 @@ class ProcessRuntime:
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
         """See `Runtime`."""
+        require_local_image(spec, "process")
         pipes = Pipes.open()
         home = tempfile.TemporaryDirectory(prefix="offload-")
         try:

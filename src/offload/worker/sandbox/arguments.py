@@ -58,6 +58,8 @@ class Sandbox:
     environment: Mapping[str, str]
     block_network: bool
     devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
+    # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
+    layers: tuple[str, ...] = ()
 
 
 def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
@@ -67,19 +69,20 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
     if sandbox.block_network:
         arguments.append("--unshare-net")
     arguments += _PRIVILEGES
-    arguments += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    arguments += _root(sandbox)
     for device in sandbox.devices:
         arguments += ["--dev-bind-try", device.source, device.target]
     for path in facts.masked_files:
         arguments += ["--ro-bind", "/dev/null", path]
     for path in facts.masked_dirs:
         arguments += ["--tmpfs", path, "--remount-ro", path]
-    hidden = [entry.real for entry in facts.hidden if entry.real != _TMP]
+    hidden = _hidden(sandbox)
     for path in hidden:
         arguments += ["--perms", "0755", "--tmpfs", path]
     for name, target in (("tmp", _TMP), ("home", CONTAINER_HOME), ("shm", "/dev/shm")):  # noqa: S108 - inside
         arguments += ["--bind", f"{sandbox.scratch}/{name}", target]
-    for bind in (*facts.always_shown, *sandbox.shown, *sandbox.guest):
+    always = () if sandbox.layers else facts.always_shown
+    for bind in (*always, *sandbox.shown, *sandbox.guest):
         arguments += ["--ro-bind", bind.source, bind.target]
     # Only now, when every mount point below them exists.
     for path in ("/dev", *hidden):
@@ -87,3 +90,17 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
     for name, value in sandbox.environment.items():
         arguments += ["--setenv", name, value]
     return (*arguments, "--chdir", sandbox.working_dir)
+
+
+def _root(sandbox: Sandbox) -> list[str]:
+    if not sandbox.layers:
+        return ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    sources = [word for layer in sandbox.layers for word in ("--overlay-src", layer)]
+    kernel = ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
+    return [*sources, "--ro-overlay", "/", *kernel]
+
+
+def _hidden(sandbox: Sandbox) -> list[str]:
+    if sandbox.layers:
+        return ["/run"]
+    return [entry.real for entry in sandbox.facts.hidden if entry.real != _TMP]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from offload.worker.core.gpus import gpu_environment
+from offload.worker.ports import RootImage
 
 if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
@@ -64,7 +65,8 @@ def guest_command(
     """Build the argument list that starts the runner, or the guest `own`, in the image's interpreter."""
     boot = posixpath.join(place.root, "offload", "runner", "boot.py")
     arguments = ("-I", "-S", boot) if own is None else own
-    return (spec.image.python, *arguments, *boot_order(spec, place, enforced))
+    entrypoint = spec.image.entrypoint if isinstance(spec.image, RootImage) else ()
+    return (*entrypoint, spec.image.python, *arguments, *boot_order(spec, place, enforced))
 
 
 def door_command(door: str, role: str, guest: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,12 +78,14 @@ def door_command(door: str, role: str, guest: tuple[str, ...]) -> tuple[str, ...
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
     """Build the whole environment of the guest; nothing of the worker's own is in it."""
     interpreter_dir = posixpath.dirname(spec.image.python)
+    of_image = dict(spec.image.env) if isinstance(spec.image, RootImage) else {}
     return {
         "HOME": home,
         "USER": "offload",
         "LOGNAME": "offload",
         "LANG": "C.UTF-8",
         "PATH": f"{interpreter_dir}:/usr/local/bin:/usr/bin:/bin",
+        **of_image,
         "OFFLOAD_CONTAINER_ID": spec.container_id,
         **gpu_environment(spec.gpus),
     }

@@ -47,6 +47,9 @@ class HostFacts:
     masked_files: tuple[str, ...]  # files of /proc that appear empty
     masked_dirs: tuple[str, ...]  # directories of /proc and /sys that appear empty
     always_shown: tuple[Shown, ...]  # what every container needs below hidden directories
+    names_shown: tuple[
+        Shown, ...
+    ] = ()  # files without which no name resolves, for containers with a root of their own
 
 
 def is_within(path: str, directory: str) -> bool:

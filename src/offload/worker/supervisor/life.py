@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
+from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.gpus import GPU_VARIABLES
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
-from offload.worker.ports import ContainerSpec, ContainerStartError, LocalImage
+from offload.worker.ports import ContainerSpec, ContainerStartError, ImageError, LocalImage
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.output import OutputPipe
+from offload.worker.supervisor.preparation import Preparation, image_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, Runtime
+    from offload.worker.ports import Container, Exit, ImageBuilder, Runtime
 
 DEFAULT_STARTUP_SECONDS = 60.0
 
@@ -62,6 +64,7 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
+    images: ImageBuilder | None = None  # None: functions with an image cannot start
 
 
 class _StartFailedError(Exception):
@@ -81,6 +84,12 @@ class Life:
         loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[guest.Hello] = loop.create_future()
         self._loaded: asyncio.Future[guest.Loaded] = loop.create_future()
+        self._preparation = Preparation(
+            function,
+            order.container_id,
+            options.listener.on_line,
+            lambda: self._report(ContainerState.STARTING),
+        )
         self._container: Container | None = None
         self._channel: Channel | None = None
         self._pipes: list[OutputPipe] = []
@@ -153,6 +162,8 @@ class Life:
             self._report(ContainerState.STARTING)
             try:
                 await self._start()
+            except ImageError as error:
+                failure, ended = image_failure(error), ContainerState.FAILED
             except (_StartFailedError, ContainerStartError, OSError) as error:
                 failure, ended = self._start_failure(error), ContainerState.FAILED
             except asyncio.CancelledError:
@@ -167,10 +178,13 @@ class Life:
 
     async def _start(self) -> None:
         function = self.function
+        runtime = self._runtime()
+        # The time that an image takes to build is not the container's.
+        await self._preparation.prepare(self._options.images, runtime)
         seconds = function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                await self._launch()
+                await self._launch(runtime)
                 hello = await self._unless_gone(self._hello)
                 if hello.protocol != guest.GUEST_PROTOCOL:
                     raise _StartFailedError(
@@ -187,7 +201,7 @@ class Life:
             where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
             kind = fault.type_name.removeprefix("builtins.")
             raise _StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}"
+                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
             )
 
     def _start_failure(self, error: Exception) -> Failure:
@@ -196,14 +210,16 @@ class Life:
         reason = one_line(str(error) or type(error).__name__, 4096)
         return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
 
-    async def _launch(self) -> None:
-        function = self.function
-        name = function.runtime or next(iter(self._options.runtimes))
+    def _runtime(self) -> Runtime:
+        name = self.function.runtime or next(iter(self._options.runtimes))
         runtime = self._options.runtimes.get(name)
         if runtime is None:
             raise _StartFailedError(
                 f"this worker has no runtime {name!r}; it has {', '.join(self._options.runtimes)}"
             )
+        return runtime
+
+    async def _launch(self, runtime: Runtime) -> None:
         self._container = await runtime.start(self._spec())
         container = self._container
         self._channel = Channel(container.socket, self._on_message, self._on_broken)
@@ -212,7 +228,7 @@ class Life:
         for reason in self._holds:
             self.hold(reason, on=True)
 
-    def _spec(self) -> ContainerSpec:
+    def _local_image(self) -> LocalImage:
         function = self.function
         if function.host_id and function.host_id != self._options.host_id:
             raise _StartFailedError(
@@ -220,11 +236,15 @@ class Life:
             )
         if not function.python or not Path(function.python).exists():
             raise _StartFailedError(f"there is no interpreter {function.python!r} on this machine")
-        image = LocalImage(
+        return LocalImage(
             function.python,
             tuple(path for path in function.read_only_paths if Path(path).exists()),
             function.working_dir or "/",
         )
+
+    def _spec(self) -> ContainerSpec:
+        function = self.function
+        image = self._preparation.root or self._local_image()
         return ContainerSpec(
             container_id=self.container_id,
             function_name=function.name,
@@ -245,6 +265,7 @@ class Life:
 
     async def _load(self) -> None:
         function = self.function
+        root = self._preparation.root
         code = guest.Body(function.code.encoding, function.code.inline)
         if function.code.sha256:
             try:
@@ -257,9 +278,9 @@ class Life:
                 function_name=function.name,
                 is_generator=function.is_generator,
                 code=code,
-                sys_path=function.sys_path,
+                sys_path=function.sys_path if root is None else (SOURCE_DIR, OWN_PATH),
                 env=tuple(pair for pair in function.env if pair[0] not in GPU_VARIABLES),
-                working_dir=function.working_dir,
+                working_dir=function.working_dir if root is None else root.working_dir,
             )
         )
 
@@ -314,6 +335,7 @@ class Life:
             pipe.finish()
         if self._container is not None:
             await self._container.close()
+        self._preparation.release()
 
     # --- what it says ---
 
@@ -353,7 +375,12 @@ class Life:
         """Say where it is in its life."""
         function_id = self.function.function_id
         return Report(
-            self.container_id, function_id, self.state, failure, gpu_indices=self.gpu_indices
+            self.container_id,
+            function_id,
+            self.state,
+            failure,
+            gpu_indices=self.gpu_indices,
+            progress=self._preparation.progress,
         )
 
     def _report(self, state: ContainerState, failure: Failure | None = None) -> None:

@@ -206,6 +206,8 @@ def _container(report: workers_pb2.ContainerReport) -> ContainerReport:
         body,
         tuple(report.gpu_indices),
         bool(report.failure.type_name),
+        report.hopeless,
+        report.progress,
     )
 
 

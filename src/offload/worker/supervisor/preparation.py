@@ -1,0 +1,94 @@
+"""What has to be there before a container can start: its function's image, which may have to be built."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from offload.worker.core.text import one_line
+from offload.worker.core.values import Failure, FailureKind, Line
+from offload.worker.ports import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from offload.wire import guest
+    from offload.worker.core.values import Function
+    from offload.worker.ports import ImageBuilder, ImageHold, RootImage, Runtime
+
+_REASON_BYTES = 4096
+_MISSING = re.compile(r"No module named '([A-Za-z0-9_]+)")
+
+
+class Preparation:
+    """The image of one container: waited for, held, and let go. See `BuildListener`."""
+
+    def __init__(
+        self,
+        function: Function,
+        container_id: str,
+        on_line: Callable[[Line], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.audience = function.app_id
+        self.progress = ""  # what is being done; told to the caller as the reason of the waiting
+        self._function = function
+        self._container_id = container_id
+        self._on_line = on_line
+        self._on_change = on_change
+        self._hold: ImageHold | None = None
+
+    @property
+    def root(self) -> RootImage | None:
+        """The image's root; None where the function has no image."""
+        return self._hold.root if self._hold is not None else None
+
+    async def prepare(self, builder: ImageBuilder | None, runtime: Runtime) -> None:
+        """Return when the image is there, however long that takes. Raises `ImageError`."""
+        image = self._function.image
+        if image is None:
+            return
+        if builder is None or not runtime.capabilities.runs_images:
+            raise ImageError(
+                f"the runtime {runtime.capabilities.name!r} has no roots of its own and so runs no images; bubblewrap does"
+            )
+        try:
+            self._hold = await builder.build(image, self)
+        finally:
+            self.on_progress("")
+
+    def on_progress(self, text: str) -> None:
+        """See `BuildListener`."""
+        if text != self.progress:
+            self.progress = text
+            self._on_change()
+
+    def on_build_line(self, text: str) -> None:
+        """See `BuildListener`."""
+        function = self._function
+        self._on_line(Line(function.app_id, function.name, self._container_id, "", "system", text))
+
+    def advice(self, fault: guest.Fault) -> str:
+        """Say what to add to the image, where a module was missing in it."""
+        missing = _MISSING.search(fault.message) if self._hold is not None else None
+        if missing is None:
+            return ""
+        return f'; its image lacks the module: add .pip_install("{missing[1]}"), or the package that brings it'
+
+    def release(self) -> None:
+        """Let the image go. Idempotent."""
+        if self._hold is not None:
+            self._hold.release()
+
+
+def image_failure(error: ImageError) -> Failure:
+    """Return why a container of a function could not start: no other worker would build its image better."""
+    reason = one_line(str(error) or type(error).__name__, _REASON_BYTES)
+    return Failure(
+        FailureKind.START,
+        reason,
+        error.exit_code,
+        last_lines=error.last_lines,
+        type_name="ImageError",
+        is_hopeless=True,
+    )
