@@ -122,6 +122,8 @@ def bundle(sandbox: GvisorSandbox) -> bytes:
         _tmpfs("/dev/shm", size, "mode=1777"),  # noqa: S108 - inside
         _tmpfs(CONTAINER_HOME, size, "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"),
     ]
+    # What is shown below the container's own /tmp is covered by it, so it is shown once more, from bubblewrap's view.
+    mounts += [_read_only(b.target) for b in sandbox.shown if is_within(b.target, _TMP)]
     process = {
         "user": {"uid": USER_ID, "gid": USER_ID},
         "args": sandbox.command,
@@ -142,6 +144,11 @@ def bundle(sandbox: GvisorSandbox) -> bytes:
         "linux": {"namespaces": namespaces},
     }
     return json.dumps(configuration).encode()
+
+
+def _read_only(path: str) -> dict[str, object]:
+    options = ["bind", "ro", "nosuid", "nodev"]
+    return {"destination": path, "type": "bind", "source": path, "options": options}
 
 
 def _tmpfs(destination: str, *options: str) -> dict[str, object]:
