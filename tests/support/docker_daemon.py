@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SECONDS = 30.0
-_PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "ip")
+_PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "setpriv", "ip")
 
 
 class NoDockerError(Exception):
@@ -49,6 +49,7 @@ def docker_daemon() -> Iterator[str]:
 def _start(folder: str, group: str) -> subprocess.Popen[bytes]:
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = [
+        *("setpriv", "--pdeathsig", "TERM", "--"),  # should the tests be killed
         *("unshare", "--net", "--mount", "--propagation", "slave", "--"),
         *("dockerd", "--host", f"unix://{folder}/docker.sock", "--group", "0"),
         *(f"--{option}={folder}/{name}" for option, name in places.items()),

@@ -52,7 +52,7 @@ _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
 class DockerRuntime:
-    """See `Runtime`. Constructing it asks the engine two questions (a few milliseconds)."""
+    """See `Runtime`. Constructing it asks the engine three questions (a few milliseconds)."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
@@ -62,6 +62,8 @@ class DockerRuntime:
         self._owner = _owner(os.getpid())
         try:
             networks = self._engine.networks_now()
+            # A rootless engine without a delegated cgroup accepts limits and holds none.
+            self._enforced = Enforced(*self._engine.limits_now())
             _remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
@@ -73,7 +75,7 @@ class DockerRuntime:
         self._network = _BRIDGE if _BRIDGE in networks else "host"
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
-        self.capabilities = _describe(self._network)
+        self.capabilities = _describe(self._network, self._enforced)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -158,8 +160,8 @@ class DockerRuntime:
         return tuple(device for device in wanted if Path(device.source).exists())
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
-        enforced = Enforced(memory=True, pids=True)
-        guest = guest_command(spec, GuestPlace(GUEST_ROOT), enforced, self._options.guest_argv)
+        place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
+        guest = guest_command(spec, place, self._enforced, own)
         return door_command(DOOR, "init", guest)
 
 
@@ -219,7 +221,7 @@ def _remove_left_behind(engine: DockerEngine) -> None:
             engine.remove_now(container)
 
 
-def _describe(network: str) -> RuntimeCapabilities:
+def _describe(network: str, enforced: Enforced) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
@@ -227,12 +229,17 @@ def _describe(network: str) -> RuntimeCapabilities:
         notes.append(
             "containers share this machine's network unless it is blocked, because the engine has no bridge"
         )
+    if not (enforced.memory and enforced.pids):
+        notes.append(
+            "memory or processes are limited per process or user and not per container, because the engine has no cgroup "
+            "for it; a rootless engine needs cgroup version 2 and systemd's delegation"
+        )
     return RuntimeCapabilities(
         name="docker",
         is_sandbox=True,
         blocks_network=True,
-        limits_memory="cgroup",
-        limits_pids="cgroup",
+        limits_memory="cgroup" if enforced.memory else "rlimit",
+        limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
         notes=tuple(notes),
     )

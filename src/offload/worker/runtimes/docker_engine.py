@@ -1,6 +1,6 @@
 """The few requests of the Docker Engine's API that a runtime needs, over its Unix socket.
 
-Written with the standard library: eight requests with small JSON bodies do not repay a client library and what it
+Written with the standard library: ten requests with small JSON bodies do not repay a client library and what it
 depends on. HTTP/1.0, so that an answer ends where its connection does and the engine sends no chunks; a connection to a Unix
 socket costs less than what it would save to keep one.
 """
@@ -22,6 +22,11 @@ class _Listed(TypedDict):
     Id: str
     Name: str
     Labels: dict[str, str]
+
+
+class _Info(TypedDict):
+    MemoryLimit: bool
+    PidsLimit: bool
 
 
 class _State(TypedDict):
@@ -64,6 +69,11 @@ class DockerEngine:
 
     def __init__(self, path: str) -> None:
         self.path = path
+
+    def limits_now(self) -> tuple[bool, bool]:
+        """Return whether the engine can limit a container's memory, and its processes; blocks."""
+        info = cast("_Info", self._ask_now(_Request("GET", "/info")))
+        return info["MemoryLimit"], info["PidsLimit"]
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""
