@@ -43,7 +43,7 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     # installed; ours come last, so that they never hide one of the user's.
     marks = [entry for entry in sys.path if not os.path.isabs(entry)]  # noqa: PTH117 - pathlib is slow to import
     # Where it is an image that knows its folders, an empty entry stands for them.
-    own = [entry for entry in sys.path if os.path.isabs(entry)]  # noqa: PTH117 - as above
+    own = [entry for entry in sys.path if os.path.isabs(entry) and os.path.exists(entry)]  # noqa: PTH110, PTH117 - as above
     wanted = [path for entry in order.sys_path for path in ([entry] if entry else own)]
     theirs = [path for path in wanted if path != _GUEST_ROOT]
     sys.path[:] = [*theirs, *marks, _GUEST_ROOT]

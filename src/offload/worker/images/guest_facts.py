@@ -8,9 +8,22 @@ from __future__ import annotations
 import json
 import os
 import platform
+import site
 import sys
 import sysconfig
 from importlib import metadata
+
+
+def _places() -> dict[str, str]:
+    """Return where packages, their programs and their data go."""
+    places = {
+        name: os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "scripts", "data")
+    }
+    searched = [os.path.realpath(folder) for folder in site.getsitepackages()]
+    if places["purelib"] in searched:
+        return places
+    # Debian's Pythons before 3.10 search elsewhere than they say.
+    return {"purelib": searched[0], "scripts": "/usr/local/bin", "data": "/usr/local"}
 
 
 def main() -> None:
@@ -22,9 +35,7 @@ def main() -> None:
         "implementation": sys.implementation.name,
         "machine": platform.machine(),
         "glibc": libc_version if libc == "glibc" else "",
-        "purelib": os.path.realpath(sysconfig.get_path("purelib")),
-        "scripts": os.path.realpath(sysconfig.get_path("scripts")),
-        "data": os.path.realpath(sysconfig.get_path("data")),
+        **_places(),
         "installed": {
             str(each.metadata["Name"]): each.version
             for each in metadata.distributions()

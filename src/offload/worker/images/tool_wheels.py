@@ -152,7 +152,7 @@ def _compile(record: Path, site: Path, order: Order) -> None:
     uv compiles anew each time, which takes longer than all the rest, and containers cannot keep what they compile.
     """
     if order["python_version"] != f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return  # another interpreter's modules; it compiles them itself
+        return  # they are another interpreter's, which is asked to compile them after this
     text = record.read_bytes()
     tag = f"{sys.implementation.cache_tag} {order['purelib']}\0".encode()
     kept = Path(PLACE, "pyc", hashlib.sha256(tag + text).hexdigest())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?\s*([<>=!~][^@;#]*)?(;[^#]*)?"
 )
+_OWN_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _MANYLINUX = (17, 28, *range(31, 41))
 
 
@@ -90,7 +91,23 @@ class Wheels:
         result = await self._sandbox.run(
             self._command(uv, f"{order['making']}/order.json"), on_line
         )
-        return None if result.code == tool_wheels.NOT_PLAIN else result
+        if result.code == tool_wheels.NOT_PLAIN:
+            return None
+        if result.code == 0 and order["python_version"] != _OWN_VERSION:
+            await self._compile(before, making, str(facts["purelib"]))
+        return result
+
+    async def _compile(self, before: ImageState, making: Making, folder: str) -> None:
+        """Have the image's interpreter compile what was laid out, where the worker's is of another version."""
+        words = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder)
+        command = Command(
+            (before.python, "-I", *words),
+            build_environment(before.env, (), has_ca=False),
+            tuple(str(self._store.files_of(layer)) for layer in before.layers),
+            (str(making.fs), str(making.work)),
+        )
+        # What does not compile is compiled by nobody: templates, and tests of syntax.
+        await self._sandbox.run(command)
 
     async def _facts(self, before: ImageState) -> dict[str, object] | None:
         place = f"{GUEST_AT}.py"
