@@ -275,6 +275,9 @@ async def _watch(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        # What it started ends a little later: with the last of it the output ends, and nothing writes to the layer any more.
+        while await reader.read(_READ_BYTES):
+            pass
         raise
     finally:
         transport.close()

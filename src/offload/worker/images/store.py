@@ -88,7 +88,7 @@ class LayerStore:
         self.directory = directory
         self._max_bytes = max_bytes
         self._owner = owner
-        self._remove_tree = remove_tree or shutil.rmtree
+        self._remove_tree = remove_tree or remove_vanishing_tree
         self._makings = (directory / "making", directory / "shared" / "making")
         self.shared = directory / "shared"  # what builds fetch, and layers that are linked from it
         for name in ("layers", "steps", "making", "shared/making"):
@@ -357,3 +357,14 @@ def _read(file: Path) -> ImageState:
     fields["entrypoint"] = tuple(fields["entrypoint"])
     fields["env"] = tuple((name, value) for name, value in fields["env"])
     return ImageState(**fields)
+
+
+def remove_vanishing_tree(path: Path) -> None:
+    """Remove a directory from which the kernel may be removing too: an overlay's work files go when its mount does."""
+    shutil.rmtree(path, onerror=_raise_unless_gone)
+
+
+def _raise_unless_gone(_function: object, _path: object, caught: tuple[object, ...]) -> None:
+    error = caught[1]
+    if isinstance(error, BaseException) and not isinstance(error, FileNotFoundError):
+        raise error
