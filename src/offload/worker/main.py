@@ -20,7 +20,8 @@ from offload.worker.core.values import WorkerFacts
 from offload.worker.images.builder import RootfsBuilder
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.bubblewrap import BubblewrapRuntime, find_bubblewrap
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
 from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
@@ -115,7 +116,7 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     return RootfsBuilder(
         config.data_dir / "images",
         config.images,
-        bwrap=find_bubblewrap(),
+        bwrap=find_bubblewrap(None),
         guest_packages=guest_packages(),
         open_blob=open_blob,
     )

@@ -49,6 +49,22 @@ class ContainerCgroup:
         for directory in self._directories:
             _write(directory / "cgroup.procs", str(pid))
 
+    def open_entrances(self) -> list[int]:
+        """Open what a process writes "0" to in order to put itself in.
+
+        On version 1 that is a thread's file: the kernel then need not wait until all processes stand still.
+        """
+        name = "cgroup.procs" if self._memory == self._pids else "tasks"
+        return [
+            os.open(directory / name, os.O_WRONLY | os.O_CLOEXEC) for directory in self._directories
+        ]
+
+    def has_entered(self) -> bool:
+        """Tell whether somebody is in every one of its groups."""
+        return all(
+            (directory / "cgroup.procs").read_text().strip() for directory in self._directories
+        )
+
     def kill(self) -> None:
         """Kill everything in it at once, where the kernel offers that (5.14, version 2)."""
         for directory in self._directories:
