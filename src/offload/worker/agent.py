@@ -102,6 +102,15 @@ class Agent:
             )
         )
         self._images = options.make_images(self._open_blob) if options.make_images else None
+        self._templates = Templates(
+            TemplatesOptions(
+                runtimes=options.runtimes,
+                host_id=options.session.facts.host_id,
+                open_blob=self._open_blob,
+                on_line=self.on_line,
+                policy=options.templates,
+            )
+        )
         self._supervisor = Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
@@ -110,17 +119,14 @@ class Agent:
                 listener=self,
                 gpus=options.session.facts.gpus,
                 images=self._images,
-                templates=Templates(
-                    TemplatesOptions(
-                        runtimes=options.runtimes,
-                        host_id=options.session.facts.host_id,
-                        open_blob=self._open_blob,
-                        on_line=self.on_line,
-                        policy=options.templates,
-                    )
-                ),
+                templates=self._templates,
             )
         )
+
+    @property
+    def templates(self) -> list[str]:
+        """The functions whose next containers are forked."""
+        return self._templates.ready
 
     async def run(self) -> None:
         """Work until told to leave, or until there was no server for too long. Raises `RefusedError`."""

@@ -71,6 +71,11 @@ class Templates:
         self._timer: asyncio.TimerHandle | None = None
         self._count = 0
 
+    @property
+    def ready(self) -> list[str]:
+        """The functions that have a template now."""
+        return list(self._ready)
+
     async def fork(self, function: Function, container_id: str) -> Container | None:
         """Return a container with the function loaded; None where it is to be started plainly."""
         loaded = self._ready.get(function.function_id)
