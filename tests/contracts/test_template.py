@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.forked_runtime import Running, next_of, start_loaded
+from tests.support.forked_runtime import Evaluating, call, function, start_loaded
 from tests.support.runtime_guest import a_spec, open_fds
 
 from offload.wire import guest
-from offload.worker.ports import Container, ContainerStartError, RuntimeUnavailableError
+from offload.worker.ports import ContainerStartError, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 
@@ -33,32 +32,6 @@ def runtime(tmp_path: Path) -> Iterator[BubblewrapRuntime]:
         pytest.skip("this runtime forks no templates here")
     yield made
     asyncio.run(made.close())
-
-
-class Evaluating(Running):
-    """A function that evaluates the expression it is given, in a process where `source` was run at import."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return eval, (
-            "[exec(source, space), space['answer']][1]",
-            {"source": self._source, "space": {}},
-        )
-
-
-def function(source: str = "") -> Evaluating:
-    """Return a function of one expression; the source stands for what its module does when it is imported."""
-    return Evaluating(f"{source}\ndef answer(text): return eval(text, globals())")
-
-
-async def call(container: Container, expression: str) -> object:
-    """Run one input in a container and return its result."""
-    body = guest.Body("pickle", pickle.dumps(((expression,), {})))
-    container.socket.send(guest.encode(guest.Run((guest.Task("in-1", 1, body),))))
-    results = await next_of(container, guest.Results)
-    assert isinstance(results, guest.Results)
-    value = results.results[0].value
-    assert value is not None, results.results[0].fault
-    return pickle.loads(value.inline)  # noqa: S301 - the test's own
 
 
 def run(scenario: Callable[[], Coroutine[object, object, object]]) -> object:

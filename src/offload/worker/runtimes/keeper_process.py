@@ -20,14 +20,13 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 
 # Started as a file, with `-I`: the package it belongs to is found from there.
 sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[".."] * 3)))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
-from offload.worker.runtimes.keeper_shell import Shell, close_all_but
+from offload.worker.runtimes.keeper_shell import Shell, close_all_but, install_filter
 
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 4, 22, 2
+_PR_SET_DUMPABLE = 4
 
 # The template's descriptors besides 0, 1, 2: see `sandbox.guest`.
 _FORKS_FD = 7
@@ -36,14 +35,6 @@ _MESSAGE_BYTES = 64 * 1024
 _MAX_FDS = 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _install_filter(program: bytes) -> None:
-    """Refuse this process and all it starts the system calls that the filter names."""
-    code = ctypes.create_string_buffer(program, len(program))
-    filters = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filters, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "a filter of system calls was refused")
 
 
 class _Kept:
@@ -88,7 +79,7 @@ class _Keeper:
                         pass
                 for number in (signal.SIGPIPE, signal.SIGXFSZ):  # python ignores them
                     signal.signal(number, signal.SIG_DFL)
-                _install_filter(bytes.fromhex(str(self._order["template_filter"])))
+                install_filter(bytes.fromhex(str(self._order["template_filter"])))
                 os.execv(argv[0], argv)  # noqa: S606 - the purpose of this process
             except BaseException as error:  # noqa: BLE001 - nothing may return into the keeper's code
                 os.write(2, f"{argv[0]}: {error}".encode())

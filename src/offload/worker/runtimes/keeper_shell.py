@@ -19,7 +19,7 @@ _CLONE_NEWCGROUP, _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWNET = (
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_BIND = 4096
-_PR_SET_DUMPABLE = 4
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 4, 22, 2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _MESSAGE_BYTES = 4096
@@ -49,6 +49,16 @@ def _write(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def install_filter(program: bytes) -> None:
+    """Refuse this process and all it starts the system calls that the filter names."""
+    code = ctypes.create_string_buffer(program, len(program))
+    filters = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    _check(
+        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filters, 0, 0),
+        "prctl(PR_SET_SECCOMP)",
+    )
 
 
 def _map_ids(inside: int, outside: int) -> None:
@@ -101,6 +111,7 @@ def _become_shell(tell: socket.socket, order: dict[str, object]) -> None:
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     os.setsid()
+    install_filter(bytes.fromhex(str(order["shell_filter"])))
     socket.send_fds(tell, [b"{}"], fds)
     close_all_but(())
     while True:

@@ -120,6 +120,7 @@ def keeper_order(
         "tmp": "/tmp",  # noqa: S108 - the container's own
         "masked_files": masked_files,
         "masked_dirs": masked_dirs,
+        "shell_filter": (filter_program(machine) or b"").hex(),
         "template_filter": (filter_program(machine, may_enter=True) or b"").hex(),
         "container_filter": (entering_filter(machine) or b"").hex(),
     }
