@@ -22,12 +22,12 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
 from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
-from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
-from offload.worker.runtimes.pipes import Pipes
+from offload.worker.runtimes.pipes import Pipes, read_now
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
@@ -73,6 +73,9 @@ _TRIAL_FILTER_FD = 3
 
 # Without what a virtual environment adds: the keeper needs the standard library only.
 _KEEPERS_PYTHON = str(Path(sys.executable).resolve())
+
+# For itself and for a process in each sandbox that it makes, which takes about a MiB.
+_KEEPERS_MEMORY_MIB, _KEEPERS_PIDS = 256, 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ class BubblewrapRuntime:
     async def _launch(self, plan: _Plan, held: Held) -> BubblewrapContainer:
         spec, scratch = plan.spec, plan.scratch
         try:
-            held.cgroup = self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+            held.cgroup = self._make_group(plan)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
@@ -252,6 +255,14 @@ class BubblewrapRuntime:
             for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
                 os.close(fd)
         return container
+
+    def _make_group(self, plan: _Plan) -> ContainerCgroup:
+        spec = plan.spec
+        if plan.control_fd is None:
+            return self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+        # The template alone is to die of what it takes: not the keeper, nor the first processes of its containers.
+        memory_mib, pids = spec.memory_mib + _KEEPERS_MEMORY_MIB, spec.pids + _KEEPERS_PIDS
+        return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
 
     async def _prepare_root(
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch
@@ -373,8 +384,8 @@ class BubblewrapRuntime:
             os.close(spawned.pidfd)
             os.set_blocking(status_fd, False)
             os.set_blocking(error_fd, False)
-            if b'"exit-code": 0' not in _read_now(status_fd):
-                said = _read_now(error_fd).decode(errors="replace").strip()
+            if b'"exit-code": 0' not in read_now(status_fd):
+                said = read_now(error_fd).decode(errors="replace").strip()
                 raise RuntimeUnavailableError(
                     f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
                     "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
@@ -385,10 +396,3 @@ class BubblewrapRuntime:
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
-
-
-def _read_now(fd: int) -> bytes:
-    try:
-        return os.read(fd, 64 * 1024)
-    except BlockingIOError:
-        return b""

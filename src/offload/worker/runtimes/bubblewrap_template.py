@@ -214,8 +214,6 @@ class BubblewrapTemplate:
 class ForkedContainer:
     """See `Container`."""
 
-    is_loaded = True
-
     def __init__(
         self,
         container_id: str,

@@ -123,8 +123,10 @@ class Cgroups:
         """The directories that hold everything made here."""
         return sorted({str(root) for root in (self._memory, self._pids) if root is not None})
 
-    def make(self, container_id: str, memory_mib: int, pids: int) -> ContainerCgroup:
-        """Make a container's groups and set their limits.
+    def make(
+        self, container_id: str, memory_mib: int, pids: int, *, dies_as_one: bool = True
+    ) -> ContainerCgroup:
+        """Make a container's groups and set their limits; beyond its memory all of it dies, or what takes most.
 
         Raises OSError; then nothing is left.
         """
@@ -135,7 +137,8 @@ class Cgroups:
             for directory in dict.fromkeys(path for path in (memory, pids_group) if path):
                 directory.mkdir()
             if memory is not None:
-                _limit_memory(memory, memory_mib * _MIB, is_v2=self._is_v2)
+                limit_bytes = memory_mib * _MIB
+                _limit_memory(memory, limit_bytes, is_v2=self._is_v2, dies_as_one=dies_as_one)
             if pids_group is not None:
                 _write(pids_group / "pids.max", str(pids))
         except OSError:
@@ -150,13 +153,16 @@ class Cgroups:
                 _remove_tree(root)
 
 
-def _limit_memory(directory: Path, limit_bytes: int, *, is_v2: bool) -> None:
+def _limit_memory(
+    directory: Path, limit_bytes: int, *, is_v2: bool, dies_as_one: bool = True
+) -> None:
     if is_v2:
         _write(directory / "memory.max", str(limit_bytes))
         with suppress(OSError):  # a kernel without swap has no such file
             _write(directory / "memory.swap.max", "0")
-        with suppress(OSError):  # a container half killed is worse than one killed
-            _write(directory / "memory.oom.group", "1")
+        if dies_as_one:
+            with suppress(OSError):  # a container half killed is worse than one killed
+                _write(directory / "memory.oom.group", "1")
         return
     _write(directory / "memory.limit_in_bytes", str(limit_bytes))
     with suppress(OSError):  # swap accounting may be off

@@ -24,13 +24,15 @@ import sys
 
 # Started as a file, with `-I`: the package it belongs to is found from there.
 sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[".."] * 3)))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
-from offload.worker.runtimes.keeper_shell import Shell, close_all_but, install_filter
+from offload.worker.runtimes.keeper_shell import Shell, close_all_but, install_filter, write
 
 _PR_SET_DUMPABLE = 4
 
 # The template's descriptors besides 0, 1, 2: see `sandbox.guest`.
 _FORKS_FD = 7
 _READY_SHELLS = 2
+# Where memory is short the template goes before what keeps its containers.
+_FIRST_TO_DIE = "500"
 _MESSAGE_BYTES = 64 * 1024
 _MAX_FDS = 16
 
@@ -57,6 +59,7 @@ class _Keeper:
         self._kept: dict[int, _Kept] = {}  # by the first process's number
         self._asked: dict[str, _Kept] = {}  # the template has not answered yet
         self._is_dropped = False
+        self._has_room = True
         self._template, self._forks = self._start_template()
         self._wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
@@ -71,6 +74,8 @@ class _Keeper:
             argv = [str(word) for word in self._order["argv"]]  # type: ignore[attr-defined]  # a list
             try:
                 os.setsid()
+                _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own /proc entries were root's
+                write("/proc/self/oom_score_adj", _FIRST_TO_DIE)
                 os.dup2(theirs.fileno(), _FORKS_FD)
                 for number in range(_FORKS_FD + 1, 256):
                     try:  # noqa: SIM105 - see `_close_all_but`
@@ -96,10 +101,10 @@ class _Keeper:
             poll.register(fd, select.POLLIN)
         while True:
             # A shell is made ahead while nobody waits.
-            is_short = not self._is_dropped and len(self._ready) < _READY_SHELLS
+            is_short = self._has_room and not self._is_dropped and len(self._ready) < _READY_SHELLS
             ready = {fd for fd, _ in poll.poll(0 if is_short else None)}
             if not ready and is_short:
-                self._ready.append(Shell(self._order))
+                self._make_ahead()
             if self._control.fileno() in ready and not self._obey():
                 return
             if self._forks.fileno() in ready and not self._hear():
@@ -107,6 +112,12 @@ class _Keeper:
             if self._wake_read in ready:
                 os.read(self._wake_read, 4096)
                 self._reap()
+
+    def _make_ahead(self) -> None:
+        try:
+            self._ready.append(Shell(self._order))
+        except OSError:
+            self._has_room = False  # the next request tries again, and tells
 
     def _tell(self, news: dict[str, object], fds: tuple[int, ...] = ()) -> None:
         socket.send_fds(self._control, [json.dumps(news).encode()], fds)
@@ -143,6 +154,7 @@ class _Keeper:
         except OSError as error:
             self._refuse(kept, f"the template is gone: {error}")
         shell.forget_fds()
+        self._has_room = True
 
     def _refuse(self, kept: _Kept, why: str) -> None:
         if self._asked.pop(kept.name, None) is not None:
@@ -175,6 +187,7 @@ class _Keeper:
         self._is_dropped = True
         for shell in self._ready:
             shell.kill()
+            shell.close()
         self._ready.clear()
         try:  # noqa: SIM105 - see `_close_all_but`
             os.kill(self._template, signal.SIGKILL)
@@ -204,7 +217,7 @@ class _Keeper:
     def _bury(self, pid: int, namespace: int, end: dict[str, object]) -> None:
         kept = self._kept.pop(pid, None)
         if kept is not None:  # the kernel has ended all others of its namespace before
-            os.close(kept.shell.pidfd)
+            kept.shell.close()
             if self._asked.pop(kept.name, None) is not None:
                 self._tell({"refused": kept.name, "error": "it ended while it was forked"})
             else:

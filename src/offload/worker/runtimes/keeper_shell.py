@@ -43,7 +43,8 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
     _check(result, f"mount {target}")
 
 
-def _write(path: str, text: str) -> None:
+def write(path: str, text: str) -> None:
+    """Write to a file of the kernel's that exists."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
@@ -62,9 +63,9 @@ def install_filter(program: bytes) -> None:
 
 
 def _map_ids(inside: int, outside: int) -> None:
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{inside} {outside} 1")
-    _write("/proc/self/gid_map", f"{inside} {outside} 1")
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{inside} {outside} 1")
+    write("/proc/self/gid_map", f"{inside} {outside} 1")
 
 
 def _mount_own(order: dict[str, object]) -> None:
@@ -104,7 +105,7 @@ def _become_shell(tell: socket.socket, order: dict[str, object]) -> None:
     if order["net"]:
         _raise_loopback()
     # The container is in a user namespace below: so it has no rights over its own mounts, and may make no further one.
-    _write("/proc/sys/user/max_user_namespaces", "1")
+    write("/proc/sys/user/max_user_namespaces", "1")
     _check(_libc.unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
     _map_ids(uid, 0)
     fds.append(os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC))
@@ -177,3 +178,8 @@ class Shell:
     def kill(self) -> None:
         """End it and whatever lives in it."""
         signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Release what the keeper holds of it; it goes on."""
+        self.forget_fds()
+        os.close(self.pidfd)
