@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +29,36 @@ def first_result() -> float:
 
     with app.run():
         return timed(lambda: noop.remote(1))
+
+
+def forked_results(rounds: int) -> list[float]:
+    """Return the milliseconds that calls take whose container is forked for each of them."""
+    app = offload.App("bench-coldstart-template")
+
+    @app.function(scaledown_window=0)
+    def parent() -> int:
+        return os.getppid()
+
+    took: list[float] = []
+    with app.run():
+        parent.remote()
+        # A forked container's parent is outside of its namespace: so it is known when the template is there.
+        while parent.remote() != 0:
+            time.sleep(0.1)
+        while len(took) < rounds:
+            time.sleep(0.05)  # so that the container before has gone
+            parents: list[int] = []
+            seconds = timed(lambda: parents.append(parent.remote()))  # noqa: B023 - called at once
+            if parents == [0]:
+                took.append(seconds * 1e3)
+    return took
+
+
+def at_the_runtimes_port(rounds: int) -> dict[str, float]:
+    """Return the figures of `forked`, from a process of its own: it is the parent of what it measures."""
+    command = [sys.executable, "-m", "benchmarks.forked", f"--rounds={rounds}"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 @contextmanager
@@ -66,7 +99,7 @@ def _succeeds(command: list[str]) -> bool:
 def main() -> None:
     """Measure in turns and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
     ours: list[float] = []
     docker: list[float] = []
@@ -77,8 +110,16 @@ def main() -> None:
             if command is not None:
                 run = timed(lambda: subprocess.run(command, capture_output=True, check=True))
                 docker.append(run * 1e3)
+        template = forked_results(options.rounds)
+    port = at_the_runtimes_port(options.rounds)
     rows = {
-        "offload": {"p50 ms": f"{quantile(ours, 0.5):.1f}", "p90 ms": f"{quantile(ours, 0.9):.1f}"}
+        "offload": {"p50 ms": f"{quantile(ours, 0.5):.1f}", "p90 ms": f"{quantile(ours, 0.9):.1f}"},
+        "offload, forked": {
+            "p50 ms": f"{quantile(template, 0.5):.1f}",
+            "p90 ms": f"{quantile(template, 0.9):.1f}",
+        },
+        "numpy, pandas, scikit-learn": {"p50 ms": f"{port['heavy_plain_ms']:.1f}"},
+        "the same, forked": {"p50 ms": f"{port['heavy_template_ms']:.1f}"},
     }
     if docker:
         rows["docker run"] = {
@@ -88,7 +129,14 @@ def main() -> None:
     result: dict[str, object] = {
         "cold_p50_ms": round(quantile(ours, 0.5), 2),
         "cold_p90_ms": round(quantile(ours, 0.9), 2),
+        "plain_p50_ms": round(quantile(ours, 0.5), 2),
+        "template_p50_ms": round(quantile(template, 0.5), 2),
+        "heavy_plain_p50_ms": port["heavy_plain_ms"],
+        "heavy_template_p50_ms": port["heavy_template_ms"],
         "docker_p50_ms": round(quantile(docker, 0.5), 2) if docker else None,
+        "hundred_ready_ms": port["hundred_ready_ms"],
+        "fresh_per_s": port["fresh_per_s"],
+        "per_container_mb": port["per_container_mb"],
     }
     report(f"No container to first result, {options.rounds} rounds", rows, result)
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.forked_runtime import make_forked
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
 from offload.worker.core.values import Gpu
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_SANDBOXES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
+_SANDBOXES = {
+    "bubblewrap": BubblewrapRuntime,
+    "forked": make_forked,
+    "gvisor": GvisorRuntime,
+    "docker": DockerRuntime,
+}
 
 
-@pytest.fixture(params=["fake", "process", "bubblewrap", "gvisor", "docker"])
+@pytest.fixture(params=["fake", "process", "bubblewrap", "forked", "gvisor", "docker"])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
     options = RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV)
     made: Runtime
@@ -172,7 +178,9 @@ def test_containers_run_side_by_side(runtime: Runtime) -> None:
     assert asyncio.run(scenario()) == ["here"] * 3
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
+@pytest.mark.parametrize(
+    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
+)
 def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
@@ -191,7 +199,9 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     assert kinds == ["/dev/null", *its_own]
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
+@pytest.mark.parametrize(
+    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
+)
 def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         container = await runtime.start(a_spec())
@@ -207,7 +217,9 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
     assert asyncio.run(scenario()) == (b"out\n", b"err\n")
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
+@pytest.mark.parametrize(
+    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
+)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:
         container = await runtime.start(a_spec())
@@ -221,7 +233,9 @@ def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     assert (ended.code, ended.signal) == (None, 11)
 
 
-@pytest.mark.parametrize("runtime", ["process", "bubblewrap", "gvisor", "docker"], indirect=True)
+@pytest.mark.parametrize(
+    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
+)
 def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
     async def scenario() -> str:
         image = a_spec().image

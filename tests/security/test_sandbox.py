@@ -39,6 +39,8 @@ def _run(argv: list[str]) -> Findings:
     params=[
         ("bubblewrap", "this user"),
         ("bubblewrap", "an ordinary user"),
+        ("forked", "this user"),
+        ("forked", "an ordinary user"),
         ("gvisor", "this user"),
         ("gvisor", "an ordinary user"),
         ("docker", "this user"),
@@ -126,7 +128,10 @@ def test_the_platforms_data_is_not_there(found: Findings) -> None:
 
 
 def test_the_first_process_tells_no_environment_but_the_containers_own(found: Findings) -> None:
-    variables = str(found["first_environ"]).split("\0")
+    told = str(found["first_environ"])
+    if told.startswith("PermissionError"):  # a fork's first process lets nobody look at it
+        return
+    variables = told.split("\0")
     names = {variable.partition("=")[0] for variable in variables if variable}
 
     if _runtime(found) == "bubblewrap":

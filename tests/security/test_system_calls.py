@@ -6,15 +6,19 @@ import asyncio
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.forked_runtime import ForkedRuntime
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
-from offload.worker.ports import RuntimeUnavailableError
+from offload.worker.ports import Runtime, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.sandbox import seccomp
+
+Inside = Callable[..., list[object]]
 
 _MACHINE = os.uname().machine
 _NUMBERS = (
@@ -58,43 +62,46 @@ print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(
 """
 
 
-def inside(tmp_path: Path, *expressions: str) -> list[object]:
-    """Evaluate the expressions in one container."""
+@pytest.fixture(params=["plain", "forked"])
+def inside(request: pytest.FixtureRequest, tmp_path: Path) -> Inside:
+    """Return what evaluates expressions in one container, of either kind."""
 
-    async def scenario() -> list[object]:
+    async def scenario(expressions: tuple[str, ...]) -> list[object]:
         try:
-            runtime = BubblewrapRuntime(RuntimeOptions(str(tmp_path), guest_argv=GUEST_ARGV))
+            bubblewrap = BubblewrapRuntime(RuntimeOptions(str(tmp_path), guest_argv=GUEST_ARGV))
         except RuntimeUnavailableError as error:
             pytest.skip(str(error))
+        is_forked = request.param == "forked"
+        runtime: Runtime = ForkedRuntime(bubblewrap) if is_forked else bubblewrap
         container = await runtime.start(a_spec(pids=64))
         answers = [await ask(container, expression) for expression in expressions]
         await container.close()
         await runtime.close()
         return answers
 
-    return asyncio.run(scenario())
+    return lambda *expressions: asyncio.run(scenario(expressions))
 
 
-def test_every_process_inside_is_filtered(tmp_path: Path) -> None:
+def test_every_process_inside_is_filtered(inside: Inside) -> None:
     status = "open('/proc/{}/status').read().split('Seccomp:')[1].split()[0]"
 
-    assert inside(tmp_path, status.format("self"), status.format(1)) == ["2", "2"]
+    assert inside(status.format("self"), status.format(1)) == ["2", "2"]
 
 
-def test_what_a_process_without_rights_could_call_outside_fails(tmp_path: Path) -> None:
+def test_what_a_process_without_rights_could_call_outside_fails(inside: Inside) -> None:
     attempts = {name: attempt for name, attempt in _ATTEMPTS.items() if name in _NUMBERS}
     calls = [_CALL.format(f"{_NUMBERS[name]}, {words}") for name, (words, _) in attempts.items()]
 
-    answers = dict(zip(attempts, inside(tmp_path, *calls), strict=True))
+    answers = dict(zip(attempts, inside(*calls), strict=True))
 
     assert answers == {name: [-1, number] for name, (_, number) in attempts.items()}
 
 
-def test_every_call_of_the_list_fails(tmp_path: Path) -> None:
+def test_every_call_of_the_list_fails(inside: Inside) -> None:
     names = [name for name in seccomp._FORBIDDEN if name in _NUMBERS]
     calls = [_CALL.format(f"{_NUMBERS[name]}, 0, 0, 0, 0, 0") for name in names]
 
-    answers = dict(zip(names, inside(tmp_path, *calls), strict=True))
+    answers = dict(zip(names, inside(*calls), strict=True))
 
     assert answers == {name: [-1, errno.EPERM] for name in names}
 
@@ -107,10 +114,10 @@ def run_python(source: str) -> str:
 
 
 @pytest.mark.skipif(_MACHINE != "x86_64", reason="only x86-64 has these doors")
-def test_the_calls_of_32_bit_linux_and_of_x32_are_closed(tmp_path: Path) -> None:
+def test_the_calls_of_32_bit_linux_and_of_x32_are_closed(inside: Inside) -> None:
     x32 = _CALL.format(0x40000000 + 39)
 
-    i386_said, x32_said = inside(tmp_path, run_python(_INT_80), x32)
+    i386_said, x32_said = inside(run_python(_INT_80), x32)
 
     assert i386_said == f"-{errno.ENOSYS}\n"
     assert x32_said == [-1, errno.ENOSYS]
@@ -189,5 +196,5 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 @pytest.mark.parametrize("program", _PROGRAMS)
-def test_ordinary_programs_work(tmp_path: Path, program: str) -> None:
-    assert inside(tmp_path, run_python(_PROGRAMS[program])) == ["64\n"]
+def test_ordinary_programs_work(inside: Inside, program: str) -> None:
+    assert inside(run_python(_PROGRAMS[program])) == ["64\n"]

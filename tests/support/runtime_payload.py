@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.support.forked_runtime import make_forked
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
 from offload.worker.ports import Runtime, RuntimeUnavailableError
@@ -20,7 +21,12 @@ from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 
-RUNTIMES = {"bubblewrap": BubblewrapRuntime, "gvisor": GvisorRuntime, "docker": DockerRuntime}
+RUNTIMES = {
+    "bubblewrap": BubblewrapRuntime,
+    "forked": make_forked,
+    "gvisor": GvisorRuntime,
+    "docker": DockerRuntime,
+}
 
 OS = "__import__('os')"
 STATUS = "dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())"

@@ -15,6 +15,7 @@ from tests.support.worker_server import ScriptedServer
 from offload.wire import guest
 from offload.wire.gen import common_pb2, workers_pb2
 from offload.worker.agent import Agent, AgentOptions
+from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import Gpu, WorkerFacts
 from offload.worker.link import SessionOptions
 from offload.worker.runtimes.fake import FakeRuntime, Script
@@ -89,11 +90,15 @@ async def a_worker(
     *,
     drain_seconds: float = 0.2,
     cancel_grace_seconds: float = 5.0,
+    templates: TemplatePolicy | None = None,
     **runner_knobs: object,
 ) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)
     images = FakeImages()
-    runtime = FakeRuntime(Script(guest=runner))
+    script = Script(
+        guest=runner, forked_guest=runner.play_forked, forks_templates=templates is not None
+    )
+    runtime = FakeRuntime(script)
     facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
     options = AgentOptions(
         session=SessionOptions("ws://test/link", "token", facts),
@@ -104,6 +109,7 @@ async def a_worker(
         cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
         make_images=lambda _: images,
+        templates=templates or TemplatePolicy(),
     )
     agent = Agent(options)
     running = asyncio.create_task(agent.run())
@@ -116,7 +122,7 @@ async def a_worker(
 
 
 def scenario(
-    test: Callable[[Bench], Coroutine[object, object, None]], **knobs: float
+    test: Callable[[Bench], Coroutine[object, object, None]], **knobs: object
 ) -> Callable[[Path], None]:
     """Run the test with a worker, in a loop of its own."""
 

@@ -25,12 +25,17 @@ class ScriptedRunner:
         self.printed: tuple[guest.Output, ...] = ()  # while it loads the function
         self.heard: asyncio.Queue[guest.Message] = asyncio.Queue()
         self.exit_code = 0
+        self.forks = 0
+        self.forks_die = False
 
     def __call__(self, sock: socket.socket, stop: threading.Event) -> int:
-        self._socks.append(sock)
-        decoder = guest.Decoder()
         if not self._is_silent:
             sock.sendall(guest.encode(guest.Hello(guest.GUEST_PROTOCOL, os.getpid(), "3.11")))
+        return self._converse(sock)
+
+    def _converse(self, sock: socket.socket) -> int:
+        self._socks.append(sock)
+        decoder = guest.Decoder()
         while data := sock.recv(1 << 16):
             for message in decoder.feed(data):
                 if isinstance(message, guest.Load):
@@ -41,6 +46,15 @@ class ScriptedRunner:
                 else:
                     self._loop.call_soon_threadsafe(self.heard.put_nowait, message)
         return self.exit_code
+
+    def play_forked(self, sock: socket.socket, stop: threading.Event) -> int:
+        """Be a container that was forked with the function loaded."""
+        self.forks += 1
+        if self.forks_die:
+            return 1
+        sock.sendall(guest.encode(guest.Hello(guest.GUEST_PROTOCOL, os.getpid(), "3.11")))
+        sock.sendall(guest.encode(guest.Loaded(None)))
+        return self._converse(sock)
 
     def say(self, *messages: guest.Message, container: int = -1) -> None:
         """Send frames from one of the containers, in the order of their starts."""

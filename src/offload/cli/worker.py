@@ -39,6 +39,7 @@ class _Given:
     give_up_after_seconds: float | None
     drain_seconds: float | None
     cancel_grace: float | None
+    templates: int | None
     tls_ca: Path | None
 
 
@@ -73,6 +74,11 @@ _LOOK_SECONDS = 0.3
 @click.option(
     "--cancel-grace", type=float, help="Seconds for a cancelled input to clean up; default: 5."
 )
+@click.option(
+    "--templates",
+    type=int,
+    help="Functions kept loaded, to fork containers from, at most; 0: none; default: 8.",
+)
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 @click.pass_context
@@ -80,8 +86,8 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     """Be a worker: dial the server and run containers for it, until SIGTERM or Ctrl-C.
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
-    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS and OFFLOAD_CANCEL_GRACE_SECONDS stand in for
-    options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
+    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS and
+    OFFLOAD_TEMPLATES stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -200,6 +206,7 @@ def _config(given: _Given) -> WorkerConfig:
         "give_up_after_seconds": given.give_up_after_seconds,
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,
+        "templates": given.templates,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}

@@ -1,6 +1,6 @@
 """The first code that runs in a container: sets its limits, then becomes the runner.
 
-Started as `python -I -S boot.py GUEST_ROOT SOCKET_FD STDERR_FD LIMIT=VALUE …` (see `offload.worker.sandbox.guest.boot_order`)
+Started as `python -I -S boot.py GUEST_ROOT SOCKET_FD STDERR_FD LIMIT=VALUE … [FORKS=FD]` (see `offload.worker.sandbox.guest.boot_order`)
 so that nothing of the user's environment (`sitecustomize`, `.pth` files) runs before the limits hold. Must stay valid on
 CPython 3.9 and import nothing that is not in the standard library.
 
@@ -25,6 +25,7 @@ def _limit(name: str, value: int) -> None:
 def boot(order: list[str]) -> int:
     """Obey the worker's `order` and run the runner to its end."""
     guest_root, socket_fd, stderr_fd, *limits = order
+    forks_fd = limits.pop().partition("=")[2] if limits[-1].startswith("FORKS=") else ""
     for limit in limits:
         name, _, value = limit.partition("=")
         _limit(name, int(value))
@@ -33,6 +34,10 @@ def boot(order: list[str]) -> int:
     os.close(int(stderr_fd))
     os.set_inheritable(int(socket_fd), False)
     sys.path.insert(0, guest_root)
+    if forks_fd:
+        from offload.runner.template import main as be_template  # noqa: PLC0415 - see below
+
+        return be_template(int(socket_fd), int(forks_fd))
     from offload.runner.main import main  # noqa: PLC0415 - found only through the path set above
 
     return main(int(socket_fd))

@@ -70,6 +70,11 @@ class Link:
         self._watch_reads = False
         self._calm_ticks = 0
 
+    def adopt(self, connection: socket) -> None:
+        """Read from another connection, in a fork that is a container of its own."""
+        self._connection = connection
+        self._decoder = guest.Decoder()
+
     def start(self) -> None:
         """Begin to watch."""
         start_new_thread(self._run, ())

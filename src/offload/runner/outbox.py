@@ -43,6 +43,19 @@ class Outbox:
         self.is_child = False
         os.register_at_fork(after_in_child=self._become_child)
 
+    def adopt(self, connection: socket) -> None:
+        """Send through another connection, in a fork that is a container of its own."""
+        for fd in self.own_fds:
+            os.close(fd)
+        self._wake_read, self._wake_write = os.pipe()
+        self._connection = connection
+        self.is_child = False
+
+    @property
+    def own_fds(self) -> tuple[int, int]:
+        """The descriptors that are nobody's but this outbox's."""
+        return self._wake_read, self._wake_write
+
     @property
     def wake_fd(self) -> int:
         """Becomes readable when something waits that the sleeping reader's clock must look after."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
+from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import Dial, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
-from offload.worker.supervisor import Supervisor, SupervisorOptions
+from offload.worker.supervisor import (
+    Supervisor,
+    SupervisorOptions,
+    Templates,
+    TemplatesOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +48,7 @@ class AgentOptions:
     runtimes: Mapping[str, Runtime]  # default first
     data_dir: Path
     cache_bytes: int
+    templates: TemplatePolicy = field(default_factory=TemplatePolicy)
     drain_seconds: float = (
         30.0  # how long inputs in hand may go on when the worker is asked to leave
     )
@@ -95,6 +102,15 @@ class Agent:
             )
         )
         self._images = options.make_images(self._open_blob) if options.make_images else None
+        self._templates = Templates(
+            TemplatesOptions(
+                runtimes=options.runtimes,
+                host_id=options.session.facts.host_id,
+                open_blob=self._open_blob,
+                on_line=self.on_line,
+                policy=options.templates,
+            )
+        )
         self._supervisor = Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
@@ -103,8 +119,14 @@ class Agent:
                 listener=self,
                 gpus=options.session.facts.gpus,
                 images=self._images,
+                templates=self._templates,
             )
         )
+
+    @property
+    def templates(self) -> list[str]:
+        """The functions whose next containers are forked."""
+        return self._templates.ready
 
     async def run(self) -> None:
         """Work until told to leave, or until there was no server for too long. Raises `RefusedError`."""
@@ -219,6 +241,7 @@ class Agent:
         for function_id in orders.forget:
             self._functions.pop(function_id, None)
             self._desk.forget_function(function_id)
+            self._supervisor.forget_function(function_id)
         if orders.shut_down:
             # The server goes too and waits for this; what is in hand is run again when it is back.
             self.leave_now()

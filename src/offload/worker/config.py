@@ -91,6 +91,9 @@ class WorkerConfig:
     docker_socket: str | None = None  # of the engine for "docker"; None: where engines listen
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
+    templates: int = (
+        8  # functions whose containers are forked, at most; 0: every container starts anew
+    )
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * 1024**3
     images: ImageSettings = field(default_factory=ImageSettings)
@@ -133,6 +136,7 @@ class WorkerConfig:
             ("drain-seconds", self.drain_seconds),
             ("cancel-grace", self.cancel_grace_seconds),
             ("cache", self.cache_bytes),
+            ("templates", self.templates),
         ):
             if not number >= 0:
                 raise ConfigError(f"{setting} must not be negative, as {number:g} is")
@@ -154,6 +158,7 @@ class WorkerConfig:
             "drain_seconds": ("OFFLOAD_DRAIN_SECONDS", _read_seconds),
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
+            "templates": ("OFFLOAD_TEMPLATES", _read_count),
         }
         given = {
             field_name: read(environment[name], name)
@@ -204,6 +209,13 @@ def _read_seconds(text: str, setting: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"{setting}: {text!r} is not a number of seconds") from None
+
+
+def _read_count(text: str, setting: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{setting}: {text!r} is not a whole number") from None
 
 
 def read_token(path: Path) -> str:

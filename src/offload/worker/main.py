@@ -16,11 +16,13 @@ import uvloop
 from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
 from offload.worker.images.builder import RootfsBuilder
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.bubblewrap import BubblewrapRuntime, find_bubblewrap
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
 from offload.worker.runtimes.docker import DockerRuntime
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
@@ -71,6 +73,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         cache_bytes=config.cache_bytes,
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
+        templates=TemplatePolicy(max_count=config.templates),
         on_ready=on_ready,
         make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
     )
@@ -115,7 +118,7 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     return RootfsBuilder(
         config.data_dir / "images",
         config.images,
-        bwrap=find_bubblewrap(),
+        bwrap=find_bubblewrap(None),
         guest_packages=guest_packages(),
         open_blob=open_blob,
     )

@@ -73,6 +73,7 @@ class RuntimeCapabilities:
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
     runs_images: bool = False  # whether a `RootImage` can be its root
+    forks_templates: bool = False  # it is a `ForkingRuntime`
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
 
@@ -155,6 +156,23 @@ class Container(Protocol):
         """Kill, wait, and release everything (descriptors, cgroup, mounts). Idempotent."""
 
 
+class Template(Container, Protocol):
+    """A started process that becomes a function, as a container's does, and then runs no input: it is forked.
+
+    Its own end ends no container that was forked from it; `kill` ends it alone, `close` also its containers.
+    """
+
+    async def fork(self, spec: ContainerSpec) -> Container:
+        """Start a container with the function loaded; its runner says Hello and Loaded by itself.
+
+        The template must have said that it is loaded, for a spec that differs in its id alone. Raises and is cancelled as
+        `Runtime.start`.
+        """
+
+    async def retire(self) -> None:
+        """Kill it, and close it when the last of its containers is closed."""
+
+
 class Runtime(Protocol):
     """Starts containers, one way. Constructing it checks the machine and raises `RuntimeUnavailableError`."""
 
@@ -168,3 +186,10 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Kill what is left and release what the runtime itself holds. Idempotent."""
+
+
+class ForkingRuntime(Runtime, Protocol):
+    """A runtime whose `capabilities.forks_templates`."""
+
+    async def start_template(self, spec: ContainerSpec) -> Template:
+        """Start a template as `start` does a container."""

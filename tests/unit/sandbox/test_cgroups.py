@@ -119,3 +119,14 @@ def test_another_runtime_of_a_worker_makes_its_groups_beside_the_step_the_first_
 
     enabled = (mount / "worker" / "cgroup.subtree_control").read_text()
     assert enabled == "+memory +pids"
+
+
+def test_a_group_of_several_containers_first_processes_does_not_end_as_a_whole(
+    tmp_path: Path,
+) -> None:
+    for name in ("memory.max", "memory.swap.max", "memory.oom.group"):
+        (tmp_path / name).write_text("max")
+
+    _limit_memory(tmp_path, 64 << 20, is_v2=True, dies_as_one=False)
+
+    assert (tmp_path / "memory.oom.group").read_text() == "max"

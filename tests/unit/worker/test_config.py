@@ -55,6 +55,7 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OFFLOAD_LABELS", "room=attic, site/rack=b-7,spot=")
     monkeypatch.setenv("OFFLOAD_DRAIN_SECONDS", "120")
     monkeypatch.setenv("OFFLOAD_CANCEL_GRACE_SECONDS", "0.5")
+    monkeypatch.setenv("OFFLOAD_TEMPLATES", "3")
 
     config = WorkerConfig.from_environment(Path("/nonexistent"))
 
@@ -62,6 +63,7 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
     assert config.labels == {"room": "attic", "site/rack": "b-7", "spot": ""}
     assert config.drain_seconds == 120
     assert config.cancel_grace_seconds == 0.5
+    assert config.templates == 3
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,7 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
         ("OFFLOAD_LABELS", "a b=c", "OFFLOAD_LABELS: 'a b=c' is not KEY=VALUE"),
         ("OFFLOAD_LABELS", "room=attic,room=cellar", "room is both 'attic' and 'cellar'"),
         ("OFFLOAD_LABELS", "room=" + "x" * 256, "a value of at most 255 characters"),
+        ("OFFLOAD_TEMPLATES", "some", "OFFLOAD_TEMPLATES: 'some' is not a whole number"),
         ("OFFLOAD_DRAIN_SECONDS", "soon", "OFFLOAD_DRAIN_SECONDS: 'soon' is not a number"),
     ],
 )

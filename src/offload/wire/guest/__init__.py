@@ -11,6 +11,7 @@ from offload.wire.guest.codec import GuestProtocolError
 from offload.wire.guest.frames import Decoder, encode
 from offload.wire.guest.messages import (
     GUEST_PROTOCOL,
+    UNFORKABLE,
     Begun,
     Body,
     Bulk,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GUEST_PROTOCOL",
+    "UNFORKABLE",
     "Begun",
     "Body",
     "Bulk",

@@ -11,6 +11,9 @@ else:
 
 GUEST_PROTOCOL = 1
 
+# The type a fault names when the function is there but its process cannot be forked.
+UNFORKABLE = "offload.Unforkable"
+
 
 class Body(NamedTuple):
     """A user's bytes: inline, or sent before in `Bulk` frames under the number `bulk` (from 1)."""

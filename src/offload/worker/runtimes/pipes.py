@@ -52,3 +52,11 @@ class Pipes:
             if fd >= 0:
                 os.close(fd)
                 setattr(self, name, -1)
+
+
+def read_now(fd: int) -> bytes:
+    """Return what waits in a descriptor that does not block."""
+    try:
+        return os.read(fd, 64 * 1024)
+    except BlockingIOError:
+        return b""

@@ -17,6 +17,7 @@ ARGUMENTS_FD = 3
 STATUS_FD = 4
 GATE_FD = 7  # when all else is ready it waits here for a byte, and then starts the guest
 FILTER_FD = 8  # of system calls
+CONTROL_FD = 8  # of a keeper instead, for which it stays open
 
 _TMP = "/tmp"  # noqa: S108 - the container's own
 
@@ -27,18 +28,20 @@ _NAMESPACES = (
     "--unshare-uts",
     "--unshare-cgroup",
 )
-# No setuid program and no new user namespace may give back what was dropped.
 _PRIVILEGES = (
     *("--uid", str(USER_ID), "--gid", str(USER_ID)),
-    "--disable-userns",
     *("--cap-drop", "ALL"),
     *("--hostname", HOSTNAME),
     "--die-with-parent",
     "--new-session",
 )
 
+# No setuid program and no new user namespace may give back what was dropped.
+_FINAL = ("--disable-userns",)
+
 TRIAL = (
     *_NAMESPACES,
+    *_FINAL,
     *_PRIVILEGES,
     *("--ro-bind", "/", "/"),
     *("--dev", "/dev"),
@@ -60,6 +63,7 @@ class Sandbox:
     devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
+    makes_sandboxes: bool = False  # its first process makes further ones
 
 
 def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
@@ -68,6 +72,8 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
     arguments = [*_NAMESPACES]
     if sandbox.block_network:
         arguments.append("--unshare-net")
+    # As the first process of its namespace nothing inside can end it.
+    arguments += ["--as-pid-1"] if sandbox.makes_sandboxes else _FINAL
     arguments += _PRIVILEGES
     arguments += _root(sandbox)
     for device in sandbox.devices:

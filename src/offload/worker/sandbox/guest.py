@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from offload.worker.core.gpus import gpu_environment
 from offload.worker.ports import RootImage
+from offload.worker.sandbox.seccomp import entering_filter, filter_program
+from offload.worker.sandbox.view import proc_masks
 
 if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
+    from offload.worker.sandbox.view import HostFacts
 
 # Descriptors of every container's first process; 2 belongs to the runtime until `boot` replaces it by STDERR_FD.
 SOCKET_FD = 5
 STDERR_FD = 6
+FORKS_FD = 7  # of a template
 
 CONTAINER_HOME = "/home/offload"
 GUEST_ROOT = "/run/offload/guest"
@@ -88,4 +92,35 @@ def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
         **of_image,
         "OFFLOAD_CONTAINER_ID": spec.container_id,
         **gpu_environment(spec.gpus),
+    }
+
+
+def template_command(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> tuple[str, ...]:
+    """Build the argument list that starts the runner as a template."""
+    return (*guest_command(spec, place, enforced, None), f"FORKS={FORKS_FD}")
+
+
+def keeper_command(python: str, place: GuestPlace, control_fd: int) -> tuple[str, ...]:
+    """Build the argument list that starts the keeper in the worker's own interpreter."""
+    keeper = posixpath.join(place.root, "offload", "worker", "runtimes", "keeper_process.py")
+    return (python, "-I", "-S", keeper, str(control_fd))
+
+
+def keeper_order(
+    spec: ContainerSpec, argv: tuple[str, ...], facts: HostFacts, machine: str
+) -> dict[str, object]:
+    """Tell the keeper what to start and what every container of it shall have."""
+    masked_files, masked_dirs = proc_masks(facts)
+    return {
+        "argv": argv,
+        "net": spec.block_network,
+        "scratch_bytes": spec.scratch_mib * _MIB,
+        "scratch_inodes": spec.scratch_inodes,
+        "home": CONTAINER_HOME,
+        "tmp": "/tmp",  # noqa: S108 - the container's own
+        "masked_files": masked_files,
+        "masked_dirs": masked_dirs,
+        "shell_filter": (filter_program(machine) or b"").hex(),
+        "template_filter": (filter_program(machine, may_enter=True) or b"").hex(),
+        "container_filter": (entering_filter(machine) or b"").hex(),
     }

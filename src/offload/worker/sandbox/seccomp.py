@@ -100,18 +100,22 @@ _FORBIDDEN = (
 )  # fmt: skip
 
 
-def filter_program(machine: str) -> bytes | None:
-    """Return the program for a machine as `uname` names it; None for one that has no table here."""
+def filter_program(machine: str, *, may_enter: bool = False) -> bytes | None:
+    """Return the program for a machine as `uname` names it; None for one that has no table here.
+
+    A template may enter the namespaces that it is handed: its forks do, and then take `entering_filter` as well.
+    """
     known = _MACHINES.get(machine)
     if known is None:
         return None
     number = known.numbers
+    forbidden = [name for name in _FORBIDDEN if not (may_enter and name == "setns")]
     blocks = [
         # Another architecture's calls (32-bit ones) have other numbers.
         (_load(_ARCHITECTURE), _skip_if(_IF_EQUAL, known.audit, 1), _fail(errno.ENOSYS)),
         (_load(_NUMBER), _skip_unless(_IF_GREATER, _NEWEST, 1), _fail(errno.ENOSYS)),
         *(_refuse(number[name], errno.ENOSYS) for name in _MISSING),
-        *(_refuse(number[name], errno.EPERM) for name in _FORBIDDEN if name in number),
+        *(_refuse(number[name], errno.EPERM) for name in forbidden if name in number),
         _refuse_bits(number["clone"], _NEW_NAMESPACES),
         _refuse_bits(number["unshare"], _NEW_NAMESPACES | _NEW_TIME),
         _refuse_others(number["personality"], 0, _PERSONALITIES, errno.EPERM),
@@ -119,6 +123,20 @@ def filter_program(machine: str) -> bytes | None:
         _refuse_others(number["socketpair"], 0, _SOCKET_FAMILIES, errno.EAFNOSUPPORT),
         # What would type into the terminal of somebody who looks in.
         _refuse_these(number["ioctl"], 1, (_TIOCSTI, _TIOCLINUX)),
+        (_allow(),),
+    ]
+    return b"".join(instruction for block in blocks for instruction in block)
+
+
+def entering_filter(machine: str) -> bytes | None:
+    """Return the program that takes back what a template's filter allows beyond a container's."""
+    known = _MACHINES.get(machine)
+    if known is None:
+        return None
+    blocks = [
+        (_load(_ARCHITECTURE), _skip_if(_IF_EQUAL, known.audit, 1), _fail(errno.ENOSYS)),
+        (_load(_NUMBER),),
+        _refuse(known.numbers["setns"], errno.EPERM),
         (_allow(),),
     ]
     return b"".join(instruction for block in blocks for instruction in block)

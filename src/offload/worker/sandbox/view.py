@@ -7,6 +7,7 @@ not lead around a rule.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,3 +116,20 @@ def is_visible(facts: HostFacts, path: str, shown: Iterable[Shown]) -> bool:
     if any(is_within(inside, reserved) for reserved in _RESERVED):
         return False
     return not is_hidden(facts, inside) or any(is_within(inside, bind.target) for bind in shown)
+
+
+def proc_masks(facts: HostFacts) -> tuple[list[str], list[str]]:
+    """Return the files and directories of /proc that appear empty."""
+    return (
+        [path for path in facts.masked_files if is_within(path, "/proc")],
+        [path for path in facts.masked_dirs if is_within(path, "/proc")],
+    )
+
+
+def without_proc_masks(facts: HostFacts) -> HostFacts:
+    """Show all of /proc: the kernel gives nobody a new one who does not see all of the one before."""
+    return dataclasses.replace(
+        facts,
+        masked_files=tuple(path for path in facts.masked_files if not is_within(path, "/proc")),
+        masked_dirs=tuple(path for path in facts.masked_dirs if not is_within(path, "/proc")),
+    )

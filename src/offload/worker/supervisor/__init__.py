@@ -2,5 +2,13 @@
 
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.supervisor import Listener, Supervisor, SupervisorOptions
+from offload.worker.supervisor.templates import Templates, TemplatesOptions
 
-__all__ = ["Channel", "Listener", "Supervisor", "SupervisorOptions"]
+__all__ = [
+    "Channel",
+    "Listener",
+    "Supervisor",
+    "SupervisorOptions",
+    "Templates",
+    "TemplatesOptions",
+]

@@ -5,27 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
-from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.attribution import Ending, failure_of
-from offload.worker.core.gpus import GPU_VARIABLES
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
-from offload.worker.ports import ContainerSpec, ContainerStartError, ImageError, LocalImage
+from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
+from offload.worker.supervisor.starting import (
+    DEFAULT_STARTUP_SECONDS,
+    StartFailedError,
+    check_hello,
+    choose_gpus,
+    choose_runtime,
+    local_image_of,
+    send_load,
+    spec_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
     from offload.worker.ports import Container, Exit, ImageBuilder, Runtime
+    from offload.worker.supervisor.templates import Templates
 
-DEFAULT_STARTUP_SECONDS = 60.0
+# A fork takes milliseconds; one that is not ready by then never will be.
+_FORK_SECONDS = 5.0
 
 # Kept to say why a container did not start.
 _LAST_LINES = 20
@@ -65,10 +74,7 @@ class SupervisorOptions:
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
     images: ImageBuilder | None = None  # None: functions with an image cannot start
-
-
-class _StartFailedError(Exception):
-    """The container cannot become ready; the message is one line for the function's caller."""
+    templates: Templates | None = None
 
 
 class Life:
@@ -164,7 +170,7 @@ class Life:
                 await self._start()
             except ImageError as error:
                 failure, ended = image_failure(error), ContainerState.FAILED
-            except (_StartFailedError, ContainerStartError, OSError) as error:
+            except (StartFailedError, ContainerStartError, OSError) as error:
                 failure, ended = self._start_failure(error), ContainerState.FAILED
             except asyncio.CancelledError:
                 if not self._is_stopping:
@@ -177,32 +183,57 @@ class Life:
         self._report(ended, failure)
 
     async def _start(self) -> None:
-        function = self.function
-        runtime = self._runtime()
+        runtime = choose_runtime(self.function, self._options.runtimes)
         # The time that an image takes to build is not the container's.
         await self._preparation.prepare(self._options.images, runtime)
-        seconds = function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
+        seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                await self._launch(runtime)
-                hello = await self._unless_gone(self._hello)
-                if hello.protocol != guest.GUEST_PROTOCOL:
-                    raise _StartFailedError(
-                        f"its runner speaks protocol {hello.protocol}, this worker {guest.GUEST_PROTOCOL}"
-                    )
-                await self._load()
-                loaded = await self._unless_gone(self._loaded)
+                if not await self._start_forked():
+                    await self._start_plainly(runtime)
         except TimeoutError as error:
-            raise _StartFailedError(
+            raise StartFailedError(
                 f"its container did not say it was ready within {seconds:g} s"
             ) from error
+
+    async def _start_forked(self) -> bool:
+        """Take a fork of the function's template; return False where there is none to be had, at once."""
+        templates = self._options.templates
+        if templates is None or self.gpu_indices:
+            return False
+        container = await templates.fork(self.function, self.container_id)
+        if container is None:
+            return False
+        self._attach(container)
+        try:
+            async with asyncio.timeout(_FORK_SECONDS):
+                check_hello(await self._unless_gone(self._hello))
+                await self._unless_gone(self._loaded)
+        except (StartFailedError, TimeoutError):
+            templates.fork_failed(self.function)
+            await self._detach()
+            return False
+        return True
+
+    async def _start_plainly(self, runtime: Runtime) -> None:
+        options, function = self._options, self.function
+        gpus = choose_gpus(self.gpu_indices, options.gpus)
+        root = self._preparation.root
+        image = root or local_image_of(function, options.host_id)
+        spec = spec_of(function, self.container_id, image, gpus)
+        channel = self._attach(await runtime.start(spec))
+        check_hello(await self._unless_gone(self._hello))
+        await send_load(channel, function, options.open_blob, root)
+        loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
             fault = loaded.fault
             where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
             kind = fault.type_name.removeprefix("builtins.")
-            raise _StartFailedError(
+            raise StartFailedError(
                 f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
             )
+        if options.templates is not None and not self.gpu_indices:
+            options.templates.started_plainly(function)
 
     def _start_failure(self, error: Exception) -> Failure:
         for pipe in self._pipes:
@@ -210,79 +241,23 @@ class Life:
         reason = one_line(str(error) or type(error).__name__, 4096)
         return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
 
-    def _runtime(self) -> Runtime:
-        name = self.function.runtime or next(iter(self._options.runtimes))
-        runtime = self._options.runtimes.get(name)
-        if runtime is None:
-            raise _StartFailedError(
-                f"this worker has no runtime {name!r}; it has {', '.join(self._options.runtimes)}"
-            )
-        return runtime
-
-    async def _launch(self, runtime: Runtime) -> None:
-        self._container = await runtime.start(self._spec())
-        container = self._container
+    def _attach(self, container: Container) -> Channel:
+        self._container = container
         self._channel = Channel(container.socket, self._on_message, self._on_broken)
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
             self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
         for reason in self._holds:
             self.hold(reason, on=True)
+        return self._channel
 
-    def _local_image(self) -> LocalImage:
-        function = self.function
-        if function.host_id and function.host_id != self._options.host_id:
-            raise _StartFailedError(
-                "the caller's Python environment is on another machine: run a worker there, or call from here"
-            )
-        if not function.python or not Path(function.python).exists():
-            raise _StartFailedError(f"there is no interpreter {function.python!r} on this machine")
-        return LocalImage(
-            function.python,
-            tuple(path for path in function.read_only_paths if Path(path).exists()),
-            function.working_dir or "/",
-        )
-
-    def _spec(self) -> ContainerSpec:
-        function = self.function
-        image = self._preparation.root or self._local_image()
-        return ContainerSpec(
-            container_id=self.container_id,
-            function_name=function.name,
-            image=image,
-            cpu_milli=function.cpu_milli,
-            memory_mib=function.memory_mib,
-            block_network=function.block_network,
-            gpus=self._gpus(),
-        )
-
-    def _gpus(self) -> tuple[Gpu, ...]:
-        present = {gpu.index: gpu for gpu in self._options.gpus}
-        missing = [str(index) for index in self.gpu_indices if index not in present]
-        if missing:
-            have = f"it has {', '.join(map(str, present))}" if present else "it has none"
-            raise _StartFailedError(f"this worker has no GPU {', '.join(missing)}; {have}")
-        return tuple(present[index] for index in self.gpu_indices)
-
-    async def _load(self) -> None:
-        function = self.function
-        root = self._preparation.root
-        code = guest.Body(function.code.encoding, function.code.inline)
-        if function.code.sha256:
-            try:
-                file = await self._options.open_blob(function.code)
-            except OSError as error:
-                raise _StartFailedError(f"its code could not be brought here: {error}") from error
-            code = guest.Body(function.code.encoding, b"", self.send_file(file))
-        self.send(
-            guest.Load(
-                function_name=function.name,
-                is_generator=function.is_generator,
-                code=code,
-                sys_path=function.sys_path if root is None else (SOURCE_DIR, OWN_PATH),
-                env=tuple(pair for pair in function.env if pair[0] not in GPU_VARIABLES),
-                working_dir=function.working_dir if root is None else root.working_dir,
-            )
-        )
+    async def _detach(self) -> None:
+        """Leave a container that did not become ready, as if there had been none."""
+        await self._release()
+        self._container = self._channel = None
+        self._pipes.clear()
+        self._last_lines.clear()
+        loop = asyncio.get_running_loop()
+        self._hello, self._loaded = loop.create_future(), loop.create_future()
 
     async def _serve(self) -> tuple[ContainerState, Failure | None]:
         assert self._container is not None, "it was started"  # noqa: S101  # a bug here
@@ -321,7 +296,7 @@ class Life:
             if not answer.done():
                 reason = failure_of(self._ending(gone.result())).reason
                 if not answer.done():
-                    raise _StartFailedError(f"its container ended before it was ready: {reason}")
+                    raise StartFailedError(f"its container ended before it was ready: {reason}")
         finally:
             gone.cancel()
         return answer.result()

@@ -48,6 +48,11 @@ class Supervisor:
         if life is not None:
             life.stop(grace_seconds)
 
+    def forget_function(self, function_id: str) -> None:
+        """End the template of a function that is no more."""
+        if self._options.templates is not None:
+            self._options.templates.forget(function_id)
+
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to all containers, or go on."""
         (self._holds.add if on else self._holds.discard)(reason)
@@ -70,6 +75,8 @@ class Supervisor:
         for life in list(self._lives.values()):
             life.task.cancel()
         await self._wait_all()
+        if self._options.templates is not None:
+            await self._options.templates.close()
 
     def _ended(self, life: Life) -> None:
         self._lives.pop(life.container_id, None)
