@@ -228,4 +228,4 @@ def test_a_closed_template_leaves_no_process_and_no_control_group(
     inside(runtime, function("import os"), "1")
 
     assert own_cgroups() == groups
-    assert descendants() == processes
+    assert descendants() <= processes

@@ -23,7 +23,8 @@ from offload.worker.images.builder import RootfsBuilder, content_sha256
 from offload.worker.images.settings import ImageSettings
 from offload.worker.images.steps import PATH
 from offload.worker.ports import ImageError, RuntimeUnavailableError
-from offload.worker.runtimes.bubblewrap import BubblewrapRuntime, find_bubblewrap
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
 from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.runtimes.packages import guest_packages
 
@@ -87,7 +88,7 @@ def make_builder(folder: Path, settings: ImageSettings | None = None) -> RootfsB
     return RootfsBuilder(
         folder / "images",
         settings or ImageSettings(),
-        bwrap=find_bubblewrap(),
+        bwrap=find_bubblewrap(None),
         guest_packages=guest_packages(),
         open_blob=no_blob,
     )

@@ -25,7 +25,7 @@ from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, fini
 from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
 from offload.worker.runtimes.pipes import Pipes, read_now
 from offload.worker.runtimes.uids import UidRange
@@ -161,6 +161,7 @@ class BubblewrapRuntime:
             raise ContainerStartError(str(error)) from error
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
+        require_no_scratch_shown(spec.image)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
