@@ -148,9 +148,9 @@ def test_processes_of_the_host_are_not_visible(found: Findings) -> None:
 
 def test_another_containers_processes_and_files_are_not_visible(found: Findings) -> None:
     assert _are_its_own(found, "other_processes")
-    # Beside the way to this checkout, where it lies in /tmp itself.
+    # At most the way to this checkout, where it lies in /tmp itself.
     own = Path(sys.prefix).resolve().parts
-    assert found["other_tmp"] == ([own[2]] if own[1] == "tmp" else [])
+    assert found["other_tmp"] in ([], [own[2]] if own[1] == "tmp" else [])
 
 
 def _are_its_own(found: Findings, name: str) -> bool:
