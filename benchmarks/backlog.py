@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from benchmarks.harness import free_port, quantile, report
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2, workers_pb2
 from offload.wire.link import Link, Stream, connect
+from offload.wire.status import WireError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -69,7 +70,7 @@ class Server:
             try:
                 token = (self.data_dir / "token").read_text().strip()
                 return await connect(f"ws://127.0.0.1:{self.port}/link", token)
-            except Exception:  # noqa: BLE001 it is starting
+            except (OSError, WireError):  # it is starting
                 await asyncio.sleep(0.05)
 
 

@@ -21,9 +21,11 @@ from offload.control.ports.records import (
     DeadLetter,
     DropLetter,
     FinishCall,
+    InputRow,
     ReplayedLetter,
     SaveCall,
     SaveFunction,
+    SaveInputs,
     SaveOutcomes,
 )
 from offload.control.ports.store import StoreError
@@ -54,10 +56,22 @@ def test_a_lost_input_is_a_dead_letter(store: Store) -> None:
         attempts=2,
         at=30.0,
         reason="ValueError: no",
+        blob="",
     )
     assert store.dead_letters("", 9) == [expected]
     assert store.dead_letter("in-A-2") == expected
     assert store.dead_letter_count("") == 1
+
+
+def test_a_dead_letter_names_the_blob_of_its_payload(store: Store) -> None:
+    row = InputRow("in-A-0", 0, b"a reference", "b" * 64)
+    store.commit([*app_with_call(), SaveInputs("fc-A", (row,)), outcomes(lost(0))])
+
+    letter = store.dead_letter("in-A-0")
+
+    assert letter is not None
+    assert letter.blob == "b" * 64
+    assert store.dead_letters("", 9) == [letter]
 
 
 def test_what_ended_in_another_way_is_none(store: Store) -> None:

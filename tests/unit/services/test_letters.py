@@ -11,18 +11,19 @@ from tests.support.services import Worker, a_function, a_map, play
 from offload.control.core.errors import DomainError
 from offload.control.core.inputs import InputState
 from offload.control.core.model import RetryPolicy
+from offload.control.ports.records import SaveInputs
 from offload.control.services.assembly import Services
 from offload.control.services.submission import NewInput
 
 STUBBORN = a_function(function_id="fu-2", retries=RetryPolicy(9, 0.0))
 
 
-async def _lose(services: Services, worker: Worker, *indices: int) -> None:
+async def _lose(services: Services, worker: Worker, *indices: int, blob: str = "") -> None:
     """Let inputs of fc-1 kill their containers until they are lost."""
     await services.apps.register("ap-1", [STUBBORN])
     worker.is_killed_by_inputs = True
     new = a_map("fc-1")
-    inputs = [NewInput(index, b"payload %d" % index) for index in indices]
+    inputs = [NewInput(index, b"payload %d" % index, blob) for index in indices]
     await services.calls.submit(type(new)(new.call_id, "fu-2", new.kind, False, True, True), inputs)
     working = asyncio.ensure_future(worker.work())
     follower = await services.following.outcomes("fc-1", 0)
@@ -62,6 +63,20 @@ def test_a_replayed_letter_runs_as_a_call_of_its_own_and_leaves_the_list() -> No
         assert bodies == [b"payload 1"]
         assert [letter.input_id for letter in letters] == ["in-1-0"]
         working.cancel()
+
+    play(scenario)
+
+
+def test_the_call_of_a_replayed_letter_keeps_the_blob_of_its_payload_in_use() -> None:
+    async def scenario(services: Services, store: KnobStore) -> None:
+        worker = Worker(services)
+        await _lose(services, worker, 0, blob="b" * 64)
+
+        await services.letters.replay(["in-1-0"])
+
+        inputs = [r for c in store.commits for r in c if isinstance(r, SaveInputs)]
+        assert [row.blob for row in inputs[-1].rows] == ["b" * 64]
+        assert inputs[-1].call_id != "fc-1"
 
     play(scenario)
 

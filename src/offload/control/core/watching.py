@@ -242,7 +242,9 @@ class Views:
             pool.held,
             pool.finished,
             explain.why_pool_waits(self._state, pool),
-            pool.queue.size > 0 and bool(self.why_impossible(pool.function.needs)),
+            pool.queue.size > 0
+            and not pool.live
+            and bool(self.why_impossible(pool.function.needs)),
         )
 
     def _worker_view(self, worker: WorkerRecord) -> WorkerView:

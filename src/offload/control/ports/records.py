@@ -303,6 +303,7 @@ class DeadLetter:
     attempts: int
     at: float
     reason: str
+    blob: str  # SHA-256 of the blob that its payload names; empty where it names none
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.dependencies import find_cycle
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import CallCancelled, CallSubmitted, InputsAdded
+from offload.control.core.events import CallCancelled, InputsAdded
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
@@ -20,10 +20,10 @@ from offload.control.services.submission import (
     CallOptions,
     NewCall,
     NewInput,
+    begin,
     check_indices,
     new_call_id,
     new_rows,
-    records_of,
     runs_of,
 )
 
@@ -177,12 +177,7 @@ class Calls:
         call = new.as_call(kernel.clock.now())
         ended = tuple(pair for pair in ended if pair[0] in call.after)
         kernel.dispatcher.check_submit(call, ended)
-        live = kernel.open_call(call, new.closed)
-        rows = new_rows(live, inputs)
-        kernel.journal.write(records_of(call, rows, new.closed, len(live.indices)))
-        kernel.keep_payloads(call, rows)
-        kernel.apply(CallSubmitted(call, runs_of(rows), new.closed, ended))
-        return live
+        return begin(kernel, call, inputs, new.closed, ended=ended)
 
     async def _add(self, live: LiveCall, inputs: Inputs, close: bool) -> None:
         journal = self._kernel.journal

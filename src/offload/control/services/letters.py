@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import CallSubmitted, FunctionRegistered
-from offload.control.core.ids import input_id as make_input_id
+from offload.control.core.events import FunctionRegistered
 from offload.control.core.model import Call, CallKind
-from offload.control.ports.records import DropLetter, InputRow, ReplayedLetter
-from offload.control.services.submission import new_call_id, records_of
+from offload.control.ports.records import DropLetter, ReplayedLetter
+from offload.control.services.submission import NewInput, begin, new_call_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,13 +66,9 @@ class Letters:
     def _submit(self, letter: DeadLetter, kind: CallKind, payload: bytes) -> str:
         now = self._kernel.clock.now()
         call = Call(new_call_id(now), letter.function_id, kind, now, attached=False, durable=True)
-        rows = (InputRow(make_input_id(call.call_id, 0), 0, payload),)
-        live = self._kernel.open_call(call, closed=True)
-        live.indices.add(0, 1)
-        records = records_of(call, rows, closed=True, total=1)
-        self._kernel.journal.write([*records, ReplayedLetter(letter.input_id, call.call_id)])
-        self._kernel.keep_payloads(call, rows)
-        self._kernel.apply(CallSubmitted(call, (range(1),), closed=True, although_stopped=True))
+        only = NewInput(0, payload, letter.blob)
+        begin(self._kernel, call, (only,), closed=True, although_stopped=True)
+        self._kernel.journal.write((ReplayedLetter(letter.input_id, call.call_id),))
         return call.call_id
 
     async def _require(self, input_ids: Sequence[str]) -> list[DeadLetter]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import CallSubmitted
 from offload.control.core.ids import CALL_PREFIX, MAX_INPUTS_PER_CALL, timed_call_id
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.model import Call, CallKind
@@ -15,6 +16,7 @@ from offload.control.ports.records import CloseCall, InputRow, SaveCall, SaveInp
 
 if TYPE_CHECKING:
     from offload.control.ports.records import Record
+    from offload.control.services.kernel import Kernel
     from offload.control.services.live import LiveCall
 
 MAX_PRIORITY = 1000
@@ -140,9 +142,22 @@ def runs_of(rows: Sequence[InputRow]) -> tuple[range, ...]:
     return tuple(runs)
 
 
-def records_of(call: Call, rows: tuple[InputRow, ...], closed: bool, total: int) -> list[Record]:
-    """Return what is to be written of a new call."""
+def begin(
+    kernel: Kernel,
+    call: Call,
+    inputs: Inputs,
+    closed: bool,
+    *,
+    ended: tuple[tuple[str, str], ...] = (),
+    although_stopped: bool = False,
+) -> LiveCall:
+    """Take a new call in: remember it, write it behind, and tell the dispatcher. See `CallSubmitted`."""
+    live = kernel.open_call(call, closed)
+    rows = new_rows(live, inputs)
     records: list[Record] = [SaveCall(call), SaveInputs(call.call_id, rows)]
     if closed:
-        records.append(CloseCall(call.call_id, total))
-    return records
+        records.append(CloseCall(call.call_id, len(live.indices)))
+    kernel.journal.write(records)
+    kernel.keep_payloads(call, rows)
+    kernel.apply(CallSubmitted(call, runs_of(rows), closed, ended, although_stopped))
+    return live

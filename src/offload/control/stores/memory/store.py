@@ -240,6 +240,7 @@ class MemoryStore:
             if app not in ("", function.app_id, function.app_name):
                 continue
             for index, row in held.letters.items():
+                given = held.inputs.get(index)
                 letter = DeadLetter(
                     input_id=row.input_id,
                     call_id=row.call_id,
@@ -250,6 +251,7 @@ class MemoryStore:
                     attempts=row.attempts,
                     at=row.at,
                     reason=row.reason,
+                    blob=given.blob if given is not None else "",
                 )
                 found.append((row.at, place, index, letter))
         return [letter for *_, letter in sorted(found, key=lambda f: f[:3], reverse=True)]

@@ -204,17 +204,21 @@ ORDER BY seq LIMIT :limit;
 
 -- name: dead_letters
 -- Lost inputs that were neither replayed nor dropped, newest first; of the apps with this id or name, or of all.
-SELECT o.input_key, c.call_id, a.name AS app_name, f.function_id, f.name AS function_name, o.attempts, o.at, o.reason
+SELECT o.input_key, c.call_id, a.name AS app_name, f.function_id, f.name AS function_name, o.attempts, o.at, o.reason,
+    coalesce(i.blob, '') AS blob
 FROM outcomes AS o INDEXED BY dead_letters
 CROSS JOIN calls AS c USING (call_key) JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
+LEFT JOIN inputs AS i ON i.input_key = o.input_key
 WHERE o.state = 'lost' AND o.letter IS NULL AND (:app = '' OR a.app_id = :app OR a.name = :app)
 ORDER BY o.at DESC, o.input_key DESC LIMIT :limit;
 
 -- name: dead_letter
 -- One of them.
-SELECT o.input_key, c.call_id, a.name AS app_name, f.function_id, f.name AS function_name, o.attempts, o.at, o.reason
+SELECT o.input_key, c.call_id, a.name AS app_name, f.function_id, f.name AS function_name, o.attempts, o.at, o.reason,
+    coalesce(i.blob, '') AS blob
 FROM calls AS c CROSS JOIN outcomes AS o ON o.input_key = (c.call_key << 32) + :index
 JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
+LEFT JOIN inputs AS i ON i.input_key = o.input_key
 WHERE c.call_id = :call_id AND o.state = 'lost' AND o.letter IS NULL;
 
 -- name: dead_letter_count

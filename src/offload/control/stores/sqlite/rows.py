@@ -166,6 +166,7 @@ def dead_letter(row: sqlite3.Row) -> DeadLetter:
         attempts=row["attempts"],
         at=row["at"],
         reason=row["reason"],
+        blob=row["blob"],
     )
 
 
