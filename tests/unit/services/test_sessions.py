@@ -1,8 +1,10 @@
 """What gathers for a worker, and in which order it goes out."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from tests.support.services import a_function
 
 from offload.control.core.instructions import StartContainer, Task
@@ -117,5 +119,44 @@ def test_an_offered_assignment_waits_for_nobody_and_what_is_refused_keeps_its_or
         inputs = [[t.input_id for a in batch.assigned for t, _ in a.tasks] for batch in sent]
         assert inputs == [["in-a-0"], ["in-a-1"], ["in-a-2"]]
         assert sent[1].cancels
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("order", [WorkerSession.drain, WorkerSession.shut_down])
+def test_an_order_to_leave_goes_out_at_once_where_nothing_else_does(
+    order: Callable[[WorkerSession], None],
+) -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        waiting = asyncio.ensure_future(session.next_batch())
+        await asyncio.sleep(0)
+
+        order(session)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+        batch = waiting.result() if waiting.done() else None
+        waiting.cancel()
+        assert batch is not None
+        assert batch.drain or batch.shut_down
+
+    asyncio.run(scenario())
+
+
+def test_whoever_ends_the_server_waits_until_what_is_to_be_sent_was_taken() -> None:
+    async def scenario() -> None:
+        session = WorkerSession("wk-1")
+        session.recorded(7)
+        waiting = asyncio.ensure_future(session.wait_taken())
+        await asyncio.sleep(0)
+        was_over_early = waiting.done()
+
+        await session.next_batch()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+        assert not was_over_early
+        assert waiting.done()
 
     asyncio.run(scenario())

@@ -50,12 +50,15 @@ class WorkerSession:
         self._known: set[str] = set()
         self._offer: Callable[[Batch], bool] | None = None
         self._wake: asyncio.Future[None] | None = None
+        self._emptied: asyncio.Future[None] | None = None
         self._is_closed = False
 
-    @property
-    def has_more(self) -> bool:
-        """Whether something waits to be taken."""
-        return bool(self._batches)
+    async def wait_taken(self) -> None:
+        """Return once nothing waits to be sent."""
+        while self._batches:
+            if self._emptied is None:
+                self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._emptied)
 
     def offer_to(self, offer: Callable[[Batch], bool]) -> None:
         """Hand assignments to `offer` at once; what it refuses waits for `next_batch` with the rest."""
@@ -113,6 +116,7 @@ class WorkerSession:
     def drain(self) -> None:
         """Ask the worker to take nothing new, finish what it runs, and leave."""
         self._last_batch().drain = True
+        self._notify()
 
     def close(self) -> None:
         """End the session once what waits has been taken. Idempotent."""
@@ -137,6 +141,9 @@ class WorkerSession:
         batch = self._batches.pop(0)
         if not self._batches:
             self._assigned_bytes = 0
+            if self._emptied is not None:
+                self._emptied.set_result(None)
+                self._emptied = None
         return batch
 
     def _introduce(self, batch: Batch, function: Function) -> None:

@@ -201,11 +201,9 @@ class Workers:
         self._is_parting = True
         with contextlib.suppress(DomainError):
             await self._kernel.journal.flush()
-        deadline = asyncio.get_running_loop().time() + PARTING_SECONDS
-        while any(session.has_more for session in self._kernel.sessions.values()):
-            if asyncio.get_running_loop().time() > deadline:
-                break
-            await asyncio.sleep(0.001)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_SECONDS):
+                await asyncio.gather(*(s.wait_taken() for s in self._kernel.sessions.values()))
 
     def _end_silent(self) -> None:
         loop = asyncio.get_running_loop()
