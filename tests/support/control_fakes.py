@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.clock import SettableClock
+
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.core.dispatch import Policy
 from offload.control.ports.records import Record
@@ -17,15 +19,7 @@ from offload.control.telemetry import Telemetry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-class SettableClock:
-    """Stands still until told."""
-
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        return self.time
+__all__ = ["KnobStore", "SettableClock", "outside"]
 
 
 class KnobStore(MemoryStore):

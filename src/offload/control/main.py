@@ -67,8 +67,17 @@ class _PortError(Exception):
 
 
 class _SystemClock:
+    def __init__(self) -> None:
+        self._started = self.now() - self._running()
+
     def now(self) -> float:
         return time.time()  # noqa: TID251 - this is the clock the others take
+
+    def steady(self) -> float:
+        return self._started + self._running()
+
+    def _running(self) -> float:
+        return time.monotonic()
 
 
 def run(config: ServerConfig) -> int:

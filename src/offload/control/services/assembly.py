@@ -84,7 +84,9 @@ async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
     now = outside.clock.now()
-    dispatcher = Dispatcher(outside.policy, outside.incarnation, now, snapshot.workers)
+    dispatcher = Dispatcher(
+        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
+    )
     reading = Reading(outside.store)
     journal = Journal(outside.store, outside.telemetry.observe_commit)
     kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)

@@ -49,6 +49,11 @@ class Cluster:
         """The views of workers, containers, pools and inputs."""
         return self._kernel.dispatcher
 
+    @property
+    def drift_seconds(self) -> float:
+        """What is to be added to the times of those views for people."""
+        return self._kernel.drift_seconds
+
     def why_not_ready(self) -> str:
         """Say in one line why no new work is taken; empty when all is well."""
         if self._is_stopping.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -159,5 +159,9 @@ def begin(
         records.append(CloseCall(call.call_id, len(live.indices)))
     kernel.journal.write(records)
     kernel.keep_payloads(call, rows)
+    drift = kernel.drift_seconds
+    if drift:
+        deadline = call.deadline - drift if call.deadline else 0.0
+        call = replace(call, created_at=call.created_at - drift, deadline=deadline)
     kernel.apply(CallSubmitted(call, runs_of(rows), closed, ended, although_stopped))
     return live

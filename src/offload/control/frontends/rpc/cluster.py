@@ -28,14 +28,16 @@ class ClusterHandlers:
         """See `Cluster.Status`."""
         facts = self._cluster.facts
         dispatcher = self._cluster.dispatcher
+        drift = self._cluster.drift_seconds
         return cluster_pb2.StatusReply(
             version=facts.version,
             started_at=facts.started_at,
             data_dir=facts.data_dir,
-            workers=map(_worker, dispatcher.workers()),
-            containers=map(_container, dispatcher.containers()),
+            workers=[_worker(view, drift) for view in dispatcher.workers()],
+            containers=[_container(view, drift) for view in dispatcher.containers()],
             pending=[
-                self._pending(view) for view in dispatcher.pending(min(request.pending_limit, 5000))
+                self._pending(view, drift)
+                for view in dispatcher.pending(min(request.pending_limit, 5000))
             ],
             pending_total=dispatcher.pending_total,
             running_total=dispatcher.running_total,
@@ -58,14 +60,14 @@ class ClusterHandlers:
         worker_id = self._workers.drain(request.worker, "drained by an operator")
         return cluster_pb2.DrainWorkerReply(worker_id=worker_id)
 
-    def _pending(self, view: InputView) -> cluster_pb2.PendingInput:
+    def _pending(self, view: InputView, drift: float) -> cluster_pb2.PendingInput:
         function = self._inspection.function_of(view.call_id)
         return cluster_pb2.PendingInput(
             input_id=view.input_id,
             call_id=view.call_id,
             function_name=function.name if function is not None else "",
             app_name=function.app_name if function is not None else "",
-            since=view.since,
+            since=view.since + drift,
             reason=view.reason,
         )
 
@@ -78,7 +80,7 @@ def _capacity(capacity: Capacity) -> workers_pb2.Capacity:
     )
 
 
-def _worker(view: WorkerView) -> cluster_pb2.WorkerStatus:
+def _worker(view: WorkerView, drift: float) -> cluster_pb2.WorkerStatus:
     worker = view.worker
     return cluster_pb2.WorkerStatus(
         worker_id=worker.worker_id,
@@ -88,7 +90,7 @@ def _worker(view: WorkerView) -> cluster_pb2.WorkerStatus:
         used=_capacity(view.used),
         labels=worker.labels,
         runtimes=worker.runtimes,
-        connected_at=view.since,
+        connected_at=view.since + drift,
         version=worker.version,
         reason=view.reason,
     )
@@ -105,7 +107,7 @@ def _workspace(view: WorkspaceView) -> cluster_pb2.WorkspaceStatus:
     )
 
 
-def _container(view: ContainerView) -> cluster_pb2.ContainerStatus:
+def _container(view: ContainerView, drift: float) -> cluster_pb2.ContainerStatus:
     return cluster_pb2.ContainerStatus(
         container_id=view.container_id,
         worker_id=view.worker_id,
@@ -113,6 +115,6 @@ def _container(view: ContainerView) -> cluster_pb2.ContainerStatus:
         function_name=view.function.name,
         app_name=view.function.app_name,
         state=view.state,
-        started_at=view.started_at,
+        started_at=view.started_at + drift,
         inputs_in_hand=view.inputs_in_hand,
     )
