@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         StoredApp,
         StoredCall,
     )
+    from offload.control.ports.volumes import VolumeStore
 
 
 class StoreError(Exception):
@@ -38,6 +39,10 @@ class Store(Protocol):
     and may run while a commit does. Every method raises `StoreError`, and nothing of the library beneath. After an
     error of `commit` the store is as before and may be used again once the cause is gone.
     """
+
+    @property
+    def volumes(self) -> VolumeStore:
+        """The trees of the volumes, which are kept in the same place."""
 
     def commit(self, records: Sequence[Record]) -> None:
         """Write the records, all or none, durably."""

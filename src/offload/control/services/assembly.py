@@ -21,6 +21,7 @@ from offload.control.services.letters import Letters
 from offload.control.services.logs import Logs
 from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
+from offload.control.services.volumes import Volumes
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Services:
     kernel: Kernel
     reading: Reading
     retention: Retention
+    volumes: Volumes
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -76,6 +78,7 @@ class Services:
         self.kernel.close()
         unwritten = await self.kernel.journal.close()
         self.blobs.close()
+        self.volumes.close()
         self.reading.close()
         return unwritten
 
@@ -97,6 +100,7 @@ async def start(outside: Outside) -> Services:
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
+    streams = BlobStreams(outside.blobs)
     _restore(snapshot, kernel, apps)
     workers.start()
     retention.start()
@@ -109,12 +113,13 @@ async def start(outside: Outside) -> Services:
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
         workers=workers,
-        blobs=BlobStreams(outside.blobs),
+        blobs=streams,
         cluster=cluster,
         telemetry=outside.telemetry,
         kernel=kernel,
         reading=reading,
         retention=retention,
+        volumes=Volumes(outside.store, streams, outside.clock),
     )
 
 

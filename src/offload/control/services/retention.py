@@ -68,8 +68,17 @@ class Retention:
             if not done.rows and not done.calls:
                 break
             await asyncio.sleep(PAUSE_SECONDS)
+        await self._prune_volumes(before)
         await asyncio.to_thread(self._remove_stale)
         return calls
+
+    async def _prune_volumes(self, before: float) -> None:
+        while True:
+            done = await asyncio.to_thread(self._store.volumes.prune, before, PASS_ROWS)
+            await asyncio.to_thread(self._remove, done.blobs)
+            if not done.rows:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _run(self) -> None:
         while True:

@@ -46,3 +46,29 @@ class MissingReply(_message.Message):
     SHA256_FIELD_NUMBER: _ClassVar[int]
     sha256: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NamedBlob(_message.Message):
+    __slots__ = ("sha256", "data", "more")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    data: bytes
+    more: bool
+    def __init__(self, sha256: _Optional[str] = ..., data: _Optional[bytes] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class ManyBlobs(_message.Message):
+    __slots__ = ("blobs",)
+    BLOBS_FIELD_NUMBER: _ClassVar[int]
+    blobs: _containers.RepeatedCompositeFieldContainer[NamedBlob]
+    def __init__(self, blobs: _Optional[_Iterable[_Union[NamedBlob, _Mapping]]] = ...) -> None: ...
+
+class UploadManyReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DownloadManyRequest(_message.Message):
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...

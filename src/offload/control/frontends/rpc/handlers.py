@@ -11,6 +11,7 @@ from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.volumes import VolumesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -33,6 +34,7 @@ def handlers(services: Services) -> dict[str, Handler]:
     apps = AppsHandlers(services)
     calls = CallsHandlers(services)
     blobs = BlobsHandlers(services)
+    volumes = VolumesHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
     table: dict[str, Handler] = {
@@ -58,6 +60,12 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Blobs/UploadMany": blobs.upload_many,
+        "offload.v1.Blobs/DownloadMany": blobs.download_many,
+        "offload.v1.Volumes/Commit": volumes.commit,
+        "offload.v1.Volumes/ReadTree": volumes.read_tree,
+        "offload.v1.Volumes/ListSnapshots": volumes.list_snapshots,
+        "offload.v1.Volumes/Restore": volumes.restore,
         "offload.v1.Workers/Session": workers.session,
         "offload.v1.Cluster/Status": cluster.status,
         "offload.v1.Cluster/ShutDown": cluster.shut_down,

@@ -38,6 +38,7 @@ from offload.control.ports.records import (
 )
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.places import places, require
+from offload.control.stores.memory.volumes import MemoryVolumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.volumes = MemoryVolumes()
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}
@@ -293,7 +295,7 @@ class MemoryStore:
         named = {function.blob for function in self._functions.values() if function.blob}
         for held in self._calls.values():
             named.update(held.blobs())
-        return named
+        return named | self.volumes.blobs()
 
     def _check(self, records: Sequence[Record]) -> None:
         """Raise before anything changes, where a record names what is not there."""

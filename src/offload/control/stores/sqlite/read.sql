@@ -233,4 +233,5 @@ SELECT json_group_array(w.value) FROM json_each(:sha256) AS w
 WHERE EXISTS (SELECT 1 FROM inputs WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM outcomes WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM items WHERE blob = w.value AND blob <> '')
-    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '');
+    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '')
+    OR EXISTS (SELECT 1 FROM volume_chunks WHERE blob = w.value);
