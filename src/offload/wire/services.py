@@ -12,6 +12,7 @@ from offload.wire.gen import (
     blobs_pb2,
     calls_pb2,
     cluster_pb2,
+    objects_pb2,
     volumes_pb2,
     workers_pb2,
 )
@@ -33,7 +34,9 @@ class Method:
 
 def _read_schema() -> dict[str, Method]:
     methods = {}
-    for module in (apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, volumes_pb2, workers_pb2):
+    for module in (
+        apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, objects_pb2, volumes_pb2, workers_pb2,
+    ):  # fmt: skip
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 name = f"{service.full_name}/{method.name}"

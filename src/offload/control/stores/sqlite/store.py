@@ -12,6 +12,7 @@ from offload.control.stores.sqlite.collecting import collect
 from offload.control.stores.sqlite.connection import connect, explained, lock
 from offload.control.stores.sqlite.keys import CallKeys
 from offload.control.stores.sqlite.migrate import migrate
+from offload.control.stores.sqlite.objects import SqliteObjects
 from offload.control.stores.sqlite.reading import Reader
 from offload.control.stores.sqlite.volumes import SqliteVolumes
 from offload.control.stores.sqlite.writing import apply
@@ -36,6 +37,7 @@ class SqliteStore(Reader):
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self.volumes = SqliteVolumes(self)
+        self.objects = SqliteObjects(self)
         try:
             with explained(path):
                 self._writer = connect(path, read_only=False)
