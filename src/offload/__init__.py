@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.volume import Volume
 
 __all__ = [
     "App",
@@ -28,6 +29,7 @@ __all__ = [
     "InputCancellation",
     "LocalEntrypoint",
     "Retries",
+    "Volume",
     "dead_letters",
     "errors",
     "gather",
@@ -46,6 +48,7 @@ _HOME = {
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Retries": "offload.sdk.options",
+    "Volume": "offload.sdk.volume",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
     "wait_first": "offload.sdk.call",

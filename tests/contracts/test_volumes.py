@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.objects import an_object
 from tests.support.trees import VOLUME, chunk_of, commit, file, folder, link, listing
 
 from offload.control.core.errors import DomainError
 from offload.control.core.trees import Changes
+from offload.control.ports.objects import CreateObject, DeleteObjects
 from offload.control.ports.volumes import TreeCommit, Version
 from offload.control.stores.memory import MemoryStore
 from offload.control.stores.sqlite import SqliteStore
@@ -250,3 +252,16 @@ def _try(trees: VolumeStore, kind: str, path: str, content: bytes, number: int) 
         return commit(trees, remove_trees=(path,), commit_id=f"c{number}")
     except DomainError as error:
         return error.message
+
+
+def test_a_volume_without_its_object_is_an_orphan_until_it_is_forgotten(store: Store) -> None:
+    made = an_object("data")
+    store.objects.apply([CreateObject(made)])
+    commit(store.volumes, file("a", b"x"), volume_id=made.object_id)
+    commit(store.volumes, file("a", b"x"), volume_id="vo-gone")
+
+    assert store.volumes.orphans(10) == ["vo-gone"]
+
+    store.volumes.forget(["vo-gone"])
+    store.objects.apply([DeleteObjects((made.object_id,))])
+    assert store.volumes.orphans(10) == [made.object_id]

@@ -33,9 +33,25 @@ if TYPE_CHECKING:
             """Whether it is the caller's own environment."""
             ...
 
+    class VolumeChoice(Protocol):
+        """A volume that containers find at a path; see `offload.Volume`."""
+
+        is_read_only: bool
+        mounted_path: str
+
+        async def find(self) -> str:
+            """Return its id. Raises `OffloadError` where there is no such volume."""
+            ...
+
     After = CallReference | str | Iterable[CallReference | str]
 
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
+
+# Where no volume can be, and what must not be covered by one as a whole.
+_SYSTEM_FOLDERS = ("dev", "proc", "run", "sys")
+_TOP_FOLDERS = (
+    "bin", "boot", "etc", "home", "lib", "lib32", "lib64", "opt", "root", "sbin", "srv", "tmp", "usr", "var",
+)  # fmt: skip
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
 CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
@@ -95,6 +111,7 @@ class FunctionArguments(TypedDict, total=False):
     block_network: bool
     env: Mapping[str, str]
     image: ImageChoice | None
+    volumes: Mapping[str, VolumeChoice]
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -131,6 +148,7 @@ class FunctionOptions(NamedTuple):
     block_network: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
+    volumes: Mapping[str, VolumeChoice] = MappingProxyType({})  # by the path they are found at
 
     @property
     def retry_policy(self) -> Retries:
@@ -149,7 +167,9 @@ class FunctionOptions(NamedTuple):
         check_option_names(arguments)
         changed = self._replace(**arguments)
         _check(changed)
-        return changed._replace(env=dict(changed.env), labels=dict(changed.labels))
+        return changed._replace(
+            env=dict(changed.env), labels=dict(changed.labels), volumes=dict(changed.volumes)
+        )
 
 
 def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
@@ -205,6 +225,7 @@ def _check(options: FunctionOptions) -> None:
     _check_names(options)
     _gpu_request(options.gpu)
     _check_labels(options.labels)
+    _check_volumes(options)
     check_image(options.image)
 
 
@@ -282,6 +303,42 @@ def _check_labels(labels: object) -> None:
         if not (isinstance(key, str) and isinstance(value, str)) or not key or "=" in key:
             raise InvalidError(
                 f"labels[{key!r}]={value!r}: a label is a string with a string, as a worker's --label KEY=VALUE"
+            )
+
+
+def _check_volumes(options: FunctionOptions) -> None:
+    volumes: object = options.volumes
+    if not isinstance(volumes, Mapping):
+        raise InvalidError(
+            f'volumes={volumes!r} is not a dict of volumes by their paths: write volumes={{"/data": volume}}'
+        )
+    for path, volume in volumes.items():
+        if not isinstance(getattr(volume, "mounted_path", None), str):
+            raise InvalidError(
+                f"volumes[{path!r}]={volume!r} is not a volume: write "
+                f'volumes={{{path!r}: offload.Volume.from_name("my-volume", create_if_missing=True)}}'
+            )
+        _check_mount_path(path, volumes)
+
+
+def _check_mount_path(path: object, volumes: Iterable[object]) -> None:
+    parts = path.split("/")[1:] if isinstance(path, str) else []
+    if (
+        not isinstance(path, str)
+        or not path.startswith("/")
+        or any(part in ("", ".", "..") or "\0" in part for part in parts)
+    ):
+        raise InvalidError(
+            f"volumes[{path!r}]: a volume is mounted at an absolute path without '.', '..' and '//', such as \"/data\""
+        )
+    if parts[0] in _SYSTEM_FOLDERS or (len(parts) == 1 and parts[0] in _TOP_FOLDERS):
+        raise InvalidError(
+            f'volumes[{path!r}]: {path} is the system\'s: mount the volume in a folder of its own, such as "/data"'
+        )
+    for other in volumes:
+        if other != path and str(other).startswith(path + "/"):
+            raise InvalidError(
+                f"volumes[{other!r}] lies in volumes[{path!r}]: mount them beside each other"
             )
 
 

@@ -13,7 +13,7 @@ from offload.worker.cache import BlobCache
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Dial, Session, SessionOptions, VolumeLink
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -21,6 +21,7 @@ from offload.worker.supervisor import (
     Templates,
     TemplatesOptions,
 )
+from offload.worker.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,12 +93,16 @@ class Agent:
         )
         spool_dir = options.data_dir / "spool"
         spool_dir.mkdir(parents=True, exist_ok=True)
+        self._volumes = Volumes(
+            options.data_dir / "volumes", options.cache_bytes, VolumeLink(self._session)
+        )
         self._desk = Desk(
             DeskOptions(
                 uplink=self._session,
                 open_blob=self._open_blob,
                 monotonic=time.monotonic,
                 spool_dir=spool_dir,
+                commit_volumes=self._volumes.commit_all_of,
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
@@ -111,17 +116,7 @@ class Agent:
                 policy=options.templates,
             )
         )
-        self._supervisor = Supervisor(
-            SupervisorOptions(
-                runtimes=options.runtimes,
-                host_id=options.session.facts.host_id,
-                open_blob=self._open_blob,
-                listener=self,
-                gpus=options.session.facts.gpus,
-                images=self._images,
-                templates=self._templates,
-            )
-        )
+        self._supervisor = self._make_supervisor()
 
     @property
     def templates(self) -> list[str]:
@@ -198,6 +193,20 @@ class Agent:
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()
+
+    def _make_supervisor(self) -> Supervisor:
+        return Supervisor(
+            SupervisorOptions(
+                runtimes=self._options.runtimes,
+                host_id=self._options.session.facts.host_id,
+                open_blob=self._open_blob,
+                listener=self,
+                gpus=self._options.session.facts.gpus,
+                images=self._images,
+                templates=self._templates,
+                volumes=self._volumes,
+            )
+        )
 
     async def _open_blob(self, content: Content) -> IO[bytes]:
         return await self._cache.open(content)

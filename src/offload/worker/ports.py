@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+    from offload.wire.trees import Chunk, Entry
+    from offload.wire.volume_requests import Change
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
     from offload.worker.core.values import Gpu
@@ -35,6 +39,15 @@ class RootImage:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeBind:
+    """A directory of this machine that a container finds at a path of its own; a writable one is that container's alone."""
+
+    source: str
+    target: str
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
 
@@ -49,6 +62,7 @@ class ContainerSpec:
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together
     scratch_inodes: int = 100_000
+    volumes: tuple[VolumeBind, ...] = ()  # only where `capabilities.mounts_volumes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class RuntimeCapabilities:
     limits_scratch: bool
     runs_images: bool = False  # whether a `RootImage` can be its root
     forks_templates: bool = False  # it is a `ForkingRuntime`
+    mounts_volumes: bool = False
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
 
@@ -92,6 +107,22 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+class VolumeServer(Protocol):
+    """Whoever keeps the volumes. Every method waits for a link where there is none, and raises `WireError`."""
+
+    async def tree(self, volume_id: str, unless_version: int) -> tuple[int, list[Entry] | None]:
+        """Return the newest version and what stands in it by path; None where it is still that version."""
+
+    def contents(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of chunks in this order, verified."""
+
+    async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+        """Store the blobs of every batch until an empty one; the batches are made in a thread."""
+
+    async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
+        """Make changes one version; return the newest."""
 
 
 class BuildListener(Protocol):

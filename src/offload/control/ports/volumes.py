@@ -77,6 +77,9 @@ class VolumeStore(Protocol):
     def snapshots(self, volume_id: str, limit: int) -> list[TreeSnapshot]:
         """List the versions that are kept, newest first."""
 
+    def orphans(self, limit: int) -> list[str]:
+        """List volumes with a tree whose object is gone, some of them."""
+
     def forget(self, volume_ids: Sequence[str]) -> None:
         """Let all of these volumes go; their rows go with `prune`."""
 

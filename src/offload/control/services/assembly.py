@@ -132,7 +132,7 @@ async def start(outside: Outside) -> Services:
         kernel=kernel,
         reading=reading,
         retention=retention,
-        volumes=Volumes(outside.store, streams, outside.clock),
+        volumes=Volumes(outside.store, objects, streams, outside.clock),
     )
 
 

@@ -73,8 +73,12 @@ class Retention:
         return calls
 
     async def _prune_volumes(self, before: float) -> None:
+        trees = self._store.volumes
+        orphans = await asyncio.to_thread(trees.orphans, PASS_ROWS)
+        if orphans:
+            await asyncio.to_thread(trees.forget, orphans)
         while True:
-            done = await asyncio.to_thread(self._store.volumes.prune, before, PASS_ROWS)
+            done = await asyncio.to_thread(trees.prune, before, PASS_ROWS)
             await asyncio.to_thread(self._remove, done.blobs)
             if not done.rows:
                 return

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.objects import ObjectKind
 from offload.control.core.trees import Changes, check_changes
 from offload.control.ports.store import Store, StoreError
 from offload.control.ports.volumes import TreeCommit
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from offload.control.ports.clock import Clock
     from offload.control.ports.volumes import TreeSnapshot, Version
     from offload.control.services.blobs import BlobStreams
+    from offload.control.services.objects import Objects
     from offload.wire.trees import Entry
 
 PAGE_ENTRIES = 2_000
 MAX_SNAPSHOTS = 1_000
+MAX_ID_CHARACTERS = 64
 _NAMED_MISSING = 3  # of blobs that are missing, in the message
 
 P = ParamSpec("P")
@@ -30,8 +33,9 @@ T = TypeVar("T")
 class Volumes:
     """Reads and changes trees."""
 
-    def __init__(self, store: Store, blobs: BlobStreams, clock: Clock) -> None:
+    def __init__(self, store: Store, objects: Objects, blobs: BlobStreams, clock: Clock) -> None:
         self._trees = store.volumes
+        self._objects = objects
         self._blobs = blobs
         self._clock = clock
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="volumes")
@@ -41,7 +45,7 @@ class Volumes:
 
         Their blobs must be there: asking for them keeps them from being collected until the version names them.
         """
-        _check_ids(volume_id, commit_id)
+        await self._require(volume_id, commit_id)
         check_changes(changes)
         wanted = {chunk.sha256 for entry in changes.puts for chunk in entry.chunks}
         missing = await self._blobs.missing(sorted(wanted))
@@ -56,7 +60,7 @@ class Volumes:
 
     async def restore(self, volume_id: str, version: int, commit_id: str) -> Version:
         """Make the tree of an earlier version the newest."""
-        _check_ids(volume_id, commit_id)
+        await self._require(volume_id, commit_id)
         cause = f"restore of {version}"
         commit = TreeCommit(volume_id, commit_id, cause, self._clock.now(), Changes())
         made = await self._call(self._trees.restore, commit, version)
@@ -66,6 +70,7 @@ class Volumes:
 
     async def newest(self, volume_id: str) -> int:
         """Return the number of the newest version."""
+        await self._require(volume_id)
         return await self._call(self._trees.newest, volume_id)
 
     async def entries(
@@ -86,6 +91,7 @@ class Volumes:
 
     async def snapshots(self, volume_id: str, limit: int) -> list[TreeSnapshot]:
         """List the versions that can be read and restored, newest first."""
+        await self._require(volume_id)
         return await self._call(
             self._trees.snapshots, volume_id, min(limit or MAX_SNAPSHOTS, MAX_SNAPSHOTS)
         )
@@ -94,20 +100,20 @@ class Volumes:
         """Let the threads go. Idempotent."""
         self._threads.shutdown(wait=True)
 
+    async def _require(self, volume_id: str, commit_id: str = "-") -> None:
+        await self._objects.require(volume_id, ObjectKind.VOLUME, None)
+        if not 0 < len(commit_id) <= MAX_ID_CHARACTERS:
+            raise DomainError(
+                ErrorCode.INVALID,
+                f"A commit needs an id of at most {MAX_ID_CHARACTERS} characters.",
+            )
+
     async def _call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, lambda: method(*args, **kwargs))
         except StoreError as error:
             raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message) from error
-
-
-def _check_ids(volume_id: str, commit_id: str) -> None:
-    if not volume_id.startswith("vo-") or len(volume_id) > 64 or not 0 < len(commit_id) <= 64:
-        raise DomainError(
-            ErrorCode.INVALID,
-            f"{volume_id[:80]!r} with the commit {commit_id[:80]!r} is not how a volume is changed.",
-        )
 
 
 def _not_kept(version: int) -> DomainError:

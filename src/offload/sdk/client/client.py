@@ -12,6 +12,7 @@ from offload.sdk.client import bodies, images, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.volumes import VolumeRequests
 from offload.sdk.serialize import CODE_ENCODING, ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
@@ -67,6 +68,7 @@ class Client:
     def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
         self._connection = Connection(find, give_up_after_seconds)
         self.objects = ObjectRequests(self._connection)
+        self.volumes = VolumeRequests(self._connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -101,6 +103,13 @@ class Client:
             send = images.SendToServer(self._connection)
             definition.image.CopyFrom(await images.describe(function.image, send))
         translate.set_options(definition, function.options)
+        for path, volume in sorted(function.options.volumes.items()):
+            definition.volumes.add(
+                volume_id=await volume.find(),
+                path=path,
+                read_only=volume.is_read_only,
+                sub_path=volume.mounted_path,
+            )
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(
             "Apps/RegisterFunctions", request, apps_pb2.RegisterFunctionsReply

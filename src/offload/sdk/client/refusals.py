@@ -5,6 +5,7 @@ from __future__ import annotations
 from offload.errors import (
     AuthError,
     ConnectionLostError,
+    CorruptedError,
     InputCancelledError,
     InvalidError,
     LimitError,
@@ -22,6 +23,7 @@ _BY_STATUS: dict[Status, type[OffloadError]] = {
     Status.OUT_OF_RANGE: OutputExpiredError,
     Status.ALREADY_EXISTS: InvalidError,
     Status.FAILED_PRECONDITION: InvalidError,
+    Status.DATA_LOSS: CorruptedError,
     Status.NOT_FOUND: NotFoundError,
     Status.PERMISSION_DENIED: AuthError,
     Status.UNAUTHENTICATED: AuthError,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ContainerState", "Content", "Failure", "FailureKind", "Function", "Gpu", "Held", "Line", "Orders", "OutcomeState",
-    "Report", "Start", "Task", "WorkerFacts",
+    "Report", "Start", "Task", "VolumeMount", "WorkerFacts",
 ]  # fmt: skip
 
 
@@ -109,6 +109,15 @@ class Held(NamedTuple):
     function_id: str
 
 
+class VolumeMount(NamedTuple):
+    """A volume that containers of a function find at a path of their own."""
+
+    volume_id: str
+    path: str  # absolute, in the container
+    is_read_only: bool = False
+    sub_path: str = ""  # the folder of the volume that is shown; empty: all of it
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function as the worker needs it."""
@@ -131,6 +140,7 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    volumes: tuple[VolumeMount, ...] = ()
 
 
 class Start(NamedTuple):

@@ -1,5 +1,6 @@
 """The worker's one session with its server."""
 
 from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
+from offload.worker.link.volumes import VolumeLink
 
-__all__ = ["Dial", "Listener", "RefusedError", "Session", "SessionOptions"]
+__all__ = ["Dial", "Listener", "RefusedError", "Session", "SessionOptions", "VolumeLink"]

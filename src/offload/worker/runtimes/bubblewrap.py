@@ -26,9 +26,10 @@ from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, shown_guest
 from offload.worker.runtimes.pipes import Pipes, read_now
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
     CONTROL_FD,
@@ -191,7 +192,7 @@ class BubblewrapRuntime:
         )
         try:
             if isinstance(spec.image, RootImage):
-                sandbox = await self._prepare_root(spec, spec.image, scratch)
+                sandbox = await self._prepare_root(spec, spec.image, held, scratch)
             else:
                 sandbox = await self._prepare(spec, spec.image, held, scratch)
             if control_fd is None:
@@ -266,25 +267,25 @@ class BubblewrapRuntime:
         return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
 
     async def _prepare_root(
-        self, spec: ContainerSpec, image: RootImage, scratch: Scratch
+        self, spec: ContainerSpec, image: RootImage, held: Held, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
         names, packages = self._facts.names_shown, guest_packages()
-        sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
+        points = mount_points(spec.volumes)
+        sources = [*image.layers, *points, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
             facts=self._facts,
             shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
-            guest=tuple(
-                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-            ),
+            guest=shown_guest(places),
             scratch=scratch.directory,
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir=CONTAINER_HOME,
             environment=guest_environment(spec, CONTAINER_HOME),
             block_network=spec.block_network,
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
-            layers=tuple(places[layer] for layer in image.layers),
+            layers=tuple(places[layer] for layer in (*image.layers, *points)),
+            volumes=await place(spec.volumes, self._ground, held.uid),
         )
 
     async def _prepare(
@@ -310,14 +311,14 @@ class BubblewrapRuntime:
         return Sandbox(
             facts=view.facts,
             shown=view.placed(places),
-            guest=tuple(
-                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-            ),
+            guest=shown_guest(places),
             scratch=scratch.directory,
             working_dir=view.working_dir(places, mapped=mapped if is_root else None),
             environment=guest_environment(spec, CONTAINER_HOME),
             block_network=spec.block_network,
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
+            volumes=await place(spec.volumes, self._ground, held.uid),
+            widened=widen(spec.volumes, [entry.real for entry in view.facts.hidden]),
         )
 
     def _open_filter(self) -> tuple[int, ...]:

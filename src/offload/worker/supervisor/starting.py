@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu
-    from offload.worker.ports import RootImage, Runtime
+    from offload.worker.ports import RootImage, Runtime, VolumeBind
     from offload.worker.supervisor.channel import Channel
 
 DEFAULT_STARTUP_SECONDS = 60.0
@@ -53,6 +53,7 @@ def spec_of(
     container_id: str,
     image: LocalImage | RootImage,
     gpus: tuple[Gpu, ...] = (),
+    volumes: tuple[VolumeBind, ...] = (),
 ) -> ContainerSpec:
     """Return what a runtime is told of a container of the function."""
     return ContainerSpec(
@@ -63,6 +64,7 @@ def spec_of(
         memory_mib=function.memory_mib,
         block_network=function.block_network,
         gpus=gpus,
+        volumes=volumes,
     )
 
 

@@ -53,8 +53,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.volumes = MemoryVolumes()
         self.objects = MemoryObjects()
+        self.volumes = MemoryVolumes(self.objects)
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}

@@ -13,6 +13,8 @@ from offload.wire.trees import Entry, Kind, is_below
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from offload.control.stores.memory.objects import MemoryObjects
+
 
 @dataclass(slots=True)
 class _Made:
@@ -55,7 +57,8 @@ class _Volume:
 class MemoryVolumes:
     """See `VolumeStore`."""
 
-    def __init__(self) -> None:
+    def __init__(self, objects: MemoryObjects) -> None:
+        self._objects = objects
         self._lock = threading.Lock()
         self._volumes: dict[str, _Volume] = {}
         self._freed: set[str] = set()
@@ -120,6 +123,11 @@ class MemoryVolumes:
                 )
                 for number, made in sorted(versions.items(), reverse=True)
             ][:limit]
+
+    def orphans(self, limit: int) -> list[str]:
+        """See `VolumeStore`."""
+        with self._lock:
+            return [each for each in self._volumes if self._objects.get(each) is None][:limit]
 
     def forget(self, volume_ids: Sequence[str]) -> None:
         """See `VolumeStore`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from offload.control.core.trees import Plan, plan
 from offload.control.ports.volumes import Pruned, TreeCommit, TreeSnapshot, Version
@@ -18,20 +18,11 @@ from offload.wire.trees import Entry, Kind
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
-    from contextlib import AbstractContextManager
+
+    from offload.control.stores.sqlite.objects import Connections
 
 # A statement with many rows takes few steps, each of which lets go of the interpreter's lock: see `writing`.
 _ROWS = 500
-
-
-class Connections(Protocol):
-    """The store's connections; both raise `StoreError` alone."""
-
-    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Open a transaction, one at a time, which is committed at the end."""
-
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Take a connection that sees what is committed."""
 
 
 class SqliteVolumes:
@@ -106,6 +97,11 @@ class SqliteVolumes:
                 limit=limit,
             )
             return [TreeSnapshot(*row) for row in found]
+
+    def orphans(self, limit: int) -> list[str]:
+        """See `VolumeStore`."""
+        with self._connections.reading() as reader:
+            return [volume_id for (volume_id,) in _run(reader, "orphans", limit=limit)]
 
     def forget(self, volume_ids: Sequence[str]) -> None:
         """See `VolumeStore`."""

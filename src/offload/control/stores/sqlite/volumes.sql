@@ -71,6 +71,13 @@ ORDER BY path LIMIT :limit;
 SELECT version, at, cause, files, size_bytes FROM volume_versions
 WHERE volume_key = :volume_key AND version >= :oldest ORDER BY version DESC LIMIT :limit;
 
+-- name: orphans
+-- Volumes whose object is deleted.
+SELECT v.volume_id FROM volumes AS v
+WHERE NOT (v.volume_id >= 'gone-' AND v.volume_id < 'gone.')
+    AND NOT EXISTS (SELECT 1 FROM objects AS o WHERE o.object_id = v.volume_id)
+LIMIT :limit;
+
 -- name: forget_volumes
 -- Nobody finds them any more; the id is made one that nothing else has.
 UPDATE volumes SET volume_id = 'gone-' || volume_key WHERE volume_id IN (SELECT value FROM json_each(:volume_ids));
