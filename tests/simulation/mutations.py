@@ -182,6 +182,24 @@ MUTATIONS = [
         "the backlog is counted right",
     ),
     Mutation(
+        "calls.py",
+        "            if place is not None and self._line and self._line[0][:2] < place:\n",
+        "            if self._line:\n",
+        "a resting call is served in its turn",
+    ),
+    Mutation(
+        "call_table.py",
+        "        record.pool.queue.wake(record)\n",
+        "        record.pool.queue.resting -= 1\n",
+        "a call that rests no longer is in line",
+    ),
+    Mutation(
+        "ledger.py",
+        "    is_untouched = not event.tried and event.unfinished == event.known\n",
+        "    is_untouched = event.unfinished == event.known\n",
+        "what an input has spent is remembered where its call rests after a restart",
+    ),
+    Mutation(
         "membership.py",
         "        state.is_recovering = False\n",
         "        state.is_recovering = not state.workers\n",
