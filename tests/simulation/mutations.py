@@ -183,9 +183,9 @@ MUTATIONS = [
     ),
     Mutation(
         "calls.py",
-        "            if place is not None and self._line and self._line[0][:2] < place:\n",
-        "            if self._line:\n",
-        "a resting call is served in its turn",
+        "                self._calls.wake(call_id)\n",
+        "                pass\n",
+        "a resting call is served when its turn comes",
     ),
     Mutation(
         "call_table.py",
