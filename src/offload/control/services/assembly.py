@@ -109,7 +109,7 @@ async def start(outside: Outside) -> Services:
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
-    _restore(snapshot, kernel, apps)
+    _restore(snapshot, outside.store, kernel, apps)
     objects.restore(await reading.get(outside.store.objects.anonymous))
     workers.start()
     retention.start()
@@ -134,10 +134,10 @@ async def start(outside: Outside) -> Services:
     )
 
 
-def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
+def _restore(snapshot: Snapshot, store: Store, kernel: Kernel, apps: Apps) -> None:
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
-    for call in snapshot.calls:
+    for call in store.open_calls():
         _restore_call(call, kernel)
     for app in snapshot.apps:
         if app.stopped_at:
@@ -148,7 +148,8 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
-    live = kernel.open_call(restored.call, restored.closed)
+    live = kernel.calls.open(restored.call, restored.closed)
     for run in restored.known:
         live.indices.add(run.start, run.stop)
     kernel.apply(restored)
+    kernel.calls.leave_resting(restored.call.call_id)
