@@ -17,7 +17,9 @@ from offload.sdk.volume_files import (
     sources_of_file,
     volume_path,
 )
+from offload.wire import guest
 from offload.wire.chunking import ChunkReader
+from offload.wire.inside import COMMIT_MOUNT, RELOAD_MOUNT
 from offload.wire.trees import Entry, Kind
 from offload.wire.volume_requests import Change, TreeRequest
 
@@ -91,6 +93,19 @@ class Volume(NamedObject):
         inside = volume_path(path)
         above = self.mounted_path
         return self._with(mounted_path=f"{above}/{inside}" if above and inside else above or inside)
+
+    @blocking
+    def commit(self) -> Work[None, None]:
+        """Publish now what this container has written to the volume, all of it as one version."""
+        return Work(self._ask_worker(COMMIT_MOUNT, "commit"), lambda _: None)
+
+    @blocking
+    def reload(self) -> Work[None, None]:
+        """Have this container see what others have published; refused with a list while files of the volume are open.
+
+        What this container has written and not committed stays as it is.
+        """
+        return Work(self._ask_worker(RELOAD_MOUNT, "reload"), lambda _: None)
 
     @blocking
     def put_file(
@@ -206,6 +221,14 @@ class Volume(NamedObject):
         changed.is_read_only = self.is_read_only if is_read_only is None else is_read_only
         changed.mounted_path = self.mounted_path if mounted_path is None else mounted_path
         return changed
+
+    async def _ask_worker(self, method: str, name: str) -> None:
+        if guest.find_platform is None:
+            raise InvalidError(
+                f"{name}() is for code in a container that has the volume mounted; out here every change is committed "
+                "as it is made, and every read sees the newest version"
+            )
+        await current_client().volumes.ask_worker(method, await self._reference.object_id())
 
     async def _with_id(self, ask: Callable[[str], Coroutine[object, object, T]]) -> T:
         return await ask(await self._reference.object_id())

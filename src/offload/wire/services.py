@@ -13,6 +13,7 @@ from offload.wire.gen import (
     calls_pb2,
     cluster_pb2,
     objects_pb2,
+    platform_pb2,
     volumes_pb2,
     workers_pb2,
 )
@@ -34,9 +35,17 @@ class Method:
 
 def _read_schema() -> dict[str, Method]:
     methods = {}
-    for module in (
-        apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, objects_pb2, volumes_pb2, workers_pb2,
-    ):  # fmt: skip
+    modules = (
+        apps_pb2,
+        blobs_pb2,
+        calls_pb2,
+        cluster_pb2,
+        objects_pb2,
+        platform_pb2,
+        volumes_pb2,
+        workers_pb2,
+    )
+    for module in modules:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 name = f"{service.full_name}/{method.name}"

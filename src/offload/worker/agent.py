@@ -13,7 +13,7 @@ from offload.worker.cache import BlobCache
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions, VolumeLink
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions, VolumeLink
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -205,6 +205,7 @@ class Agent:
                 images=self._images,
                 templates=self._templates,
                 volumes=self._volumes,
+                platform=PlatformLink(self._session, self._volumes),
             )
         )
 

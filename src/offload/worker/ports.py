@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from offload.wire.trees import Chunk, Entry
     from offload.wire.volume_requests import Change
@@ -123,6 +123,29 @@ class VolumeServer(Protocol):
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
         """Make changes one version; return the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The container whose user code asks the platform, as its worker knows it."""
+
+    container_id: str
+    function_id: str
+    function_name: str
+    is_restricted: bool  # it may ask nothing
+
+
+class Platform(Protocol):
+    """Whoever answers what user code asks. Every method raises `WireError`; methods and messages are the schema's, encoded."""
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """Return the reply."""
+
+    def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of a method that streams."""
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Store a blob; return the reply."""
 
 
 class BuildListener(Protocol):

@@ -134,7 +134,7 @@ def test_a_reload_is_refused_with_the_list_of_open_files(
         mounts, place = await stage.mount("ct-1", is_read_only=is_read_only)
         stage.server.put({"a/open": "2"})
 
-        with (place / "a/open").open(), pytest.raises(VolumeError, match=r"close a/open$"):
+        with (place / "a/open").open(), pytest.raises(VolumeError, match=r"close /data/a/open$"):
             await mounts.reload("vo-1")
 
         assert contents(place)["a/open"] == "1"

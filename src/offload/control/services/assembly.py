@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
 from offload.control.core.objects import Scope
+from offload.control.services.access import Access
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
@@ -58,6 +59,7 @@ class Outside:
 class Services:
     """What the frontends call."""
 
+    access: Access
     apps: Apps
     calls: Calls
     following: Following
@@ -111,12 +113,13 @@ async def start(outside: Outside) -> Services:
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
     streams = BlobStreams(outside.blobs)
-    _restore(snapshot, kernel, apps)
+    _restore(snapshot, outside.store, kernel, apps)
     objects.restore(await reading.get(outside.store.objects.anonymous))
     workers.start()
     retention.start()
     outside.telemetry.read_load = cluster.load
     return Services(
+        access=Access(kernel, archive, objects),
         apps=apps,
         calls=Calls(kernel, archive, apps),
         following=Following(kernel, reading, archive),
@@ -136,10 +139,10 @@ async def start(outside: Outside) -> Services:
     )
 
 
-def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
+def _restore(snapshot: Snapshot, store: Store, kernel: Kernel, apps: Apps) -> None:
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
-    for call in snapshot.calls:
+    for call in store.open_calls():
         _restore_call(call, kernel)
     for app in snapshot.apps:
         if app.stopped_at:
@@ -150,7 +153,8 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
-    live = kernel.open_call(restored.call, restored.closed)
+    live = kernel.calls.open(restored.call, restored.closed)
     for run in restored.known:
         live.indices.add(run.start, run.stop)
     kernel.apply(restored)
+    kernel.calls.leave_resting(restored.call.call_id)

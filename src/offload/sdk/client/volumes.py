@@ -9,6 +9,7 @@ from offload.sdk.client.refusals import from_wire
 from offload.sdk.ids import new_id
 from offload.wire import volume_requests as requests
 from offload.wire import volume_transfer
+from offload.wire.gen import volumes_pb2
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ class VolumeRequests:
         """Make changes one version; return the number of the newest version."""
         order = requests.Commit(volume_id, new_id("vc-"), cause, changes)
         return await self._connection.repeat(lambda link: requests.commit(link, order))
+
+    async def ask_worker(self, method: str, volume_id: str) -> None:
+        """Have the worker of this container commit or reload a mount."""
+        request = volumes_pb2.MountRequest(volume_id=volume_id)
+        await self._connection.repeat(
+            lambda link: link.unary(method, request, volumes_pb2.MountReply)
+        )
 
     async def restore(self, volume_id: str, version: int) -> int:
         """Make an earlier version the newest; return the number it has then."""

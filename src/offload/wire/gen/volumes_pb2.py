@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/volumes.proto\x12\noffload.v1\"\x83\x01\n\tTreeEntry\x12\x0c\n\x04path\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.offload.v1.EntryKind\x12\x0c\n\x04mode\x18\x03 \x01(\r\x12\x10\n\x08mtime_ns\x18\x04 \x01(\x03\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\"+\n\tMovedTree\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"\xb5\x01\n\nTreeChange\x12$\n\x03put\x18\x01 \x01(\x0b\x32\x15.offload.v1.TreeEntryH\x00\x12\x10\n\x06remove\x18\x02 \x01(\tH\x00\x12\x15\n\x0bremove_tree\x18\x03 \x01(\tH\x00\x12%\n\x04\x63opy\x18\x04 \x01(\x0b\x32\x15.offload.v1.MovedTreeH\x00\x12\'\n\x06rename\x18\x05 \x01(\x0b\x32\x15.offload.v1.MovedTreeH\x00\x42\x08\n\x06\x63hange\"l\n\x0c\x43ommitVolume\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x11\n\tcommit_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\'\n\x07\x63hanges\x18\x04 \x03(\x0b\x32\x16.offload.v1.TreeChange\"1\n\rVolumeVersion\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"l\n\x0fReadTreeRequest\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x16\n\x0eunless_version\x18\x03 \x01(\x04\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0f\n\x07shallow\x18\x05 \x01(\x08\"C\n\x08TreePage\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12&\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x15.offload.v1.TreeEntry\"_\n\x0eVolumeSnapshot\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\n\n\x02\x61t\x18\x02 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\r\n\x05\x66iles\x18\x04 \x01(\x04\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\"8\n\x14ListSnapshotsRequest\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"C\n\x12ListSnapshotsReply\x12-\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1a.offload.v1.VolumeSnapshot\"F\n\rRestoreVolume\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x11\n\tcommit_id\x18\x03 \x01(\t*n\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45NTRY_KIND_FILE\x10\x01\x12\x18\n\x14\x45NTRY_KIND_DIRECTORY\x10\x02\x12\x16\n\x12\x45NTRY_KIND_SYMLINK\x10\x03\x32\x9f\x02\n\x07Volumes\x12?\n\x06\x43ommit\x12\x18.offload.v1.CommitVolume\x1a\x19.offload.v1.VolumeVersion(\x01\x12?\n\x08ReadTree\x12\x1b.offload.v1.ReadTreeRequest\x1a\x14.offload.v1.TreePage0\x01\x12Q\n\rListSnapshots\x12 .offload.v1.ListSnapshotsRequest\x1a\x1e.offload.v1.ListSnapshotsReply\x12?\n\x07Restore\x12\x19.offload.v1.RestoreVolume\x1a\x19.offload.v1.VolumeVersionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/volumes.proto\x12\noffload.v1\"\x83\x01\n\tTreeEntry\x12\x0c\n\x04path\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.offload.v1.EntryKind\x12\x0c\n\x04mode\x18\x03 \x01(\r\x12\x10\n\x08mtime_ns\x18\x04 \x01(\x03\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\"+\n\tMovedTree\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"\xb5\x01\n\nTreeChange\x12$\n\x03put\x18\x01 \x01(\x0b\x32\x15.offload.v1.TreeEntryH\x00\x12\x10\n\x06remove\x18\x02 \x01(\tH\x00\x12\x15\n\x0bremove_tree\x18\x03 \x01(\tH\x00\x12%\n\x04\x63opy\x18\x04 \x01(\x0b\x32\x15.offload.v1.MovedTreeH\x00\x12\'\n\x06rename\x18\x05 \x01(\x0b\x32\x15.offload.v1.MovedTreeH\x00\x42\x08\n\x06\x63hange\"l\n\x0c\x43ommitVolume\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x11\n\tcommit_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\'\n\x07\x63hanges\x18\x04 \x03(\x0b\x32\x16.offload.v1.TreeChange\"1\n\rVolumeVersion\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"l\n\x0fReadTreeRequest\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x16\n\x0eunless_version\x18\x03 \x01(\x04\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0f\n\x07shallow\x18\x05 \x01(\x08\"C\n\x08TreePage\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12&\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x15.offload.v1.TreeEntry\"_\n\x0eVolumeSnapshot\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\n\n\x02\x61t\x18\x02 \x01(\x01\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\r\n\x05\x66iles\x18\x04 \x01(\x04\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\"8\n\x14ListSnapshotsRequest\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"C\n\x12ListSnapshotsReply\x12-\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1a.offload.v1.VolumeSnapshot\"!\n\x0cMountRequest\x12\x11\n\tvolume_id\x18\x01 \x01(\t\"\x0c\n\nMountReply\"F\n\rRestoreVolume\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x11\n\tcommit_id\x18\x03 \x01(\t*n\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45NTRY_KIND_FILE\x10\x01\x12\x18\n\x14\x45NTRY_KIND_DIRECTORY\x10\x02\x12\x16\n\x12\x45NTRY_KIND_SYMLINK\x10\x03\x32\x9f\x02\n\x07Volumes\x12?\n\x06\x43ommit\x12\x18.offload.v1.CommitVolume\x1a\x19.offload.v1.VolumeVersion(\x01\x12?\n\x08ReadTree\x12\x1b.offload.v1.ReadTreeRequest\x1a\x14.offload.v1.TreePage0\x01\x12Q\n\rListSnapshots\x12 .offload.v1.ListSnapshotsRequest\x1a\x1e.offload.v1.ListSnapshotsReply\x12?\n\x07Restore\x12\x19.offload.v1.RestoreVolume\x1a\x19.offload.v1.VolumeVersionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offload.v1.volumes_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYKIND']._serialized_start=1039
-  _globals['_ENTRYKIND']._serialized_end=1149
+  _globals['_ENTRYKIND']._serialized_start=1088
+  _globals['_ENTRYKIND']._serialized_end=1198
   _globals['_TREEENTRY']._serialized_start=41
   _globals['_TREEENTRY']._serialized_end=172
   _globals['_MOVEDTREE']._serialized_start=174
@@ -53,8 +53,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=896
   _globals['_LISTSNAPSHOTSREPLY']._serialized_start=898
   _globals['_LISTSNAPSHOTSREPLY']._serialized_end=965
-  _globals['_RESTOREVOLUME']._serialized_start=967
-  _globals['_RESTOREVOLUME']._serialized_end=1037
-  _globals['_VOLUMES']._serialized_start=1152
-  _globals['_VOLUMES']._serialized_end=1439
+  _globals['_MOUNTREQUEST']._serialized_start=967
+  _globals['_MOUNTREQUEST']._serialized_end=1000
+  _globals['_MOUNTREPLY']._serialized_start=1002
+  _globals['_MOUNTREPLY']._serialized_end=1014
+  _globals['_RESTOREVOLUME']._serialized_start=1016
+  _globals['_RESTOREVOLUME']._serialized_end=1086
+  _globals['_VOLUMES']._serialized_start=1201
+  _globals['_VOLUMES']._serialized_end=1488
 # @@protoc_insertion_point(module_scope)

@@ -126,6 +126,16 @@ class ListSnapshotsReply(_message.Message):
     snapshots: _containers.RepeatedCompositeFieldContainer[VolumeSnapshot]
     def __init__(self, snapshots: _Optional[_Iterable[_Union[VolumeSnapshot, _Mapping]]] = ...) -> None: ...
 
+class MountRequest(_message.Message):
+    __slots__ = ("volume_id",)
+    VOLUME_ID_FIELD_NUMBER: _ClassVar[int]
+    volume_id: str
+    def __init__(self, volume_id: _Optional[str] = ...) -> None: ...
+
+class MountReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class RestoreVolume(_message.Message):
     __slots__ = ("volume_id", "version", "commit_id")
     VOLUME_ID_FIELD_NUMBER: _ClassVar[int]

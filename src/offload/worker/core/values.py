@@ -141,6 +141,7 @@ class Function:
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
     volumes: tuple[VolumeMount, ...] = ()
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
 
 
 class Start(NamedTuple):

@@ -75,6 +75,7 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
             VolumeMount(mount.volume_id, mount.path, mount.read_only, mount.sub_path)
             for mount in definition.volumes
         ),
+        restrict_platform_access=definition.restrict_platform_access,
     )
 
 

@@ -26,8 +26,13 @@ from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
-from offload.worker.runtimes.packages import compile_guest, guest_packages, shown_guest
-from offload.worker.runtimes.pipes import Pipes, read_now
+from offload.worker.runtimes.packages import (
+    compile_guest,
+    guest_packages,
+    image_packages,
+    shown_guest,
+)  # fmt: skip
+from offload.worker.runtimes.pipes import Pipes, open_filter, read_now
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.arguments import (
@@ -58,7 +63,7 @@ from offload.worker.sandbox.view import (
     Shown,
     image_paths,
     without_proc_masks,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -219,7 +224,7 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = self._open_filter() if plan.control_fd is None else ()
+        filter_fds = open_filter(self._filter) if plan.control_fd is None else ()
         container = None
         try:
             ends = pipes.theirs
@@ -270,14 +275,14 @@ class BubblewrapRuntime:
         self, spec: ContainerSpec, image: RootImage, held: Held, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, guest_packages()
+        names, packages = self._facts.names_shown, image_packages()
         points = mount_points(spec.volumes)
         sources = [*image.layers, *points, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
             facts=self._facts,
             shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
-            guest=shown_guest(places),
+            guest=shown_guest(packages, places),
             scratch=scratch.directory,
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir=CONTAINER_HOME,
@@ -311,7 +316,7 @@ class BubblewrapRuntime:
         return Sandbox(
             facts=view.facts,
             shown=view.placed(places),
-            guest=shown_guest(places),
+            guest=shown_guest(packages, places),
             scratch=scratch.directory,
             working_dir=view.working_dir(places, mapped=mapped if is_root else None),
             environment=guest_environment(spec, CONTAINER_HOME),
@@ -320,15 +325,6 @@ class BubblewrapRuntime:
             volumes=await place(spec.volumes, self._ground, held.uid),
             widened=widen(spec.volumes, [entry.real for entry in view.facts.hidden]),
         )
-
-    def _open_filter(self) -> tuple[int, ...]:
-        """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
-        if self._filter is None:
-            return ()
-        read_fd, write_fd = os.pipe()
-        os.write(write_fd, self._filter)
-        os.close(write_fd)
-        return (read_fd,)
 
     async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:
         """Turn a container's sandbox into that of a keeper, which runs in the worker's own interpreter."""
@@ -373,7 +369,7 @@ class BubblewrapRuntime:
         error_fd, their_error_fd = os.pipe()
         status_fd, their_status_fd = os.pipe()
         null_fd = os.open(os.devnull, os.O_RDWR)
-        filter_fds = self._open_filter()
+        filter_fds = open_filter(self._filter)
         try:
             filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
             argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")

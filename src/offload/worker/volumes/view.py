@@ -92,7 +92,7 @@ class View:
                     return
                 if attempt == _READS - 1:
                     raise VolumeError(
-                        f"{_named(restless)} changed while it was read: commit when it is finished"
+                        f"{self._named(restless)} changed while it was read: commit when it is finished"
                     )
 
     async def reload(self) -> None:
@@ -107,7 +107,7 @@ class View:
             busy = await asyncio.to_thread(self._open_paths, scan)
             if busy:
                 raise VolumeError(
-                    f"reload() while files are open would take them from under the program: close {_named(busy)}"
+                    f"reload() while files are open would take them from under the program: close {self._named(busy)}"
                 )
             own = set() if self.mount.is_read_only else self._changed(scan).keys()
             new = [e for path, e in now.items() if self._known.get(path) != e and path not in own]
@@ -245,6 +245,10 @@ class View:
         above = self.mount.sub_path
         return f"{above}/{path}" if above else path
 
+    def _named(self, paths: list[str]) -> str:
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        return ", ".join(f"{self.mount.path}/{path}" for path in paths[:_NAMED]) + more
+
     def _tell_refused(self, refused: dict[str, str]) -> None:
         for path, why in refused.items():
             if path not in self._told and len(self._told) < 100:
@@ -284,8 +288,3 @@ class _Reading:
 
 def _folder_mode(entry: Entry) -> int:
     return entry.mode | 0o700
-
-
-def _named(paths: list[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(paths[:_NAMED]) + more

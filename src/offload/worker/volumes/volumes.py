@@ -71,9 +71,13 @@ class Volumes:
         self._mounts[container_id] = made
         return made
 
-    def of(self, container_id: str) -> Mounts | None:
-        """Return the volumes of a container."""
-        return self._mounts.get(container_id)
+    async def commit(self, container_id: str, volume_id: str) -> None:
+        """Publish what a container has changed in a volume, because its user code asks. Raises `VolumeError`."""
+        await self._of(container_id).commit(volume_id)
+
+    async def reload(self, container_id: str, volume_id: str) -> None:
+        """Have a container see what others have published, because its user code asks. Raises `VolumeError`."""
+        await self._of(container_id).reload(volume_id)
 
     async def commit_all_of(self, container_id: str) -> str:
         """Publish what a container has changed in its volumes; return why that could not be done."""
@@ -84,6 +88,9 @@ class Volumes:
         except VolumeError as error:
             return f"its volumes could not be committed: {error}"
         return ""
+
+    def _of(self, container_id: str) -> Mounts:
+        return self._mounts.get(container_id) or Mounts(container_id, [], 0.0, lambda _: None)
 
     def _forget(self, container_id: str) -> None:
         self._mounts.pop(container_id, None)
@@ -131,12 +138,12 @@ class Mounts:
             )
 
     async def commit(self, volume_id: str) -> None:
-        """Publish what the container has changed in a volume, because its user code asks. Raises `VolumeError`."""
+        """See `Volumes.commit`."""
         for view in self._of(volume_id):
             await _explained(view.commit(self._cause, is_asked=True))
 
     async def reload(self, volume_id: str) -> None:
-        """Take in what others have published, because user code asks. Raises `VolumeError`."""
+        """See `Volumes.reload`."""
         for view in self._of(volume_id):
             await _explained(view.reload())
 

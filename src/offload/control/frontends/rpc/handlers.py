@@ -12,6 +12,7 @@ from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.objects import ObjectsHandlers
+from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.volumes import VolumesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
@@ -35,7 +36,6 @@ def handlers(services: Services) -> dict[str, Handler]:
     apps = AppsHandlers(services)
     calls = CallsHandlers(services)
     blobs = BlobsHandlers(services)
-    volumes = VolumesHandlers(services)
     objects = ObjectsHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
@@ -44,6 +44,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Apps/RegisterFunctions": apps.register_functions,
         "offload.v1.Apps/Attach": apps.attach,
         "offload.v1.Apps/StopApp": apps.stop_app,
+        "offload.v1.Apps/FindFunction": apps.find_function,
         "offload.v1.Apps/ListApps": apps.list_apps,
         "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
         "offload.v1.Calls/Run": calls.run,
@@ -64,10 +65,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Blobs/Missing": blobs.missing,
         "offload.v1.Blobs/UploadMany": blobs.upload_many,
         "offload.v1.Blobs/DownloadMany": blobs.download_many,
-        "offload.v1.Volumes/Commit": volumes.commit,
-        "offload.v1.Volumes/ReadTree": volumes.read_tree,
-        "offload.v1.Volumes/ListSnapshots": volumes.list_snapshots,
-        "offload.v1.Volumes/Restore": volumes.restore,
+        **VolumesHandlers(services).methods(),
         "offload.v1.Objects/Open": objects.open,
         "offload.v1.Objects/List": objects.list,
         "offload.v1.Objects/Rename": objects.rename,
@@ -78,6 +76,9 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Cluster/ShutDown": cluster.shut_down,
         "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
     }
+    platform = PlatformHandlers(services, dict(table))
+    table["offload.v1.Platform/Ask"] = platform.ask
+    table["offload.v1.Platform/Follow"] = platform.follow
     requests = services.telemetry.requests
     return {
         name: (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from offload.control.ports.volumes import Version
     from offload.control.services.assembly import Services
-    from offload.wire.rpc import RequestContext
+    from offload.wire.rpc import Handler, RequestContext
     from offload.wire.trees import Entry
 
 
@@ -24,6 +24,15 @@ class VolumesHandlers:
 
     def __init__(self, services: Services) -> None:
         self._volumes = services.volumes
+
+    def methods(self) -> dict[str, Handler]:
+        """Return the handlers by full method name."""
+        return {
+            "offload.v1.Volumes/Commit": self.commit,
+            "offload.v1.Volumes/ReadTree": self.read_tree,
+            "offload.v1.Volumes/ListSnapshots": self.list_snapshots,
+            "offload.v1.Volumes/Restore": self.restore,
+        }
 
     async def commit(
         self, requests: AsyncIterator[volumes_pb2.CommitVolume], _context: RequestContext
