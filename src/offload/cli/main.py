@@ -25,6 +25,7 @@ _COMMANDS = {
     "calls": "List, show and cancel calls.",
     "dlq": "List, show, replay and drop inputs that were given up.",
     "image": "Build images here, list and prune those that are built, look into one.",
+    "volume": "Make, list, fill, read, restore and delete volumes.",
     "logs": "Show what a call's or an app's functions printed.",
     "server": "Be the server: accept work and hand it to workers.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",

@@ -11,20 +11,15 @@ from offload.sdk.blocking import StreamWork, Work, blocking, blocking_stream, ru
 from offload.sdk.objects import NamedObject
 from offload.sdk.options import check_whole
 from offload.sdk.session import current_client
-from offload.sdk.volume_files import (
-    read_sources,
-    sources_of_directory,
-    sources_of_file,
-    volume_path,
-)
+from offload.sdk.volume_files import sources_of_directory, sources_of_file, volume_path
+from offload.sdk.volume_moves import gather, store
 from offload.wire import guest
-from offload.wire.chunking import ChunkReader
 from offload.wire.inside import COMMIT_MOUNT, RELOAD_MOUNT
 from offload.wire.trees import Entry, Kind
 from offload.wire.volume_requests import Change, TreeRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
     from os import PathLike
     from types import TracebackType
     from typing import Self, TypeVar
@@ -113,7 +108,7 @@ class Volume(NamedObject):
     ) -> Work[int, None]:
         """Store a file of this machine, or an open binary one, as one commit; without `force` only where nothing is."""
         with_file = [*sources_of_file(local_file, remote_path)]
-        return Work(self._put(with_file, "put_file", force=force), lambda _: None)
+        return Work(store(self, with_file, "put_file", force=force), lambda _: None)
 
     @blocking
     def put_directory(
@@ -121,7 +116,7 @@ class Volume(NamedObject):
     ) -> Work[int, None]:
         """Store a folder of this machine with all that is in it, as one commit; without `force` only where nothing is."""
         sources = sources_of_directory(local_path, remote_path)
-        return Work(self._put(sources, "put_directory", force=force), lambda _: None)
+        return Work(store(self, sources, "put_directory", force=force), lambda _: None)
 
     def batch_upload(self, *, force: bool = False) -> BatchUpload:
         """Return a context that gathers files, and stores all of them as one commit at its end."""
@@ -147,7 +142,7 @@ class Volume(NamedObject):
     ) -> Work[list[Entry], list[FileEntry]]:
         """Return what stands in a folder, by path; a file's path gives the file."""
         listing = self._list(volume_path(path), shallow=not recursive)
-        return Work(_gather(listing), lambda found: [_entry(entry) for entry in found])
+        return Work(gather(listing), lambda found: [_entry(entry) for entry in found])
 
     @blocking
     def remove_file(self, path: str, *, recursive: bool = False) -> Work[None, None]:
@@ -232,34 +227,6 @@ class Volume(NamedObject):
 
     async def _with_id(self, ask: Callable[[str], Coroutine[object, object, T]]) -> T:
         return await ask(await self._reference.object_id())
-
-    async def _put(
-        self,
-        sources: list[Source],
-        cause: str,
-        *,
-        force: bool,
-        on_sent: Callable[[int], None] = lambda _: None,
-    ) -> int:
-        volume_id = await self._reference.object_id()
-        if not force:
-            await self._refuse_existing(sources)
-        reader = ChunkReader(read_sources(sources))
-        volumes = current_client().volumes
-        sent = await volumes.upload(reader.next_batch, on_sent)
-        await volumes.commit(volume_id, cause, [Change(put=entry) for entry in reader.entries])
-        return sent
-
-    async def _refuse_existing(self, sources: list[Source]) -> None:
-        existing = {
-            entry.path
-            for entry in await _gather(self._list("", shallow=False))
-            if entry.kind is Kind.FILE
-        }
-        taken = [source.path for source in sources if source.path in existing]
-        if taken:
-            more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-            raise InvalidError(f"{taken[0]}{more} is in the volume already: write force=True")
 
     async def _read(self, path: str) -> AsyncGenerator[list[bytes], None]:
         entry = await self._entry_at(path)
@@ -364,11 +331,7 @@ class BatchUpload:
             await run_aio(self._store())
 
     async def _store(self) -> None:
-        await self._volume._put(self._sources, "batch_upload", force=self._force)  # noqa: SLF001 - its own
-
-
-async def _gather(pages: AsyncIterator[list[Entry]]) -> list[Entry]:
-    return [entry async for page in pages for entry in page]
+        await store(self._volume, self._sources, "batch_upload", force=self._force)
 
 
 def _entry(entry: Entry) -> FileEntry:

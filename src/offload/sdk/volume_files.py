@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
@@ -101,3 +103,51 @@ def sources_of_directory(local: object, path: str) -> list[Source]:
             place = f"{prefix}/{name}" if prefix else name
             found.append(Source(volume_path(place), Path(folder, name)))
     return found
+
+
+def make_folders(found: list[tuple[Entry, Path]]) -> None:
+    """Make the folders among what is fetched, and those above."""
+    for entry, place in found:
+        if entry.kind is Kind.DIRECTORY:
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def written(entry: Entry, place: Path) -> Iterator[IO[bytes]]:
+    """Open a file to be written, which is there under its name once it is whole. A symlink there is replaced, not followed."""
+    check_entry(entry)
+    draft = place.with_name(f".{place.name[:200]}.{os.getpid():x}.offload")
+    try:
+        with draft.open("xb") as file:
+            yield file
+            os.fchmod(file.fileno(), entry.mode | 0o600)
+        os.utime(draft, ns=(entry.mtime_ns, entry.mtime_ns))
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def make_links(found: list[tuple[Entry, Path]]) -> None:
+    """Make the symlinks, after all else: so nothing is written through one."""
+    for entry, place in found:
+        if entry.kind is Kind.SYMLINK:
+            check_entry(entry)
+            place.unlink(missing_ok=True)
+            place.symlink_to(entry.target)
+
+
+def pattern_of(pattern: str) -> re.Pattern[str]:
+    """Return what matches the paths that a pattern means: `*` and `?` within a name, `**` across folders."""
+    words = []
+    for part in re.split(r"(\*\*/?|\*|\?|\[[^]]*\])", pattern.strip("/")):
+        if part.startswith("**"):
+            words.append("(?:.*/)?" if part.endswith("/") else ".*")
+        elif part in ("*", "?"):
+            words.append("[^/]*" if part == "*" else "[^/]")
+        elif part.startswith("["):
+            words.append("[^" + part[2:] if part[1:2] == "!" else part)
+        else:
+            words.append(re.escape(part))
+    return re.compile("".join(words), re.DOTALL)
