@@ -35,10 +35,12 @@ class Readable(Protocol):
         """Fill the buffer from its start; return how many bytes came, 0 at the end."""
 
 
-def cut(file: Readable) -> Iterator[tuple[Chunk, bytes]]:
-    """Yield the chunks of a file from where it is, each with its bytes. Blocking."""
-    # One buffer for the whole file: new memory for each window cost as much as the hashing.
-    view = memoryview(bytearray(_WINDOW_BYTES))
+def cut(file: Readable, buffer: bytearray | None = None) -> Iterator[tuple[Chunk, bytes]]:
+    """Yield the chunks of a file from where it is, each with its bytes. Blocking.
+
+    New memory for each window cost as much as the hashing; a `buffer` of `new_buffer` serves many files one after the other.
+    """
+    view = memoryview(new_buffer() if buffer is None else buffer)
     filled = 0
     is_over = False
     while not is_over:
@@ -53,6 +55,11 @@ def cut(file: Readable) -> Iterator[tuple[Chunk, bytes]]:
         left = filled - start
         view[:left] = bytes(view[start:filled])
         filled = left
+
+
+def new_buffer() -> bytearray:
+    """Return what `cut` reads into."""
+    return bytearray(_WINDOW_BYTES)
 
 
 def _ends(window: memoryview, *, is_over: bool) -> list[int]:
@@ -82,6 +89,7 @@ class ChunkReader:
     def __init__(self, files: Iterable[tuple[Entry, Readable | None]]) -> None:
         self.entries: list[Entry] = []
         self._seen: set[str] = set()  # what has been in a batch
+        self._buffer = new_buffer()
         self._chunks = self._read(files)
 
     def next_batch(self) -> dict[str, bytes]:
@@ -106,7 +114,7 @@ class ChunkReader:
                 self.entries.append(entry)
                 continue
             chunks = []
-            for chunk, data in cut(file):
+            for chunk, data in cut(file, self._buffer):
                 chunks.append(chunk)
                 yield chunk, data
             size_bytes = sum(chunk.size_bytes for chunk in chunks)

@@ -151,7 +151,7 @@ def test_damage_before_the_offset_is_noticed_too(tmp_path: Path) -> None:
 def test_a_damaged_small_blob_is_removed_and_may_be_brought_again(tmp_path: Path) -> None:
     blobs = DiskBlobs(tmp_path, SettableClock())
     blobs.write_many({SHA256: CONTENT})
-    with sqlite3.connect(tmp_path / "small.db") as connection:
+    with sqlite3.connect(tmp_path / "packed" / "index.db") as connection:
         connection.execute("UPDATE blobs SET data = x'00'")
     connection.close()
 
@@ -161,3 +161,55 @@ def test_a_damaged_small_blob_is_removed_and_may_be_brought_again(tmp_path: Path
     assert not blobs.has(SHA256)
     blobs.write_many({SHA256: CONTENT})
     assert blobs.read_many([SHA256]) == {SHA256: CONTENT}
+
+
+def test_a_damaged_blob_of_a_pack_is_removed_and_may_be_brought_again(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path, SettableClock())
+    first, second = packed(1), packed(2)
+    blobs.write_many({**first, **second})
+    (pack,) = (tmp_path / "packed").glob("*.pack")
+    with pack.open("r+b") as file:
+        file.write(b"damage")
+
+    with pytest.raises(BlobCorruptError, match="upload it again"):
+        blobs.read_many(list(first))
+
+    assert blobs.missing([*first, *second]) == list(first)
+    blobs.write_many(first)
+    assert blobs.read_many([*first, *second]) == {**first, **second}
+
+
+def test_packs_go_when_little_of_them_is_in_use(tmp_path: Path) -> None:
+    clock = SettableClock(100.0)
+    blobs = DiskBlobs(tmp_path, clock)
+    many = {name: data for number in range(8) for name, data in packed(number).items()}
+    blobs.write_many(many)
+    names = list(many)
+
+    sizes = []
+    for name in names:
+        assert blobs.remove(name, 200.0)
+        left = names[names.index(name) + 1 :]
+        assert blobs.read_many(left) == {each: many[each] for each in left}
+        packs = list((tmp_path / "packed").glob("*.pack"))
+        sizes.append(sum(pack.stat().st_size for pack in packs))
+
+    in_use = [100_000 * (7 - number) for number in range(8)]
+    assert all(size <= 2 * used for size, used in zip(sizes, in_use, strict=True))
+
+
+def test_a_pack_that_a_crash_left_unnamed_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path, SettableClock())
+    kept = packed(1)
+    blobs.write_many(kept)
+    (tmp_path / "packed" / "unnamed.pack").write_bytes(b"x")
+
+    reopened = DiskBlobs(tmp_path, SettableClock())
+
+    assert len(list((tmp_path / "packed").glob("*.pack"))) == 1
+    assert reopened.read_many(list(kept)) == kept
+
+
+def packed(number: int) -> dict[str, bytes]:
+    content = bytes([number]) * 100_000
+    return {hashlib.sha256(content).hexdigest(): content}

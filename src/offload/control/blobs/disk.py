@@ -6,7 +6,7 @@ SHA-256 is always whole, and what a crash leaves behind lies in `incoming/`, whi
 The time of a blob is the modification time of its file. What looks at it and acts on what it saw does both under one lock,
 `_Shelf`: else a removal could fall between the answer "it is there" and the touch that was to spare it.
 
-Small blobs that come by the thousand are rows of one file instead; see `small`. A blob that turns out to be damaged is moved
+Blobs that come by the thousand are kept many to a file; see `packed`. A blob that turns out to be damaged is moved
 to `damaged/`, so that it is missing and may be brought again, and a person may look at what happened to it.
 """
 
@@ -17,13 +17,12 @@ import hashlib
 import os
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.control.blobs.digests import check_all, check_offset, is_sha256, mismatch, missing
-from offload.control.blobs.small import MAX_SMALL_BYTES, SmallBlobs, SmallReader
+from offload.control.blobs.packed import PackedBlobs, WholeReader
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from offload.control.ports.clock import Clock
 
-# Syncs that wait for one another's journal at once: alone, each would wait for a write of its own.
-_SYNCING_THREADS = 8
 _PIECE_BYTES = 1024 * 1024
 
 _ADVICE = {
@@ -58,37 +55,36 @@ class DiskBlobs:
             for shard in range(256):
                 (directory / f"{shard:02x}").mkdir(mode=0o700, exist_ok=True)
             _sync_directory(directory)
-        self._small = SmallBlobs(directory / "small.db", clock)
-        self._syncing = ThreadPoolExecutor(_SYNCING_THREADS, thread_name_prefix="blob-sync")
+        self._packed = PackedBlobs(directory / "packed", clock)
 
     def writer(self) -> DiskBlobWriter:
         """See `Blobs`."""
         return DiskBlobWriter(self._shelf, self._incoming)
 
-    def reader(self, sha256: str, offset: int) -> DiskBlobReader | SmallReader:
+    def reader(self, sha256: str, offset: int) -> DiskBlobReader | WholeReader:
         """See `Blobs`."""
         if not is_sha256(sha256):
             raise missing(sha256)
         try:
             return DiskBlobReader(self._shelf, sha256, offset)
         except BlobMissingError:
-            small = self._small.get([sha256])
-            if sha256 not in small:
+            packed = self._packed.get([sha256])
+            if sha256 not in packed:
                 raise
-            check_offset(sha256, offset, len(small[sha256]))
-            return SmallReader(small[sha256], offset)
+            check_offset(sha256, offset, len(packed[sha256]))
+            return WholeReader(packed[sha256], offset)
 
     def write_many(self, blobs: Mapping[str, bytes]) -> None:
         """See `Blobs`."""
         check_all(blobs)
-        new = {sha256: data for sha256, data in blobs.items() if len(data) > MAX_SMALL_BYTES}
-        self._small.put({name: data for name, data in blobs.items() if name not in new})
-        with _explained(self._shelf.directory):
-            self._write_files(new)
+        # What a writer of its own has brought before is a file.
+        self._packed.put(
+            {sha256: data for sha256, data in blobs.items() if not self._shelf.touch(sha256)}
+        )
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         """See `Blobs`."""
-        found = self._small.get(names)
+        found = self._packed.get(names)
         for sha256 in names:
             if sha256 not in found:
                 reader = self.reader(sha256, 0)
@@ -106,15 +102,15 @@ class DiskBlobs:
     def missing(self, names: Sequence[str]) -> list[str]:
         """See `Blobs`."""
         left = [name for name in names if not (is_sha256(name) and self._shelf.touch(name))]
-        small = self._small.touch(left) if left else set()
-        return [name for name in left if name not in small]
+        packed = self._packed.touch(left) if left else set()
+        return [name for name in left if name not in packed]
 
     def remove(self, sha256: str, older_than: float) -> bool:
         """See `Blobs`."""
         if not is_sha256(sha256):
             return False
-        was_small = self._small.remove(sha256, older_than)
-        return self._shelf.remove(sha256, older_than) or was_small
+        was_packed = self._packed.remove(sha256, older_than)
+        return self._shelf.remove(sha256, older_than) or was_packed
 
     def stale(self, older_than: float, after: str, limit: int) -> list[str]:
         """See `Blobs`."""
@@ -123,31 +119,11 @@ class DiskBlobs:
             found += self._shelf.stale(f"{shard:02x}", older_than, after)
             if len(found) >= limit:
                 break
-        return sorted({*found, *self._small.stale(older_than, after, limit)})[:limit]
+        return sorted({*found, *self._packed.stale(older_than, after, limit)})[:limit]
 
     def close(self) -> None:
         """Let go of what is open. Idempotent."""
-        self._syncing.shutdown()
-        self._small.close()
-
-    def _write_files(self, blobs: Mapping[str, bytes]) -> None:
-        drafts: dict[str, tuple[int, Path]] = {}
-        try:
-            for sha256, data in blobs.items():
-                if not self._shelf.touch(sha256):
-                    descriptor, name = tempfile.mkstemp(dir=self._incoming)
-                    drafts[sha256] = (descriptor, Path(name))
-                    _write_whole(descriptor, data)
-            list(self._syncing.map(os.fsync, [descriptor for descriptor, _ in drafts.values()]))
-            for sha256, (_, draft) in drafts.items():
-                self._shelf.put(sha256, draft)
-            # Also of those that another writer has renamed a moment ago.
-            shards = {self._shelf.place(sha256).parent for sha256 in blobs}
-            list(self._syncing.map(_sync_directory, shards))
-        finally:
-            for descriptor, draft in drafts.values():
-                os.close(descriptor)
-                draft.unlink(missing_ok=True)
+        self._packed.close()
 
 
 class _Shelf:
@@ -341,12 +317,6 @@ class DiskBlobReader:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return (status.st_dev, status.st_ino)
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -38,7 +38,9 @@ class Retention:
         blobs: Blobs,
         clock: Clock,
         retention_seconds: float,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
+        self._pause_seconds = pause_seconds
         self._store = store
         self._blobs = blobs
         self._clock = clock
@@ -67,7 +69,7 @@ class Retention:
             calls += done.calls
             if not done.rows and not done.calls:
                 break
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
         await self._prune_volumes(before)
         await asyncio.to_thread(self._remove_stale)
         return calls
@@ -82,7 +84,7 @@ class Retention:
             await asyncio.to_thread(self._remove, done.blobs)
             if not done.rows:
                 return
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
 
     async def _run(self) -> None:
         while True:
@@ -99,8 +101,9 @@ class Retention:
         unused = list(names)
         if not unused:
             return
-        in_use = self._store.blobs_in_use(unused)
+        # Before the look at what is in use: what is named after that has been touched since, however long this takes.
         older_than = self._clock.now() - BLOB_GRACE_SECONDS
+        in_use = self._store.blobs_in_use(unused)
         for sha256 in unused:
             if sha256 not in in_use:
                 self._blobs.remove(sha256, older_than)
