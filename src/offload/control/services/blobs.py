@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError, Blobs
+from offload.control.services.parked import ParkedUploads
 from offload.wire.limits import BATCH_BYTES, CHUNK_BYTES
 from offload.wire.pipeline import WriteBehind, read_ahead
+from offload.wire.status import LinkClosedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -42,18 +44,26 @@ class BlobStreams:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        self._parked = ParkedUploads()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="blobs")
 
-    async def upload(self, chunks: AsyncIterator[tuple[str, bytes]]) -> tuple[str, int]:
-        """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256."""
-        writer = await self._call(self._blobs.writer)
+    async def upload(
+        self, chunks: AsyncIterator[tuple[str, bytes]], upload_id: str = "", offset: int = 0
+    ) -> tuple[str, int]:
+        """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256.
+
+        With an id, what came before a break stays for a while, and another call goes on from there.
+        """
+        parked = self._parked.take(upload_id, offset)
+        writer = await self._call(self._blobs.writer) if parked is None else parked
         behind = WriteBehind(lambda batch: self._call(_write_all, writer, batch))
-        expected = ""
+        expected, size_bytes = "", offset
         try:
             async for sha256, data in chunks:
                 expected = expected or sha256
                 if expected:
                     _check_sha256(expected)
+                size_bytes += len(data)
                 if len(data) > MAX_CHUNK_BYTES:
                     raise DomainError(
                         ErrorCode.INVALID,
@@ -62,9 +72,19 @@ class BlobStreams:
                 await behind.add(data)
             await behind.flush()
             return await self._call(writer.commit, expected)
+        except (asyncio.CancelledError, LinkClosedError):
+            if upload_id:
+                await behind.flush()
+                self._parked.put(upload_id, writer, size_bytes)
+            raise
         finally:
             # In the loop's own thread: a cancelled upload must not leave its file behind.
-            writer.abort()
+            if not self._parked.has(writer):
+                writer.abort()
+
+    def uploaded(self, upload_id: str) -> int:
+        """Return how much of an upload that broke is here."""
+        return self._parked.size_bytes(upload_id)
 
     async def download(self, sha256: str, offset: int) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from `offset` on."""
@@ -139,6 +159,7 @@ class BlobStreams:
 
     def close(self) -> None:
         """Let the threads go. Idempotent."""
+        self._parked.close()
         self._threads.shutdown(wait=True)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

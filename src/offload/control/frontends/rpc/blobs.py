@@ -24,8 +24,16 @@ class BlobsHandlers:
         self, requests: AsyncIterator[blobs_pb2.UploadChunk], _context: RequestContext
     ) -> blobs_pb2.UploadReply:
         """See `Blobs.Upload`."""
-        sha256, size = await self._blobs.upload(_chunks(requests))
+        first = await anext(aiter(requests), blobs_pb2.UploadChunk())
+        chunks = _chunks(first, requests)
+        sha256, size = await self._blobs.upload(chunks, first.upload_id[:100], first.offset)
         return blobs_pb2.UploadReply(blob=common_pb2.BlobRef(sha256=sha256, size_bytes=size))
+
+    async def uploaded(
+        self, request: blobs_pb2.UploadedRequest, _context: RequestContext
+    ) -> blobs_pb2.UploadedReply:
+        """See `Blobs.Uploaded`."""
+        return blobs_pb2.UploadedReply(size_bytes=self._blobs.uploaded(request.upload_id[:100]))
 
     async def download(
         self, request: blobs_pb2.DownloadRequest, _context: RequestContext
@@ -66,7 +74,8 @@ async def _named(requests: AsyncIterator[blobs_pb2.ManyBlobs]) -> AsyncIterator[
 
 
 async def _chunks(
-    requests: AsyncIterator[blobs_pb2.UploadChunk],
+    first: blobs_pb2.UploadChunk, requests: AsyncIterator[blobs_pb2.UploadChunk]
 ) -> AsyncIterator[tuple[str, bytes]]:
+    yield first.sha256, first.data
     async for chunk in requests:
         yield chunk.sha256, chunk.data

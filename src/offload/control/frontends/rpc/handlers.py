@@ -63,6 +63,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Blobs/Uploaded": blobs.uploaded,
         "offload.v1.Blobs/UploadMany": blobs.upload_many,
         "offload.v1.Blobs/DownloadMany": blobs.download_many,
         **VolumesHandlers(services).methods(),
