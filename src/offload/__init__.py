@@ -13,20 +13,24 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.dict import Dict
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.queue import Queue
 
 __all__ = [
     "App",
     "DeadLetter",
+    "Dict",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
+    "Queue",
     "Retries",
     "dead_letters",
     "errors",
@@ -40,11 +44,13 @@ __version__ = "0.1.0"
 _HOME = {
     "App": "offload.sdk.app",
     "DeadLetter": "offload.sdk.letters",
+    "Dict": "offload.sdk.dict",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
+    "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",

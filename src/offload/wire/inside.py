@@ -15,11 +15,22 @@ ALLOWED = frozenset(
         "Calls/Outcomes",
         "Calls/Run",
         "Calls/Submit",
+        "Dicts/Clear",
+        "Dicts/Entries",
+        "Dicts/Get",
+        "Dicts/Length",
+        "Dicts/Pop",
+        "Dicts/Put",
         "Objects/Delete",
         "Objects/Hold",
         "Objects/List",
         "Objects/Open",
         "Objects/Rename",
+        "Queues/Clear",
+        "Queues/Get",
+        "Queues/Length",
+        "Queues/Peek",
+        "Queues/Put",
     )
 )
 
@@ -29,5 +40,5 @@ UPLOAD = (
 
 STREAMED = frozenset(
     "offload.v1." + name
-    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Objects/Hold")
+    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Dicts/Entries", "Objects/Hold")
 )

@@ -12,8 +12,10 @@ from offload.wire.gen import (
     blobs_pb2,
     calls_pb2,
     cluster_pb2,
+    dicts_pb2,
     objects_pb2,
     platform_pb2,
+    queues_pb2,
     workers_pb2,
 )
 
@@ -39,8 +41,10 @@ def _read_schema() -> dict[str, Method]:
         blobs_pb2,
         calls_pb2,
         cluster_pb2,
+        dicts_pb2,
         objects_pb2,
         platform_pb2,
+        queues_pb2,
         workers_pb2,
     )
     for module in modules:

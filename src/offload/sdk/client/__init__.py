@@ -2,10 +2,12 @@
 
 from offload.sdk.client.client import Client, Registration, Submission
 from offload.sdk.client.connection import ServerAddress
+from offload.sdk.client.contents import DirectGet
 from offload.sdk.client.direct import DirectRun, Reply
 
 __all__ = [
     "Client",
+    "DirectGet",
     "DirectRun",
     "Registration",
     "Reply",

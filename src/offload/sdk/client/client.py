@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from offload.sdk.client import bodies, images, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.contents import ContentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
@@ -83,6 +84,7 @@ class Client:
     def _use(self, connection: Connection) -> None:
         self._connection = connection
         self.objects = ObjectRequests(connection)
+        self.contents = ContentRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""
