@@ -66,6 +66,7 @@ class Needs:
 
 
 DEFAULT_WORKSPACE = "default"
+DEFAULT_ENVIRONMENT = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Function:
     scaling: Scaling = Scaling()
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
+    environment: str = DEFAULT_ENVIRONMENT
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
 
