@@ -99,7 +99,9 @@ async def a_worker(
         guest=runner, forked_guest=runner.play_forked, forks_templates=templates is not None
     )
     runtime = FakeRuntime(script)
-    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
+    facts = WorkerFacts(
+        "wk-1", "test", "host-1", 4000, 4096, {"fake": ("cpu_limit",)}, {"room": "attic"}, GPUS
+    )
     options = AgentOptions(
         session=SessionOptions("ws://test/link", "token", facts),
         runtimes={"fake": runtime},

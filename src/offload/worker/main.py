@@ -30,7 +30,7 @@ from offload.worker.runtimes.packages import guest_packages
 from offload.worker.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from offload.worker.ports import OpenBlob, Runtime
 
@@ -64,7 +64,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         session=SessionOptions(
             url=config.link_url,
             token=config.token,
-            facts=_facts(config, tuple(runtimes)),
+            facts=_facts(config, runtimes),
             tls=tls,
             give_up_after_seconds=config.give_up_after_seconds,
         ),
@@ -124,14 +124,14 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     )
 
 
-def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:
+def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts:
     return WorkerFacts(
         worker_id=config.worker_id,
         name=config.name,
         host_id=host_id(),
         cpu_milli=config.cpu_milli,
         memory_mib=config.memory_mib,
-        runtimes=runtimes,
+        runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
     )
