@@ -16,6 +16,7 @@ import uvloop
 from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
 from offload.worker.images.builder import RootfsBuilder
@@ -74,6 +75,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
         templates=TemplatePolicy(max_count=config.templates),
+        output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
         make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
     )
