@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from offload.worker.config import usable_memory_mib
-from offload.worker.core.doctor import MachineFacts
+from offload.worker.core.doctor import OTHERS_IN_GROUP, MachineFacts
 from offload.worker.images.ids import read_subordinate
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
@@ -120,7 +120,7 @@ def _read_version_2(group: Path, pid: int) -> tuple[tuple[str, ...], str]:
     if not os.access(group / "cgroup.subtree_control", os.W_OK) or not os.access(group, os.W_OK):
         return (), "this user may not divide its group"
     if group.parent != group and members - {str(pid)}:
-        return (), "other processes are in its group, which then cannot be divided"
+        return (), OTHERS_IN_GROUP
     usable = tuple(name for name in _CONTROLLERS if name in available)
     lacking = [name for name in _CONTROLLERS if name not in available]
     return usable, f"not delegated: {', '.join(lacking)}" if lacking else ""

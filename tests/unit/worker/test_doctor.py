@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.worker.core.doctor import Finding, MachineFacts, State, examine
+from offload.worker.core.doctor import OTHERS_IN_GROUP, Finding, MachineFacts, State, examine
 from offload.worker.doctor import read_cgroups, read_closed_sysctls
 
 GOOD = MachineFacts(
@@ -65,9 +65,11 @@ def test_where_nothing_is_missing_everything_is_well_and_nothing_is_advised() ->
             {"controllers": ("memory", "pids")},
             "limited",
             "version 2: memory, processes limited per container",
-            "CPUAccounting",
+            "Delegate=cpu memory pids",
         ),
         ("cgroups", {"cgroup_version": 0, "controllers": ()}, "limited", "none: nothing", "Delegate"),
+        ("cgroups", {"cgroup_version": 1, "controllers": ()}, "limited", "version 1", "start it as root"),
+        ("cgroups", {"is_root": True, "controllers": ()}, "limited", "version 2", "writable"),
         ("system call filter", {"has_seccomp": False}, "limited", "none for x86_64", "aarch64"),
         ("subordinate ids", {"uid_map_programs": ()}, "limited", "newuidmap", "apt install uidmap"),
         ("subordinate ids", {"has_subordinate_ids": False}, "limited", "/etc/subuid", "usermod --add-subuids"),
@@ -143,8 +145,11 @@ def test_a_group_with_others_in_it_gives_none(tmp_path: Path) -> None:
 
     version, controllers, problem = read_cgroups(mount, own, 42)
 
-    assert (version, controllers) == (2, ())
-    assert "other processes are in its group" in problem
+    assert (version, controllers, problem) == (2, (), OTHERS_IN_GROUP)
+    assert (
+        "systemd-run --scope"
+        in finding("cgroups", is_root=True, controllers=(), cgroup_problem=problem).get
+    )
 
 
 def test_hierarchies_of_version_1_give_what_may_be_written(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-_DELEGATE = "start it as root, or with `systemd-run --user --scope -p Delegate=yes offload worker`"
+OTHERS_IN_GROUP = "other processes are in its group, which then cannot be divided"
+
+_SCOPE = "start it with `systemd-run --user --scope -p Delegate=yes offload worker`"
+_VERSION_2 = "version 2 of them (`systemd.unified_cgroup_hierarchy=1` for the kernel)"
 _LEAST_FREE_MIB = 1024
 _CONTROLLERS = {"memory": "memory", "pids": "processes", "cpu": "cores"}
 
@@ -148,15 +151,27 @@ def _cgroups(facts: MachineFacts) -> Finding:
     if facts.cgroup_problem:
         detail += f"; {facts.cgroup_problem}"
     losses = {
-        "memory": "memory is limited per process, and its peak is not known",
+        "memory": "memory is limited per process, and a peak is known only to the process that met its limit",
         "processes": "processes are limited per user",
         "cores": "cores are not shared by request, and cpu=(request, limit) is not run here",
     }
     matters = "; ".join(losses[what] for what in lost)
-    get = _DELEGATE
-    if facts.cgroup_version == 2 and "cores" in lost and len(lost) == 1:
-        get = "as root: `systemctl set-property user-$(id -u USER).slice CPUAccounting=yes`; or start it as root"
-    return Finding(name, State.LIMITED, detail, matters, get)
+    return Finding(name, State.LIMITED, detail, matters, _how_to_get_groups(facts, lost))
+
+
+def _how_to_get_groups(facts: MachineFacts, lost: list[str]) -> str:
+    if facts.is_root and facts.cgroup_problem == OTHERS_IN_GROUP:
+        return "start it alone in its group: `systemd-run --scope -p Delegate=yes offload worker`"
+    if facts.is_root:
+        return "mount the control groups, writable (`docker run --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup` in a container)"
+    if facts.cgroup_version != 2:
+        return f"start it as root; or boot with {_VERSION_2}, and {_SCOPE}"
+    if lost == ["cores"]:
+        return (
+            "as root, write `[Service]` and `Delegate=cpu memory pids` to /etc/systemd/system/user@.service.d/delegate.conf, "
+            "`systemctl daemon-reload`, and log in again"
+        )
+    return f"{_SCOPE}; or start it as root"
 
 
 def _seccomp(facts: MachineFacts) -> Finding:
@@ -247,8 +262,12 @@ def _docker(facts: MachineFacts) -> Finding:
         State.MISSING,
         facts.docker_error or "no engine answers",
         'functions with runtime="docker" are not placed here',
-        f"`apt install docker.io`; for an ordinary user also `usermod -aG docker {facts.user}`, or DOCKER_HOST",
+        "`apt install docker.io`" + ("" if facts.is_root else _use_docker(facts.user)),
     )
+
+
+def _use_docker(user: str) -> str:
+    return f", and as root `usermod -aG docker {user}`; or a rootless engine, named in DOCKER_HOST"
 
 
 def _gpus(facts: MachineFacts) -> Finding:
