@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from offload.worker.ports import RuntimeCapabilities, RuntimeUnavailableError
 
 if TYPE_CHECKING:
-    from offload.worker.sandbox.guest import Enforced
+    from offload.worker.runtimes.cgroups import Cgroups
+
+
+CORES_ARE_NOT_LIMITED = (
+    "containers share the cores as processes do, and cpu=(request, limit) is not run here, because no cgroup with the "
+    "cpu controller is delegated to this user"
+)
 
 
 def find_bubblewrap(chosen: str | None) -> str:
@@ -32,23 +38,26 @@ def find_bubblewrap(chosen: str | None) -> str:
     )
 
 
-def describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
+def describe(cgroups: Cgroups, *, has_filter: bool) -> RuntimeCapabilities:
     """Return the runtime's capabilities, with what the machine lacks."""
     notes = []
-    if not enforced.memory:
+    if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     if not has_filter:
         notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
     return RuntimeCapabilities(
         name="bubblewrap",
         is_sandbox=True,
         blocks_network=True,
-        limits_memory="cgroup" if enforced.memory else "rlimit",
-        limits_pids="cgroup" if enforced.pids else "rlimit",
+        limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
+        limits_pids="cgroup" if cgroups.controls_pids else "rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         runs_images=True,
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,

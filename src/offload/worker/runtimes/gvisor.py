@@ -9,7 +9,7 @@ import select
 import shutil
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import Held
-from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
-from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.bubblewrap_program import CORES_ARE_NOT_LIMITED, find_bubblewrap
+from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
@@ -195,9 +195,9 @@ class GvisorRuntime:
         self, spec: ContainerSpec, sandbox: GvisorSandbox, held: Held
     ) -> GvisorContainer:
         try:
-            held.cgroup = self._cgroups.make(
-                spec.container_id, spec.memory_mib, _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
-            )
+            tasks = _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
+            limits = replace(GroupLimits.of(spec), pids=tasks)
+            held.cgroup = self._cgroups.make(spec.container_id, limits)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
@@ -330,6 +330,8 @@ def _describe(cgroups: Cgroups) -> RuntimeCapabilities:
             "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     return RuntimeCapabilities(
         name="gvisor",
         is_sandbox=True,
@@ -337,5 +339,6 @@ def _describe(cgroups: Cgroups) -> RuntimeCapabilities:
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         notes=tuple(notes),
     )
