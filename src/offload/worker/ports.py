@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
 
@@ -44,6 +45,7 @@ class ContainerSpec:
     cpu_milli: int
     memory_mib: int
     block_network: bool
+    allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
     pids: int = 512
     open_files: int = 4096
@@ -69,6 +71,7 @@ class RuntimeCapabilities:
     name: str
     is_sandbox: bool
     blocks_network: bool
+    holds_allow_lists: bool  # its containers have a network of their own
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
