@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     After = CallReference | str | Iterable[CallReference | str]
 
+_MOST_MIB = 1 << 40
+
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
@@ -80,8 +82,9 @@ class FunctionArguments(TypedDict, total=False):
     """The keyword arguments of `App.function` that say how the function runs."""
 
     name: str | None
-    cpu: float
-    memory: int
+    cpu: float | tuple[float, float]
+    memory: int | tuple[int, int]
+    ephemeral_disk: int | None
     timeout: float
     startup_timeout: float
     retries: int | Retries
@@ -116,8 +119,9 @@ class FunctionOptions(NamedTuple):
     """The options of one function; `parse_options` and `changed` make checked ones."""
 
     name: str | None = None
-    cpu: float = 1.0  # cores
-    memory: int = 1024  # MiB
+    cpu: float | tuple[float, float] = 1.0  # cores: those kept for it, or (kept, at most)
+    memory: int | tuple[int, int] = 1024  # MiB: at most, or (kept for it, at most)
+    ephemeral_disk: int | None = None  # MiB of scratch beside `memory`; None: some of `memory`
     timeout: float = 300.0  # seconds an input may run
     startup_timeout: float = 60.0  # seconds a container may take to be ready
     retries: int | Retries = 0
@@ -138,6 +142,16 @@ class FunctionOptions(NamedTuple):
         if isinstance(self.retries, Retries):
             return self.retries
         return Retries(max_retries=self.retries)
+
+    @property
+    def cpu_cores(self) -> tuple[float, float]:
+        """The cores kept for a container and the most it may use (0: as many as are idle), however they were written."""
+        return self.cpu if isinstance(self.cpu, tuple) else (self.cpu, 0)
+
+    @property
+    def memory_mib(self) -> tuple[int, int]:
+        """The MiB kept for a container and the most it may use, however they were written."""
+        return self.memory if isinstance(self.memory, tuple) else (self.memory, self.memory)
 
     @property
     def gpu_request(self) -> tuple[int, str]:
@@ -190,8 +204,7 @@ def check_option_names(arguments: Mapping[str, object]) -> None:
 
 
 def _check(options: FunctionOptions) -> None:
-    check_number("cpu", options.cpu, 0.001, 4096)
-    check_whole("memory", options.memory, 1, 1 << 40, unit="MiB")
+    _check_resources(options)
     check_number("timeout", options.timeout, 0.001, 31 * 86_400)
     check_number("startup_timeout", options.startup_timeout, 0.001, 86_400)
     check_number("scaledown_window", options.scaledown_window, 0, 86_400)
@@ -206,6 +219,33 @@ def _check(options: FunctionOptions) -> None:
     _gpu_request(options.gpu)
     _check_labels(options.labels)
     check_image(options.image)
+
+
+def _check_resources(options: FunctionOptions) -> None:
+    for cores in _request_and_limit("cpu", options.cpu, "cores, as in cpu=(1, 4)"):
+        check_number("cpu", cores, 0.001, 4096, unit="cores")
+    for mib in _request_and_limit("memory", options.memory, "MiB, as in memory=(512, 2048)"):
+        check_whole("memory", mib, 1, _MOST_MIB, unit="MiB")
+    if options.ephemeral_disk is not None:
+        check_whole("ephemeral_disk", options.ephemeral_disk, 1, _MOST_MIB, unit="MiB")
+
+
+def _request_and_limit(name: str, value: object, example: str) -> tuple[object, ...]:
+    """Return what is to be checked of a number or a pair of them."""
+    if not isinstance(value, tuple | list):
+        return (value,)
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InvalidError(
+            f"{name}={value!r} is neither a number nor (request, limit) in {example}"
+        )
+    request, limit = value
+    for number in value:
+        check_number(name, number, 0, math.inf, unit="MiB" if name == "memory" else "cores")
+    if limit < request:
+        raise InvalidError(
+            f"{name}={value!r}: the limit {limit:g} is below the request {request:g}; write (request, limit) in {example}"
+        )
+    return value
 
 
 def _check_retries(value: object) -> None:
@@ -225,6 +265,10 @@ def _check_names(options: FunctionOptions) -> None:
     if runtime == "gvisor" and _gpu_request(options.gpu)[0]:
         raise InvalidError(
             f'gpu={options.gpu!r} with runtime="gvisor": gVisor gives no GPUs; leave one of them out'
+        )
+    if runtime == "process" and (options.cpu_cores[1] or options.ephemeral_disk is not None):
+        raise InvalidError(
+            'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
         )
     blocked: object = options.block_network
     if not isinstance(blocked, bool):
@@ -289,13 +333,14 @@ def check_whole(name: str, value: object, low: int, high: int, unit: str = "") -
     """Refuse what is not a whole number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidError(f"{name}={value!r} is not a whole number{' of ' + unit if unit else ''}")
-    check_number(name, value, low, high)
+    check_number(name, value, low, high, unit)
 
 
-def check_number(name: str, value: object, low: float, high: float) -> None:
+def check_number(name: str, value: object, low: float, high: float, unit: str = "") -> None:
     """Refuse what is not a number from `low` to `high`."""
+    of_unit = f" of {unit}" if unit else ""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidError(f"{name}={value!r} is not a number")
+        raise InvalidError(f"{name}={value!r} is not a number{of_unit}")
     if not low <= value <= high:
         bound = f"at least {low:g}" if value < low else f"at most {high:g}"
-        raise InvalidError(f"{name}={value!r} is out of range: it is {bound}")
+        raise InvalidError(f"{name}={value!r} is out of range: it is {bound}{unit and ' ' + unit}")

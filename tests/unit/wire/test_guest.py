@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.wire import guest
+from offload.wire.limits import MAX_FRAME_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,3 +192,10 @@ def test_text_with_lone_surrogates_still_arrives(make: Callable[[str], guest.Mes
     [received] = guest.Decoder().feed(guest.encode(make("a\udc80b")))
 
     assert received == make("a\\udc80b")
+
+
+def test_a_frame_with_more_lines_than_a_runner_sends_is_refused_before_they_are_read() -> None:
+    lines = (guest.Output("", "stdout", ""),) * (MAX_FRAME_LINES + 1)
+
+    with pytest.raises(guest.GuestProtocolError, match="lines, more than 16384"):
+        guest.Decoder().feed(guest.encode(guest.Outputs(lines)))

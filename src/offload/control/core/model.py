@@ -57,12 +57,16 @@ class Needs:
     """What each container of a function takes of its worker, and what the worker must be."""
 
     cpu_milli: int
-    memory_mib: int
+    memory_mib: int  # its scratch included
     gpus: int = 0  # whole devices
     gpu_kind: str = ""  # part of the device's name, any case; empty: any
     runtime: str = ""  # empty: the worker's default
     host_id: str = ""  # empty: any machine
     labels: tuple[tuple[str, str], ...] = ()  # the worker must have all of these
+    disk_mib: int = (
+        0  # how much of its memory is for scratch that it asked for: scratch is kept in memory
+    )
+    abilities: tuple[str, ...] = ()  # what the worker's runtime must be able to hold it to
 
 
 DEFAULT_WORKSPACE = "default"
@@ -130,7 +134,10 @@ class WorkerInfo:
     host_id: str
     capacity: Capacity
     labels: dict[str, str] = field(default_factory=dict)
-    runtimes: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()  # the default first
+    abilities: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # what each can hold containers to
 
 
 class ContainerState(enum.StrEnum):

@@ -48,8 +48,12 @@ def local_image(environment: LocalEnvironment) -> apps_pb2.LocalImage:
 def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOptions) -> None:
     """Fill in what the user asked for."""
     policy = options.retry_policy
-    definition.cpu_milli = max(1, round(options.cpu * 1000))
-    definition.memory_mib = options.memory
+    cores, most_cores = options.cpu_cores
+    definition.cpu_milli = max(1, round(cores * 1000))
+    definition.cpu_limit_milli = round(most_cores * 1000)
+    definition.memory_mib, most_mib = options.memory_mib
+    definition.memory_limit_mib = most_mib if most_mib != definition.memory_mib else 0
+    definition.ephemeral_disk_mib = options.ephemeral_disk or 0
     definition.timeout_seconds = options.timeout
     definition.startup_timeout_seconds = options.startup_timeout
     definition.retries.max_retries = policy.max_retries

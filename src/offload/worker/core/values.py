@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from offload.worker.core.content import Content
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from offload.worker.core.images import Image
 
 __all__ = [
@@ -119,7 +121,9 @@ class Function:
     code: Content
     is_generator: bool = False
     cpu_milli: int = 1000
-    memory_mib: int = 512
+    cpu_limit_milli: int = 0  # 0: none
+    memory_mib: int = 512  # at most
+    ephemeral_disk_mib: int = 0  # beside the memory; 0: part of it
     timeout_seconds: float = 300.0  # 0: none
     startup_timeout_seconds: float = 60.0
     runtime: str = ""  # empty: the worker's default
@@ -164,6 +168,6 @@ class WorkerFacts:
     host_id: str
     cpu_milli: int
     memory_mib: int
-    runtimes: tuple[str, ...]  # default first
+    runtimes: Mapping[str, tuple[str, ...]]  # default first; what each can hold containers to
     labels: dict[str, str] = field(default_factory=dict)
     gpus: tuple[Gpu, ...] = ()

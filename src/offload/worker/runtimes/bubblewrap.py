@@ -21,7 +21,7 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
 from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap, try_out
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
-from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, GroupLimits
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
@@ -116,7 +116,7 @@ class BubblewrapRuntime:
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
         self._network.wait_until_ready()
         self.capabilities = describe(
-            self._enforced,
+            self._cgroups,
             has_filter=self._filter is not None,
             no_network=self._network.missing,
         )
@@ -277,10 +277,10 @@ class BubblewrapRuntime:
     def _make_group(self, plan: _Plan) -> ContainerCgroup:
         spec = plan.spec
         if not plan.keepers_fds:
-            return self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+            return self._cgroups.make(spec.container_id, GroupLimits.of(spec))
         # The template alone is to die of what it takes: not the keeper, nor the first processes of its containers.
-        memory_mib, pids = spec.memory_mib + _KEEPERS_MEMORY_MIB, spec.pids + _KEEPERS_PIDS
-        return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
+        limits = GroupLimits.of(spec).beside(_KEEPERS_MEMORY_MIB, _KEEPERS_PIDS)
+        return self._cgroups.make(spec.container_id, limits)
 
     async def _prepare_root(
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch

@@ -15,7 +15,13 @@ from offload.worker.runtimes.pipes import read_now
 from offload.worker.sandbox.arguments import TRIAL
 
 if TYPE_CHECKING:
-    from offload.worker.sandbox.guest import Enforced
+    from offload.worker.runtimes.cgroups import Cgroups
+
+
+CORES_ARE_NOT_LIMITED = (
+    "containers share the cores as processes do, and cpu=(request, limit) is not run here, because no cgroup with the "
+    "cpu controller is delegated to this user"
+)
 
 _TRIAL_MILLISECONDS = 20_000
 _TRIAL_FILTER_FD = 3
@@ -47,16 +53,18 @@ def shares_network_note(missing: str) -> str:
     )
 
 
-def describe(enforced: Enforced, *, has_filter: bool, no_network: str) -> RuntimeCapabilities:
+def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeCapabilities:
     """Return the runtime's capabilities, with what the machine lacks."""
     notes = []
-    if not enforced.memory:
+    if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
     if no_network:
         notes.append(shares_network_note(no_network))
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     if not has_filter:
         notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
     return RuntimeCapabilities(
@@ -64,9 +72,10 @@ def describe(enforced: Enforced, *, has_filter: bool, no_network: str) -> Runtim
         is_sandbox=True,
         blocks_network=True,
         holds_allow_lists=not no_network,
-        limits_memory="cgroup" if enforced.memory else "rlimit",
-        limits_pids="cgroup" if enforced.pids else "rlimit",
+        limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
+        limits_pids="cgroup" if cgroups.controls_pids else "rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         runs_images=True,
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,

@@ -20,8 +20,12 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import Held
-from offload.worker.runtimes.bubblewrap_program import find_bubblewrap, shares_network_note
-from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.bubblewrap_program import (
+    CORES_ARE_NOT_LIMITED,
+    find_bubblewrap,
+    shares_network_note,
+)
+from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
@@ -202,9 +206,9 @@ class GvisorRuntime:
         self, spec: ContainerSpec, sandbox: GvisorSandbox, held: Held
     ) -> GvisorContainer:
         try:
-            held.cgroup = self._cgroups.make(
-                spec.container_id, spec.memory_mib, _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
-            )
+            tasks = _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
+            limits = replace(GroupLimits.of(spec), pids=tasks)
+            held.cgroup = self._cgroups.make(spec.container_id, limits)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
@@ -341,6 +345,8 @@ def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
             "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     return RuntimeCapabilities(
         name="gvisor",
         is_sandbox=True,
@@ -349,5 +355,6 @@ def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         notes=tuple(notes),
     )

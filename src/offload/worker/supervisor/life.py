@@ -9,10 +9,12 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
 from offload.worker.core.attribution import Ending, failure_of
+from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.metering import OutputMeter
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
 from offload.worker.supervisor.starting import (
@@ -75,6 +77,7 @@ class SupervisorOptions:
     gpus: tuple[Gpu, ...] = ()  # what the worker has
     images: ImageBuilder | None = None  # None: functions with an image cannot start
     templates: Templates | None = None
+    output: OutputLimits = USUAL_OUTPUT
 
 
 class Life:
@@ -99,6 +102,9 @@ class Life:
         self._container: Container | None = None
         self._channel: Channel | None = None
         self._pipes: list[OutputPipe] = []
+        self._output = OutputMeter(
+            options.output, options.listener.on_line, lambda on: self.hold("output", on=on)
+        )
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._announced_code: int | None = None
         self._killed_because = ""
@@ -119,6 +125,10 @@ class Life:
         """See `Channel.send_file`."""
         assert self._channel is not None, "only a ready container is given inputs"  # noqa: S101  # a bug here
         return self._channel.send_file(file)
+
+    def print(self, line: Line) -> None:
+        """Pass a line of its output on, as far as it may print."""
+        self._output.take(line)
 
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
@@ -308,6 +318,7 @@ class Life:
             self._channel.close()
         for pipe in self._pipes:
             pipe.finish()
+        self._output.close()
         if self._container is not None:
             await self._container.close()
         self._preparation.release()
@@ -340,7 +351,7 @@ class Life:
             if self.state is ContainerState.STARTING:
                 self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
-            self._listener.on_line(
+            self.print(
                 Line(function.app_id, function.name, self.container_id, input_id, stream, text)
             )
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STARTUP_SECONDS = 60.0
 
+_MOST_USUAL_SCRATCH_MIB = 1024
+
 
 class StartFailedError(Exception):
     """The container cannot become ready; the message is one line for the function's caller."""
@@ -60,10 +62,18 @@ def spec_of(
         function_name=function.name,
         image=image,
         cpu_milli=function.cpu_milli,
+        cpu_limit_milli=function.cpu_limit_milli,
         memory_mib=function.memory_mib,
+        scratch_mib=function.ephemeral_disk_mib or usual_scratch_mib(function.memory_mib),
+        owns_scratch=bool(function.ephemeral_disk_mib),
         block_network=function.block_network,
         gpus=gpus,
     )
+
+
+def usual_scratch_mib(memory_mib: int) -> int:
+    """Return how much of a container's memory its files may take: they leave it enough to say that the disk is full."""
+    return max(1, min(_MOST_USUAL_SCRATCH_MIB, memory_mib * 3 // 4))
 
 
 def choose_gpus(wanted: Collection[int], present: tuple[Gpu, ...]) -> tuple[Gpu, ...]:

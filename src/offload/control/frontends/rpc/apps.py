@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 
 if TYPE_CHECKING:
@@ -116,12 +117,14 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         name=definition.name,
         needs=Needs(
             definition.cpu_milli,
-            definition.memory_mib,
+            definition.memory_mib + definition.ephemeral_disk_mib,
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
             definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
+            definition.ephemeral_disk_mib,
+            _abilities(definition),
         ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
@@ -142,3 +145,12 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
     )
+
+
+def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
+    """List what its runtime must be able to hold it to."""
+    asked = {
+        CPU_LIMIT: definition.cpu_limit_milli,
+        EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+    }
+    return tuple(ability for ability, amount in asked.items() if amount)

@@ -48,6 +48,8 @@ def function(row: sqlite3.Row) -> Function:
             runtime=row["runtime"],
             host_id=row["host_id"],
             labels=tuple((name, value) for name, value in json.loads(row["labels"])),
+            disk_mib=row["disk_mib"],
+            abilities=tuple(json.loads(row["abilities"])),
         ),
         timeout_seconds=row["timeout_seconds"],
         startup_timeout_seconds=row["startup_timeout_seconds"],
