@@ -11,6 +11,7 @@ from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 if TYPE_CHECKING:
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
 
@@ -46,6 +47,7 @@ class ContainerSpec:
     cpu_milli: int  # its weight where containers compete for cores
     memory_mib: int  # at most
     block_network: bool
+    allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
     pids: int = 512
     open_files: int = 4096
@@ -78,6 +80,7 @@ class RuntimeCapabilities:
     name: str
     is_sandbox: bool
     blocks_network: bool
+    holds_allow_lists: bool  # its containers have a network of their own
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool

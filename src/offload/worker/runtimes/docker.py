@@ -243,6 +243,7 @@ def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCa
         name="docker",
         is_sandbox=True,
         blocks_network=True,
+        holds_allow_lists=False,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
