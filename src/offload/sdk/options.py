@@ -37,6 +37,17 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
+# Options that decorators of their own set, and what their arguments look like as options of the function.
+_OF_DECORATORS = ("concurrency", "batching")
+_DECORATOR_OF = {
+    **dict.fromkeys(
+        ("max_inputs", "target_inputs", "concurrency"), "@offload.concurrent(max_inputs=10)"
+    ),
+    **dict.fromkeys(
+        ("max_batch_size", "wait_ms", "batching"), "@offload.batched(max_batch_size=16, wait_ms=50)"
+    ),
+}
+
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
 CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
 
@@ -76,6 +87,20 @@ class Retries(_RetryPolicy):
         return super().__new__(cls, max_retries, initial_delay, backoff_coefficient, max_delay)
 
 
+class Concurrency(NamedTuple):
+    """How many inputs a container runs at the same time; `offload.concurrent` makes it."""
+
+    max_inputs: int
+    target_inputs: int  # beyond it more containers are started
+
+
+class Batching(NamedTuple):
+    """For how many inputs the function is called at once; `offload.batched` makes it."""
+
+    max_batch_size: int
+    wait_ms: float  # how long the first input of a batch waits for others
+
+
 class FunctionArguments(TypedDict, total=False):
     """The keyword arguments of `App.function` that say how the function runs."""
 
@@ -95,6 +120,7 @@ class FunctionArguments(TypedDict, total=False):
     block_network: bool
     env: Mapping[str, str]
     image: ImageChoice | None
+    single_use_containers: bool
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -131,6 +157,9 @@ class FunctionOptions(NamedTuple):
     block_network: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
+    single_use_containers: bool = False  # each container runs one input and ends
+    concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
+    batching: Batching | None = None  # None: a call for each input; see `offload.batched`
 
     @property
     def retry_policy(self) -> Retries:
@@ -150,6 +179,16 @@ class FunctionOptions(NamedTuple):
         changed = self._replace(**arguments)
         _check(changed)
         return changed._replace(env=dict(changed.env), labels=dict(changed.labels))
+
+    def sharing(
+        self, concurrency: Concurrency | None, batching: Batching | None
+    ) -> FunctionOptions:
+        """Return these options with what the decorators say that is not None. Raises `InvalidError`."""
+        changed = self._replace(
+            concurrency=concurrency or self.concurrency, batching=batching or self.batching
+        )
+        _check_sharing(changed)
+        return changed
 
 
 def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
@@ -179,8 +218,14 @@ def split_arguments(arguments: Mapping[str, object]) -> tuple[FunctionArguments,
 
 def check_option_names(arguments: Mapping[str, object]) -> None:
     """Refuse names that are not options, and say which was probably meant."""
-    known = (*FunctionOptions._fields, *CALL_OPTIONS)
+    known = (
+        *(name for name in FunctionOptions._fields if name not in _OF_DECORATORS),
+        *CALL_OPTIONS,
+    )
     for name in arguments:
+        if name in _DECORATOR_OF:
+            decorator = _DECORATOR_OF[name]
+            raise InvalidError(f"{name!r} is no option: write {decorator} below @app.function()")
         if name not in known:
             import difflib  # noqa: PLC0415 - needed only to explain
 
@@ -206,6 +251,23 @@ def _check(options: FunctionOptions) -> None:
     _gpu_request(options.gpu)
     _check_labels(options.labels)
     check_image(options.image)
+    _check_sharing(options)
+
+
+def _check_sharing(options: FunctionOptions) -> None:
+    single: object = options.single_use_containers
+    if not isinstance(single, bool):
+        raise InvalidError(f"single_use_containers={single!r} is neither True nor False")
+    if single and options.concurrency is not None and options.concurrency.max_inputs > 1:
+        raise InvalidError(
+            f"single_use_containers=True with max_inputs={options.concurrency.max_inputs}: a container that runs one input and"
+            " ends cannot run several; leave one of them out"
+        )
+    if single and options.batching is not None:
+        raise InvalidError(
+            "single_use_containers=True on a batched function: a container that runs one input and ends cannot run a batch;"
+            " leave one of them out"
+        )
 
 
 def _check_retries(value: object) -> None:

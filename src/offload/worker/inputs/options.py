@@ -30,6 +30,9 @@ class Guest(Protocol):
     def kill(self, reason: str) -> None:
         """End the container; `reason` is what its running input is told."""
 
+    def stop(self, grace_seconds: float) -> None:
+        """End the container once what it runs has ended, or the grace is over."""
+
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
 

@@ -98,6 +98,9 @@ async def send_load(
             sys_path=function.sys_path if root is None else (SOURCE_DIR, OWN_PATH),
             env=tuple(pair for pair in function.env if pair[0] not in GPU_VARIABLES),
             working_dir=function.working_dir if root is None else root.working_dir,
+            max_calls=function.max_calls,
+            batch_size=function.batch_size if function.is_batched else 0,
+            batch_wait_seconds=function.batch_wait_seconds,
         )
     )
 

@@ -65,6 +65,8 @@ def function(row: sqlite3.Row) -> Function:
         ),
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
     )

@@ -39,7 +39,9 @@ CREATE TABLE functions (
     gpu_kind TEXT NOT NULL DEFAULT '',
     labels TEXT NOT NULL DEFAULT '[]',
     buffer_containers INTEGER NOT NULL DEFAULT 0,
-    blob TEXT NOT NULL DEFAULT ''
+    blob TEXT NOT NULL DEFAULT '',
+    max_inputs INTEGER NOT NULL DEFAULT 1,
+    target_inputs INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX functions_by_app ON functions (app_key);
 CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
