@@ -146,17 +146,26 @@ class Threads:
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._lock = allocate_lock()
-        self._idle = 0
+        self._idle = 0  # threads without work; below 0: so much work waits for one
+        self._count = 0
 
     def run(self, action: Callable[[], object]) -> None:
         """Run the action in a thread. It must not raise."""
+        if self._idle <= 0 and self._start(action):
+            return
         with self._lock:
-            is_idle = self._idle > 0
-            self._idle -= is_idle
-        if is_idle:
-            self._work.put(action)
-        else:
+            self._idle -= 1
+        self._work.put(action)
+
+    def _start(self, action: Callable[[], object]) -> bool:
+        try:
             start_new_thread(self._serve, (action,))
+        except RuntimeError:  # the container may have no more: one that it has comes to it later
+            if not self._count:
+                raise
+            return False
+        self._count += 1
+        return True
 
     def _serve(self, action: Callable[[], object]) -> None:
         try:

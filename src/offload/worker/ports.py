@@ -34,6 +34,10 @@ class RootImage:
     ] = ()  # started in place of the runner, with its command as arguments
 
 
+# Processes and threads of a container.
+DEFAULT_PIDS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
@@ -45,7 +49,7 @@ class ContainerSpec:
     memory_mib: int
     block_network: bool
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
-    pids: int = 512
+    pids: int = DEFAULT_PIDS
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together
     scratch_inodes: int = 100_000

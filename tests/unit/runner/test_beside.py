@@ -354,3 +354,25 @@ def test_each_input_is_told_its_own_id() -> None:
         assert {r.input_id: runner.value(r) for r in results} == {
             f"in-{name}-7": (f"in-{name}-7", f"fc-{name}", False) for name in "abc"
         }
+
+
+def test_where_no_more_threads_can_be_had_inputs_wait_for_those_that_are_there() -> None:
+    def work(does_limit):
+        import resource
+        import threading
+
+        if does_limit:
+            with open("/proc/self/statm") as memory:  # noqa: PTH123
+                used = int(memory.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20), -1))
+        threading.Event().wait(0.01)
+        return threading.active_count()
+
+    with RunnerProcess() as runner:
+        runner.load(work, calls=(50, 0, 0.0))
+        runner.call(True)
+
+        runner.send(guest.Run(tuple(runner.task(f"in-{n}", False) for n in range(50))))
+        results = runner.results(50)
+
+        assert max(runner.value(result) for result in results) < 10

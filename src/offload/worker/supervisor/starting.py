@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import ContainerSpec, LocalImage
+from offload.worker.ports import DEFAULT_PIDS, ContainerSpec, LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -63,6 +63,7 @@ def spec_of(
         memory_mib=function.memory_mib,
         block_network=function.block_network,
         gpus=gpus,
+        pids=DEFAULT_PIDS + (function.max_calls if function.max_calls > 1 else 0),
     )
 
 
