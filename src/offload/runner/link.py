@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from _socket import socket
     from typing import NamedTuple, Union
 
-    from offload.runner.cancellation import Interrupts
+    from offload.runner.beside import Beside
+    from offload.runner.cancellation import Interruptor
     from offload.runner.outbox import Outbox
 else:
     from offload.wire.records import NamedTuple
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 class Link:
     """What the main thread takes its work from. Who reads puts it there, and takes back what was not begun."""
 
-    def __init__(self, connection: socket, outbox: Outbox, interrupts: Interrupts) -> None:
+    def __init__(self, connection: socket, outbox: Outbox, interrupts: Interruptor) -> None:
         self._connection = connection
         self._outbox = outbox
         self._interrupts = interrupts
@@ -69,6 +70,15 @@ class Link:
         self._reading = allocate_lock()
         self._watch_reads = False
         self._calm_ticks = 0
+        self.beside: Beside | None = None  # where several inputs run at the same time
+
+    def run_beside(self, interrupts: Interruptor) -> Beside:
+        """Run several inputs at the same time from here on; return what is to be told of them."""
+        from offload.runner.beside import Beside  # noqa: PLC0415 - most containers run one input at a time
+
+        self._interrupts = interrupts
+        self.beside = Beside(self._outbox, self._in_hand)
+        return self.beside
 
     def adopt(self, connection: socket) -> None:
         """Read from another connection, in a fork that is a container of its own."""
@@ -170,6 +180,8 @@ class Link:
     def _must_tick(self) -> bool:
         if self._interrupts.is_owed or not self._outbox.is_empty:
             return True
+        if self.beside is not None and self.beside.is_untold:
+            return True
         if self._busy_since is None:
             return self._watch_reads or self._calm_ticks < _CALM_TICKS
         job = self._running
@@ -189,6 +201,8 @@ class Link:
                 self.tell_begun()
             if not self._watch_reads:
                 self._watch_reads = self._reading.acquire(blocking=False)
+        if self.beside is not None:
+            self.beside.tell_begun(time.monotonic() - _TICK_MS / 1000)
         self._interrupts.remind()
         self._outbox.flush(wait=False)
 
@@ -228,6 +242,9 @@ class Link:
     def _give_back(self) -> None:
         returned = []
         kept: list[Work | _ReadYourself] = []
+        waiting = self.beside.take_back() if self.beside is not None else None
+        if waiting is not None:
+            returned.append(waiting.input_id)
         while True:
             try:
                 work = self._queue.get_nowait()

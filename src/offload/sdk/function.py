@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
     from offload.sdk.map_call import Arguments
-    from offload.sdk.options import CallArguments, FunctionOptions
+    from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
@@ -115,6 +116,14 @@ class Function(Generic[P, L, R]):
         same.__dict__.update(self.__dict__)  # also what it is registered as
         same.call_options = calls
         return same
+
+    def share_containers(self, concurrency: Concurrency | None, batching: Batching | None) -> None:
+        """Change how its containers share out its inputs, as decorators above `@app.function()` want it."""
+        if batching is not None:
+            from offload.sdk.concurrency import check_batched
+
+            check_batched(self.raw_function)
+        self.options = self.options.sharing(concurrency, batching)
 
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
@@ -304,6 +313,15 @@ class Function(Generic[P, L, R]):
                     yield cast("R", error) if error else self._value(call.call_id, ended)
 
         return StreamWork(open_stream, results)
+
+
+def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators below `@app.function()` have left on the function."""
+    if "offload.sdk.concurrency" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.concurrency import marks_of
+
+    return marks_of(function).added_to(options)
 
 
 def _is_generator(function: object) -> bool:

@@ -37,6 +37,10 @@ class RootImage:
     ] = ()  # started in place of the runner, with its command as arguments
 
 
+# Processes and threads of a container.
+DEFAULT_PIDS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
@@ -49,7 +53,7 @@ class ContainerSpec:
     block_network: bool
     allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
-    pids: int = 512
+    pids: int = DEFAULT_PIDS
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000

@@ -33,7 +33,18 @@ RESULT = st.builds(
     guest.Result, TEXT, U32, st.none() | BODY, st.none() | FAULT, st.booleans(), U64, TIME, TIME
 )
 MESSAGE = st.one_of(
-    st.builds(guest.Load, TEXT, st.booleans(), BODY, few(TEXT), few(st.tuples(TEXT, TEXT)), TEXT),
+    st.builds(
+        guest.Load,
+        TEXT,
+        st.booleans(),
+        BODY,
+        few(TEXT),
+        few(st.tuples(TEXT, TEXT)),
+        TEXT,
+        U32,
+        U32,
+        TIME,
+    ),
     st.builds(guest.Run, few(st.builds(guest.Task, TEXT, U32, BODY))),
     st.builds(guest.Cancel, few(TEXT), st.booleans(), TEXT),
     st.builds(guest.GiveBack),
@@ -45,7 +56,7 @@ MESSAGE = st.one_of(
     st.builds(guest.Results, few(RESULT)),
     st.builds(guest.Outputs, few(st.builds(guest.Output, TEXT, TEXT, TEXT))),
     st.builds(guest.GivenBack, few(TEXT)),
-    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1)),
+    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1), TEXT),
     st.builds(guest.Bulk, U32, DATA, st.booleans()),
 )
 

@@ -89,6 +89,8 @@ class Function:
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
     environment: str = DEFAULT_ENVIRONMENT
+    max_inputs: int = 1  # that one of its containers runs at the same time
+    target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
 

@@ -106,7 +106,7 @@ class Life:
             options.output, options.listener.on_line, lambda on: self.hold("output", on=on)
         )
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._announced_code: int | None = None
+        self._exiting: guest.Exiting | None = None
         self._killed_because = ""
         self._is_stopping = False
         self._is_out_of_grace = False
@@ -286,13 +286,15 @@ class Life:
             self._channel.drain()
         for pipe in self._pipes:
             pipe.finish()
+        exiting = self._exiting
         return Ending(
             code=exited.code,
             signal=exited.signal,
             out_of_memory=exited.out_of_memory,
             peak_memory_mib=exited.peak_memory_mib,
             memory_mib=self.function.memory_mib,
-            announced_code=self._announced_code,
+            announced_code=exiting.code if exiting else None,
+            announced_input=exiting.input_id if exiting else "",
             killed_because=self._killed_because,
             detail=exited.detail,
         )
@@ -333,7 +335,7 @@ class Life:
         elif isinstance(message, guest.Loaded) and not self._loaded.done():
             self._loaded.set_result(message)
         elif isinstance(message, guest.Exiting):
-            self._announced_code = message.code
+            self._exiting = message
         elif isinstance(message, guest.Outputs):
             for output in message.lines:
                 for text in split_long(output.text):

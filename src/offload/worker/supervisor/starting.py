@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import ContainerSpec, LocalImage
+from offload.worker.ports import DEFAULT_PIDS, ContainerSpec, LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -68,6 +68,7 @@ def spec_of(
         owns_scratch=bool(function.ephemeral_disk_mib),
         block_network=function.block_network,
         gpus=gpus,
+        pids=DEFAULT_PIDS + (function.max_calls if function.max_calls > 1 else 0),
     )
 
 
@@ -108,6 +109,9 @@ async def send_load(
             sys_path=function.sys_path if root is None else (SOURCE_DIR, OWN_PATH),
             env=tuple(pair for pair in function.env if pair[0] not in GPU_VARIABLES),
             working_dir=function.working_dir if root is None else root.working_dir,
+            max_calls=function.max_calls,
+            batch_size=function.batch_size if function.is_batched else 0,
+            batch_wait_seconds=function.batch_wait_seconds,
         )
     )
 

@@ -73,6 +73,8 @@ def function(row: sqlite3.Row) -> Function:
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
         environment=row["environment"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
     )

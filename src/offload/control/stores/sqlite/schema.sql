@@ -43,7 +43,9 @@ CREATE TABLE functions (
     buffer_containers INTEGER NOT NULL DEFAULT 0,
     blob TEXT NOT NULL DEFAULT '',
     disk_mib INTEGER NOT NULL DEFAULT 0,
-    abilities TEXT NOT NULL DEFAULT '[]'
+    abilities TEXT NOT NULL DEFAULT '[]',
+    max_inputs INTEGER NOT NULL DEFAULT 1,
+    target_inputs INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX functions_by_app ON functions (app_key);
 CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
