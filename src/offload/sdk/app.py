@@ -118,13 +118,15 @@ class App:
         show_output: bool = True,
         output: Output | None = None,
         workspace: str | None = None,
+        environment_name: str | None = None,
     ) -> RunContext:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
         What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
-        `workspace` is whose share of the machines they use; None: that of the settings.
+        `workspace` is whose share of the machines they use, the environment whose named objects; None: those of the settings.
         """
-        return RunContext(self, output, workspace, show_output=show_output)
+        scope = (workspace, environment_name)
+        return RunContext(self, output, scope, show_output=show_output)
 
     @property
     def is_running(self) -> bool:
@@ -182,11 +184,16 @@ class RunContext:
     """Opens a run of an app and closes it again. Each use is a run of its own."""
 
     def __init__(
-        self, app: App, output: Output | None, workspace: str | None, *, show_output: bool
+        self,
+        app: App,
+        output: Output | None,
+        scope: tuple[str | None, str | None],
+        *,
+        show_output: bool,
     ) -> None:
         self._app = app
         self._output = output
-        self._workspace = workspace
+        self._scope = scope  # workspace and environment
         self._show_output = show_output
         self._open: list[AppRun] = []
 
@@ -237,7 +244,7 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, self._workspace)
+        opened = AppRun(self._app.name, output, *self._scope)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)

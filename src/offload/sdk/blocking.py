@@ -344,6 +344,17 @@ class blocking(Generic[S, P, T]):  # noqa: N801  # used as a decorator
         return self if instance is None else Blocking(partial(self._method, instance))
 
 
+class blocking_class(Generic[S, P, T]):  # noqa: N801  # used as a decorator
+    """Make a method of a class that returns `Work` a blocking one with an async twin."""
+
+    def __init__(self, method: Callable[Concatenate[type[S], P], Work[W, T]]) -> None:
+        self._method: Callable[Concatenate[type[S], P], Work[object, T]] = method  # type: ignore[assignment]
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: S | None, owner: type[S]) -> Blocking[P, T]:
+        return Blocking(partial(self._method, owner))
+
+
 class blocking_stream(Generic[S, P, T]):  # noqa: N801  # used as a decorator
     """Make a method that returns `StreamWork` an iterator with an async twin."""
 

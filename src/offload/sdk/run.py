@@ -204,10 +204,17 @@ class DirectCall:
 class AppRun:
     """An ephemeral app on the server."""
 
-    def __init__(self, name: str, output: Output, workspace: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        output: Output,
+        workspace: str | None = None,
+        environment: str | None = None,
+    ) -> None:
         self.app_id = new_id("ap-")
         self._name = name
         self._workspace = workspace
+        self._environment = environment
         self._output = Waiting(ToughOutput(output))
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
@@ -234,8 +241,10 @@ class AppRun:
     async def start(self) -> None:
         """Open the app and begin to receive its output."""
         client = current_client()
-        workspace = self._workspace or read_config().workspace
-        await client.create_app(self._name, self.app_id, workspace)
+        config = read_config()
+        workspace = self._workspace or config.workspace
+        environment = self._environment or config.environment
+        await client.create_app(self._name, self.app_id, workspace, environment)
         attach = client.attach(self.app_id, self._output)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
-from offload.control.core.model import DEFAULT_WORKSPACE
+from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
+from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
 from offload.control.telemetry import log_event
 
@@ -37,7 +38,7 @@ class RunningApp:
 
     app_id: str
     name: str
-    workspace: str = DEFAULT_WORKSPACE
+    scope: Scope
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
 
@@ -61,13 +62,16 @@ class Apps:
         self._logs = logs
         self.lease_seconds = lease_seconds
         self._running: dict[str, RunningApp] = {}
+        self._ending: list[Callable[[str], None]] = []
 
     @property
     def running_total(self) -> int:
         """How many apps have a caller, or one that may still come back within its lease."""
         return len(self._running)
 
-    async def create(self, name: str, app_id: str, workspace: str = "") -> str:
+    async def create(
+        self, name: str, app_id: str, workspace: str = "", environment: str = ""
+    ) -> str:
         """Open an app and return its id. A repeat under the same id is harmless."""
         if not name.strip():
             raise DomainError(ErrorCode.INVALID, 'An app needs a name: App("my-app").')
@@ -77,6 +81,8 @@ class Apps:
                 ErrorCode.INVALID,
                 f"{workspace[:80]!r} is no name of a workspace: at most {MAX_WORKSPACE_CHARACTERS} printable characters.",
             )
+        environment = environment or DEFAULT_ENVIRONMENT
+        check_environment(environment)
         if app_id in self._running:
             return app_id
         if app_id and not app_id.startswith("ap-"):
@@ -88,14 +94,19 @@ class Apps:
                 ErrorCode.FAILED_PRECONDITION, f"App {app_id} is stopped: open one with a new id."
             )
         app_id = app_id or f"ap-{secrets.token_hex(13)}"
-        self.adopt(app_id, name, workspace)
-        await journal.durable((SaveApp(app_id, name, self._kernel.clock.now(), workspace),))
+        self.adopt(app_id, name, Scope(workspace, environment))
+        saved = SaveApp(app_id, name, self._kernel.clock.now(), workspace, environment)
+        await journal.durable((saved,))
         return app_id
 
-    def adopt(self, app_id: str, name: str, workspace: str) -> None:
+    def adopt(self, app_id: str, name: str, scope: Scope) -> None:
         """Take in a running app and give its caller a lease to attach in."""
-        app = self._running[app_id] = RunningApp(app_id, name, workspace)
+        app = self._running[app_id] = RunningApp(app_id, name, scope)
         self._start_lease(app)
+
+    def on_end(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with the id of each app that ends."""
+        self._ending.append(tell)
 
     def is_running(self, app_id: str) -> bool:
         """Whether the app takes new calls."""
@@ -106,7 +117,13 @@ class Apps:
         app = await self.require_running(app_id)
         self._kernel.journal.require_working()
         named = [
-            replace(function, app_name=app.name, workspace=app.workspace) for function in functions
+            replace(
+                function,
+                app_name=app.name,
+                workspace=app.scope.workspace,
+                environment=app.scope.environment,
+            )
+            for function in functions
         ]
         for function in named:
             _check(function)
@@ -204,6 +221,8 @@ class Apps:
             app.lease.cancel()
         self._kernel.journal.write((EndApp(app.app_id, self._kernel.clock.now()),))
         self._kernel.apply(AppStopped(app.app_id, cancel, reason))
+        for tell in self._ending:
+            tell(app.app_id)
         self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id))
 
 

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from offload.sdk.client import bodies, images, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
 from offload.sdk.serialize import CODE_ENCODING, ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
@@ -65,14 +66,19 @@ class Client:
 
     def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
         self._connection = Connection(find, give_up_after_seconds)
+        self.objects = ObjectRequests(self._connection)
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
 
-    async def create_app(self, name: str, app_id: str, workspace: str = "") -> None:
+    async def create_app(
+        self, name: str, app_id: str, workspace: str = "", environment: str = ""
+    ) -> None:
         """Open an ephemeral app."""
-        request = apps_pb2.CreateAppRequest(name=name, app_id=app_id, workspace=workspace)
+        request = apps_pb2.CreateAppRequest(
+            name=name, app_id=app_id, workspace=workspace, environment=environment
+        )
         await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:

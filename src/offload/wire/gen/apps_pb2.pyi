@@ -9,14 +9,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateAppRequest(_message.Message):
-    __slots__ = ("name", "app_id", "workspace")
+    __slots__ = ("name", "app_id", "workspace", "environment")
     NAME_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     app_id: str
     workspace: str
-    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ...) -> None: ...
+    environment: str
+    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ...) -> None: ...
 
 class CreateAppReply(_message.Message):
     __slots__ = ("app_id", "lease_seconds")

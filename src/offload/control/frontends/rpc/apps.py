@@ -33,7 +33,9 @@ class AppsHandlers:
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
-        app_id = await self._apps.create(request.name, request.app_id, request.workspace)
+        app_id = await self._apps.create(
+            request.name, request.app_id, request.workspace, request.environment
+        )
         return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
 
     async def register_functions(

@@ -11,6 +11,7 @@ from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.objects import ObjectsHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -33,6 +34,7 @@ def handlers(services: Services) -> dict[str, Handler]:
     apps = AppsHandlers(services)
     calls = CallsHandlers(services)
     blobs = BlobsHandlers(services)
+    objects = ObjectsHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
     table: dict[str, Handler] = {
@@ -58,6 +60,11 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Objects/Open": objects.open,
+        "offload.v1.Objects/List": objects.list,
+        "offload.v1.Objects/Rename": objects.rename,
+        "offload.v1.Objects/Delete": objects.delete,
+        "offload.v1.Objects/Hold": objects.hold,
         "offload.v1.Workers/Session": workers.session,
         "offload.v1.Cluster/Status": cluster.status,
         "offload.v1.Cluster/ShutDown": cluster.shut_down,

@@ -2,7 +2,7 @@
 
 -- name: insert_apps
 -- New apps; a known one stays as it is.
-INSERT INTO apps (app_id, name, created_at, workspace) VALUES (?, ?, ?, ?) ON CONFLICT (app_id) DO NOTHING;
+INSERT INTO apps (app_id, name, created_at, workspace, environment) VALUES (?, ?, ?, ?, ?) ON CONFLICT (app_id) DO NOTHING;
 
 -- name: end_apps
 -- The first end of an app counts.
