@@ -16,7 +16,7 @@ class OutputLimits(NamedTuple):
 
     bytes_per_input: int = 64 * _MIB
     bytes_per_second: int = 2 * _MIB
-    burst_bytes: int = 8 * _MIB  # may come at once
+    burst_bytes: int = 4 * _MIB  # may come at once
     line_bytes: int = 256  # what a line costs beside its text, here and in the server's store
 
 
