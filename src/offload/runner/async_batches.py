@@ -32,9 +32,9 @@ class AsyncBatchExecutor(AsyncExecutor):
             if batch.cancel is not None:
                 batch.interrupted = True
                 raise asyncio.CancelledError
-            ready, positional, named = gather(self._user_function, jobs, answers)
+            ready, positional, named = gather(self._function, jobs, answers)
             if ready:
-                values = await self._user_function(*positional, **named)  # type: ignore[misc]  # it is async
+                values = await self._function(*positional, **named)  # type: ignore[misc]  # it is async
                 spread(values, ready, self._function_name, answers)
         except BaseException as error:  # noqa: BLE001 - as in `AsyncExecutor.answer`
             self._leave_if_child(error)

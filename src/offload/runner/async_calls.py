@@ -69,7 +69,7 @@ class AsyncExecutor(Executor):
         finally:
             job.cancel_task = None
         self._leave_if_child(None)
-        return self._result(job, outgoing, fault, (started_at, start))
+        return self._result(job, outgoing, fault, started_at, start)
 
     async def _call_async(self, job: Job) -> Outgoing | None:
         task = asyncio.current_task()
@@ -77,7 +77,10 @@ class AsyncExecutor(Executor):
             job.interrupted = True
             raise asyncio.CancelledError
         job.cancel_task = task.cancel
-        value = self._begin_call(job)
+        arguments: tuple[tuple[object, ...], dict[str, object]]
+        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
+        positional, named = arguments
+        value = self._function(*positional, **named)
         if self._is_generator:
             await self._stream_async(job, value)  # type: ignore[arg-type]  # an async generator, or TypeError
             return None

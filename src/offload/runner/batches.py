@@ -146,9 +146,9 @@ class BatchExecutor(ThreadExecutor):
         try:
             try:
                 self._interrupts.arm(batch)
-                ready, positional, named = gather(self._user_function, jobs, answers)
+                ready, positional, named = gather(self._function, jobs, answers)
                 if ready:
-                    values = self._user_function(*positional, **named)
+                    values = self._function(*positional, **named)
                     if hasattr(values, "__await__"):
                         values = self._await(batch, values)  # type: ignore[arg-type]  # it says so
                     spread(values, ready, self._function_name, answers)

@@ -53,6 +53,10 @@ _ASYNC_CODE = (
 )  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
 
 
+def _nothing(*_: object, **__: object) -> object:
+    raise RuntimeError("an input came before its function")
+
+
 class Executor:
     """Calls the function for a job and puts what comes of it into the outbox."""
 
@@ -60,7 +64,7 @@ class Executor:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = streams
-        self._function: UserFunction | None = None
+        self._function: UserFunction = _nothing
         self._function_name = ""
         self._is_generator = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,16 +95,16 @@ class Executor:
             self._leave_if_child(error)
             fault = describe(error, self._outbox)
         self._leave_if_child(None)
-        return self._result(job, outgoing, fault, (started_at, start))
+        return self._result(job, outgoing, fault, started_at, start)
 
     def _result(
         self,
         job: Job,
         outgoing: Outgoing | None,
         fault: Fault | None,
-        began: tuple[float, float],
+        started_at: float,
+        start: float,
     ) -> Result:
-        started_at, start = began
         run_seconds = time.perf_counter() - start
         self._streams.end()
         value: Body | None = None
@@ -132,25 +136,16 @@ class Executor:
         loop.close()
 
     def _call(self, job: Job) -> Outgoing | None:
-        value = self._begin_call(job)
+        arguments: tuple[tuple[object, ...], dict[str, object]]
+        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
+        positional, named = arguments
+        value = self._function(*positional, **named)
         if self._is_generator:
             self._stream(job, value)
             return None
         if isinstance(value, CoroutineType):
             value = self._await(job, value)
         return dump_value(value, f"the result of {self._function_name}()")
-
-    @property
-    def _user_function(self) -> UserFunction:
-        if self._function is None:
-            raise RuntimeError("an input came before its function")
-        return self._function
-
-    def _begin_call(self, job: Job) -> object:
-        arguments: tuple[tuple[object, ...], dict[str, object]]
-        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
-        positional, named = arguments
-        return self._user_function(*positional, **named)
 
     def _stream(self, job: Job, values: object) -> None:
         if hasattr(values, "__aiter__"):

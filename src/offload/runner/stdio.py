@@ -90,7 +90,7 @@ class Lines:
 
     def finish_line(self) -> None:
         """Send what was written of an unfinished line."""
-        draft = self.current
+        draft = self.draft if self.find_draft is None else self.find_draft(self.name)
         if draft.partial and not self._outbox.is_child:
             with self.shield, self._lock:
                 line, draft.partial = draft.partial, bytearray()
@@ -258,7 +258,8 @@ class StandardStreams:
         """Attribute what is written from here on to an input, whatever the one before did to `sys`."""
         if sys.stdout is not self._out or sys.stderr is not self._err:
             self.put_in_place()
-        self.renew()
+        self._out.renew()
+        self._err.renew()
         for lines in self.lines:
             lines.draft.input_id = input_id
 
