@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.inside import InsideRun
     from offload.sdk.options import FunctionOptions, ImageChoice, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Output
@@ -71,6 +72,9 @@ class App:
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
+        self._inside: InsideRun | None = (
+            None  # in a container: the run that the container belongs to
+        )
 
     def __reduce__(self) -> tuple[type[App], tuple[str]]:
         return (App, (self.name,))  # a container needs no more of it than its name
@@ -139,9 +143,16 @@ class App:
         """The id of the running app. Raises `AppNotRunningError` outside of `app.run()`."""
         return self.current_run("app_id").app_id
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
         if not self._runs:
+            from offload.wire import guest
+
+            if guest.find_platform is not None:
+                from offload.sdk.inside import InsideRun
+
+                self._inside = self._inside or InsideRun(self.name)
+                return self._inside
             raise AppNotRunningError(
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
@@ -244,7 +255,7 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, *self._scope)
+        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
@@ -35,7 +36,7 @@ class FunctionOwner(Protocol):
 
     name: str
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run. Raises `AppNotRunningError` where there is none."""
         ...
 
@@ -55,6 +56,7 @@ class Function(Generic[P, L, R]):
         self.options = options
         self.call_options = call_options  # None: the defaults
         self._registered_as = self
+        self._was_variant = False  # made by `with_options`
         self.name = str(options.name or function.__name__)
         self.raw_function = function
         self.is_generator = _is_generator(function)
@@ -70,6 +72,7 @@ class Function(Generic[P, L, R]):
             "options": self.options._replace(image=None),  # its secrets are not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
+            "is_variant": self.is_variant,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -78,6 +81,7 @@ class Function(Generic[P, L, R]):
         self.options = cast("FunctionOptions", state["options"])
         self.call_options = cast("CallOptions | None", state["call_options"])
         self._registered_as = self
+        self._was_variant = bool(state["is_variant"])
         self.raw_function = function
         self.is_generator = _is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
@@ -108,7 +112,9 @@ class Function(Generic[P, L, R]):
             changed = self.options.changed(**of_function)
             calls = call_options.changed(self.call_options, of_calls)
             if changed != self.options:
-                return Function(self.app, self.raw_function, changed, calls)
+                other: Function[P, L, R] = Function(self.app, self.raw_function, changed, calls)
+                other._was_variant = True  # of our own class
+                return other
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -247,7 +253,13 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
-    def register(self, run: AppRun) -> RegisteredFunction:
+    @property
+    def is_variant(self) -> bool:
+        """Whether the app's function of this name is another one."""
+        known = getattr(self.app, "functions", {}).get(self.name, self._registered_as)
+        return self._was_variant or known is not self._registered_as
+
+    def register(self, run: AppRun | InsideRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
         return run.register(self._registered_as)
 

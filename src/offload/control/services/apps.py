@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -16,7 +17,7 @@ from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveSca
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import Function
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 30.0
 MAX_WORKSPACE_CHARACTERS = 100
 PROGRESS_SECONDS = 0.2
+WANTED_SECONDS = (
+    10.0  # how long an app's caller is waited for to register a function that a container calls
+)
+MAX_WANTED = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,9 @@ class RunningApp:
     scope: Scope
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
+    functions: dict[str, Function] = field(default_factory=dict)  # by name, without variants
+    wanted: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # functions to register
+    nudges: set[Callable[[], None]] = field(default_factory=set)  # of those who are attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class AppUpdate:
 
     logs: list[LogRow]
     pools: list[PoolView] | None
+    wanted: tuple[str, ...] = ()  # functions to register
 
 
 class Apps:
@@ -112,8 +121,10 @@ class Apps:
         """Whether the app takes new calls."""
         return app_id in self._running
 
-    async def register(self, app_id: str, functions: list[Function]) -> None:
-        """Make functions callable, once they are on disk."""
+    async def register(
+        self, app_id: str, functions: list[Function], variants: Collection[str] = ()
+    ) -> None:
+        """Make functions callable, once they are on disk; those of `variants` (ids) are not found by their name."""
         app = await self.require_running(app_id)
         self._kernel.journal.require_working()
         named = [
@@ -130,6 +141,43 @@ class Apps:
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
+        for function in named:
+            if function.function_id not in variants:
+                app.functions[function.name] = function
+                waiting = app.wanted.pop(function.name, None)
+                if waiting is not None:
+                    waiting.set_result(None)
+
+    async def find_function(self, app_id: str, app_name: str, name: str) -> Function:
+        """Return the function of that name; ask the app's caller for it where it is not there yet."""
+        app = await self.require_running(app_id)
+        if app_name and app_name != app.name:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"Function {name[:100]!r} is of app {app_name[:100]!r}, and this container of app {app.name!r}: "
+                "its code can call functions of its own app.",
+            )
+        if name not in app.functions:
+            if len(app.wanted) >= MAX_WANTED:
+                raise DomainError(
+                    ErrorCode.RESOURCE_EXHAUSTED,
+                    f"App {app.name!r} is asked for too many functions at once: try again.",
+                )
+            loop = asyncio.get_running_loop()
+            waiting = app.wanted.setdefault(name, loop.create_future())
+            for nudge in app.nudges:
+                nudge()
+            await asyncio.wait({waiting}, timeout=WANTED_SECONDS)
+            if app.wanted.get(name) is waiting:
+                del app.wanted[name]
+        found = app.functions.get(name)
+        if found is None:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"App {app.name!r} has no function {name[:100]!r} that its caller could register: is it decorated with "
+                "@app.function() of the same app, and does the program that runs the app still run?",
+            )
+        return found
 
     async def change_scaling(self, function_id: str, **changes: float) -> None:
         """Give a function of a running app other bounds of its containers, once they are on disk."""
@@ -171,12 +219,17 @@ class Apps:
             app.lease = None
         follower = self._logs.follow("", app_id, after_log_seq)
         progress = _Progress(self._kernel, app_id, follower.nudge)
+        asked: set[str] = set()
+        app.nudges.add(follower.nudge)
         try:
             while (rows := await follower.next()) is not None:
                 pools = progress.take()
-                if rows or pools is not None:
-                    yield AppUpdate(rows, pools)
+                wanted = tuple(app.wanted.keys() - asked)
+                asked = set(app.wanted)
+                if rows or wanted or pools is not None:
+                    yield AppUpdate(rows, pools, wanted)
         finally:
+            app.nudges.discard(follower.nudge)
             progress.close()
             follower.close()
             app.attached -= 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
 from offload.control.core.objects import Scope
+from offload.control.services.access import Access
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
@@ -57,6 +58,7 @@ class Outside:
 class Services:
     """What the frontends call."""
 
+    access: Access
     apps: Apps
     calls: Calls
     following: Following
@@ -113,6 +115,7 @@ async def start(outside: Outside) -> Services:
     retention.start()
     outside.telemetry.read_load = cluster.load
     return Services(
+        access=Access(kernel, archive, objects),
         apps=apps,
         calls=Calls(kernel, archive, apps),
         following=Following(kernel, reading, archive),

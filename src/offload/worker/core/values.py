@@ -140,6 +140,7 @@ class Function:
     batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
     is_batched: bool = False  # it is called with lists
     is_single_use: bool = False  # each container runs one input and ends
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
 
     @property
     def max_inputs(self) -> int:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import DEFAULT_PIDS, ContainerSpec, LocalImage
+from offload.worker.ports import DEFAULT_PIDS, Caller, ContainerSpec, LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -75,6 +75,13 @@ def spec_of(
 def usual_scratch_mib(memory_mib: int) -> int:
     """Return how much of a container's memory its files may take: they leave it enough to say that the disk is full."""
     return max(1, min(_MOST_USUAL_SCRATCH_MIB, memory_mib * 3 // 4))
+
+
+def caller_of(function: Function, container_id: str) -> Caller:
+    """Return who asks when user code of this container does."""
+    return Caller(
+        container_id, function.function_id, function.name, function.restrict_platform_access
+    )
 
 
 def choose_gpus(wanted: Collection[int], present: tuple[Gpu, ...]) -> tuple[Gpu, ...]:

@@ -12,6 +12,7 @@ from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.objects import ObjectsHandlers
+from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -42,6 +43,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Apps/RegisterFunctions": apps.register_functions,
         "offload.v1.Apps/Attach": apps.attach,
         "offload.v1.Apps/StopApp": apps.stop_app,
+        "offload.v1.Apps/FindFunction": apps.find_function,
         "offload.v1.Apps/ListApps": apps.list_apps,
         "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
         "offload.v1.Calls/Run": calls.run,
@@ -70,6 +72,9 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Cluster/ShutDown": cluster.shut_down,
         "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
     }
+    platform = PlatformHandlers(services, dict(table))
+    table["offload.v1.Platform/Ask"] = platform.ask
+    table["offload.v1.Platform/Follow"] = platform.follow
     requests = services.telemetry.requests
     return {
         name: (
