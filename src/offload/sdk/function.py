@@ -12,7 +12,7 @@ from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, block
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
@@ -50,6 +50,11 @@ class Function(Generic[P, L, R]):
         call_options: CallOptions | None = None,
     ) -> None:
         _check(function, options.name)
+        if options.schedule is not None:
+            from offload.sdk.schedule import check_callable_without_arguments
+
+            name = str(options.name or getattr(function, "__name__", ""))
+            check_callable_without_arguments(function, name)
         self.app = app
         self.options = options
         self.call_options = call_options  # None: the defaults
@@ -62,11 +67,28 @@ class Function(Generic[P, L, R]):
         self.__module__ = str(function.__module__)
         self.__wrapped__ = function
 
+    @staticmethod
+    def from_name(  # type: ignore[explicit-any]  # nobody here knows its types
+        app: str,
+        name: str,
+        *,
+        version: int | str | None = None,
+        environment_name: str | None = None,
+    ) -> Function[..., Any, Any]:
+        """Return a function of a deployed app, to call from any process. Looked up when it is first called.
+
+        Calls go to the version that serves, also after the next deployment, unless `version` names one by its number or
+        tag. The environment is that of the settings, unless it is named.
+        """
+        from offload.sdk.deployed import find
+
+        return find(app, name, version, environment_name)
+
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; the connection and the run stay with the caller.
         return {
             "app": self.app,
-            "options": self.options._replace(image=None),  # its secrets are not for user code
+            "options": self.options._replace(image=None, schedule=None),  # not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
         }
@@ -148,13 +170,12 @@ class Function(Generic[P, L, R]):
         from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
 
-        kind = "generator" if self.is_generator else "single"
         registered = self._for("spawn", wants_generator=None)
         data = serialize.dumps((args, kwargs))
         submit = registered.submit(
-            self._new_call_id(), data, self.call_options, kind=kind, attached=False
+            self._new_call_id(), data, self.call_options, kind=self._kind, attached=False
         )
-        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, kind))
+        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, self._kind))
 
     @blocking_stream
     def map(
@@ -242,6 +263,10 @@ class Function(Generic[P, L, R]):
         """Return this function in a run of its app."""
         return run.register(self._registered_as)
 
+    @property
+    def _kind(self) -> str:
+        return "generator" if self.is_generator else "single"
+
     def _new_call_id(self) -> str:
         """Return a fresh id; an empty one where the server is to find the call by its key."""
         from offload.sdk.ids import new_id
@@ -261,7 +286,7 @@ class Function(Generic[P, L, R]):
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
         run = self.app.current_run(f"{self.name}.{method}()")
         if wants_generator is not None and wants_generator != self.is_generator:
-            raise InvalidError(_wrong_kind(self.name, method, is_generator=self.is_generator))
+            raise InvalidError(wrong_kind(self.name, method, is_generator=self.is_generator))
         return self.register(run)
 
     def _value(self, call_id: str, ended: Ended) -> R:
@@ -342,7 +367,8 @@ def _check(function: object, name: str | None) -> None:
     check_closure(function, f"{name or given}()")
 
 
-def _wrong_kind(name: str, method: str, *, is_generator: bool) -> str:
+def wrong_kind(name: str, method: str, *, is_generator: bool) -> str:
+    """Say which method calls a function of this kind."""
     if is_generator:
         return (
             f"{name}() is a generator: write {name}.remote_gen(…) to get its items, not .{method}()"

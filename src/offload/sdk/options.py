@@ -15,7 +15,10 @@ from offload.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from typing import Protocol, Self, Unpack
+
+    from offload.sdk.schedule import Cron, Period
 
     class CallReference(Protocol):
         """A call that another one can come after."""
@@ -38,7 +41,9 @@ if TYPE_CHECKING:
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
-CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
+CALL_OPTIONS = (
+    "priority", "call_timeout", "after", "run_anyway", "idempotency_key", "delay", "at",
+)  # fmt: skip
 
 
 class _RetryPolicy(NamedTuple):
@@ -95,6 +100,7 @@ class FunctionArguments(TypedDict, total=False):
     block_network: bool
     env: Mapping[str, str]
     image: ImageChoice | None
+    schedule: Cron | Period | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -110,6 +116,8 @@ class CallArguments(OptionArguments, total=False):
     after: After
     run_anyway: bool
     idempotency_key: str | None
+    delay: float | None
+    at: datetime | float | None
 
 
 class FunctionOptions(NamedTuple):
@@ -131,6 +139,7 @@ class FunctionOptions(NamedTuple):
     block_network: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
+    schedule: Cron | Period | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -206,6 +215,10 @@ def _check(options: FunctionOptions) -> None:
     _gpu_request(options.gpu)
     _check_labels(options.labels)
     check_image(options.image)
+    if options.schedule is not None:
+        from offload.sdk.schedule import check_schedule  # noqa: PLC0415 - which imports this
+
+        check_schedule(options.schedule)
 
 
 def _check_retries(value: object) -> None:

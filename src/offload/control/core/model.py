@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class CallKind(enum.StrEnum):
@@ -66,6 +67,18 @@ class Needs:
 
 
 DEFAULT_WORKSPACE = "default"
+DEFAULT_ENVIRONMENT = "main"
+
+
+class DeploymentKey(NamedTuple):
+    """What an app's name means: it is looked up in one environment of one workspace."""
+
+    workspace: str
+    environment: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} in environment {self.environment!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class Function:
     scaling: Scaling = Scaling()
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
+    environment: str = DEFAULT_ENVIRONMENT
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
 
@@ -101,6 +115,7 @@ class Call:
     deadline: float = 0.0  # when what is left of it times out, in Unix seconds; 0: never
     after: tuple[str, ...] = ()  # calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
+    not_before: float = 0.0  # when it may begin, in Unix seconds; 0: at once
 
 
 @dataclass(frozen=True, slots=True)

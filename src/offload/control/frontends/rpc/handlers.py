@@ -10,7 +10,9 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -35,6 +37,8 @@ def handlers(services: Services) -> dict[str, Handler]:
     blobs = BlobsHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
+    deployments = DeploymentsHandlers(services)
+    schedules = SchedulesHandlers(services)
     table: dict[str, Handler] = {
         "offload.v1.Apps/CreateApp": apps.create_app,
         "offload.v1.Apps/RegisterFunctions": apps.register_functions,
@@ -55,6 +59,17 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Calls/ListDeadLetters": calls.list_dead_letters,
         "offload.v1.Calls/ReplayDeadLetters": calls.replay_dead_letters,
         "offload.v1.Calls/DropDeadLetters": calls.drop_dead_letters,
+        "offload.v1.Deployments/Deploy": deployments.deploy,
+        "offload.v1.Deployments/Resolve": deployments.resolve,
+        "offload.v1.Deployments/ListDeployments": deployments.list_deployments,
+        "offload.v1.Deployments/DescribeDeployment": deployments.describe_deployment,
+        "offload.v1.Deployments/Rollback": deployments.rollback,
+        "offload.v1.Deployments/StopDeployment": deployments.stop_deployment,
+        "offload.v1.Deployments/SetTags": deployments.set_tags,
+        "offload.v1.Schedules/ListSchedules": schedules.list_schedules,
+        "offload.v1.Schedules/PauseSchedule": schedules.pause_schedule,
+        "offload.v1.Schedules/ResumeSchedule": schedules.resume_schedule,
+        "offload.v1.Schedules/RunSchedule": schedules.run_schedule,
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,

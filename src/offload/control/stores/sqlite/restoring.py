@@ -46,7 +46,7 @@ def restored_calls(connection: sqlite3.Connection) -> tuple[CallRestored, ...]:
     found: list[tuple[int, CallRestored]] = []
     for row in _cursor(connection, "open_calls"):
         call_key, call_id, function_id, kind, created_at, attached, durable = row[:7]
-        priority, deadline, after, run_anyway, closed, counts, ended = row[7:]
+        priority, deadline, after, run_anyway, not_before, closed, counts, ended = row[7:]
         call = Call(
             call_id,
             function_ids.setdefault(function_id, function_id),
@@ -58,6 +58,7 @@ def restored_calls(connection: sqlite3.Connection) -> tuple[CallRestored, ...]:
             deadline,
             () if after == "[]" else tuple(json.loads(after)),
             bool(run_anyway),
+            not_before,
         )
         known: Runs = ()
         unfinished: Runs = ()

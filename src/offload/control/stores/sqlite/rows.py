@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 def app(row: sqlite3.Row) -> StoredApp:
     """Return the app of a row."""
     return StoredApp(
-        row["app_id"], row["name"], row["created_at"], row["stopped_at"], row["workspace"]
+        row["app_id"],
+        row["name"],
+        row["created_at"],
+        row["stopped_at"],
+        row["workspace"],
+        row["environment"],
     )
 
 
@@ -65,6 +70,7 @@ def function(row: sqlite3.Row) -> Function:
         ),
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
+        environment=row["environment"],
         body=row["body"],
         blob=row["blob"],
     )
@@ -84,6 +90,7 @@ def call(row: sqlite3.Row) -> Call:
         deadline=row["deadline"],
         after=() if after == "[]" else tuple(json.loads(after)),
         run_anyway=bool(row["run_anyway"]),
+        not_before=row["not_before"],
     )
 
 
@@ -109,6 +116,7 @@ def stored_call(row: sqlite3.Row) -> StoredCall:
         deadline=submitted.deadline,
         after=submitted.after,
         run_anyway=submitted.run_anyway,
+        not_before=submitted.not_before,
     )
 
 
