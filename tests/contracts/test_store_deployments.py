@@ -177,4 +177,4 @@ def test_a_call_remembers_when_it_may_begin(store: Store) -> None:
 
     found = store.call("fc-A")
     assert found is not None
-    assert found.not_before == store.snapshot().calls[0].call.not_before == 77.5
+    assert found.not_before == next(iter(store.open_calls())).call.not_before == 77.5

@@ -20,6 +20,7 @@ from tests.support.consistency import check, is_overfull, spent
 from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
 from offload.control.core.events import Event, FunctionRegistered, Tick, WorkerReported
+from offload.control.core.ids import split_input_id
 from offload.control.core.instructions import (
     Assign,
     CallCompleted,
@@ -233,6 +234,10 @@ class Simulation:
             case Assign():
                 if is_overfull(self.server, instruction.worker_id, instruction.function_id):
                     self.fail(f"{instruction.worker_id} was given more than its window")
+                for task in instruction.tasks:
+                    call_id, _ = split_input_id(task.input_id)
+                    if self.store.calls[call_id].call.not_before > self.server_now:
+                        self.fail(f"{call_id} began before its time")
                 self._send(instruction)
             case ForgetWorker():
                 self._expected.pop(instruction.worker_id, None)

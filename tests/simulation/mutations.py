@@ -87,9 +87,21 @@ MUTATIONS = [
     ),
     Mutation(
         "ledger.py",
-        "            complete_if_over(state, other)\n",
-        "",
+        "    call.pool.queue.enter(call, len(call.waiting))\n    complete_if_over(state, call)\n",
+        "    call.pool.queue.enter(call, len(call.waiting))\n",
         "a call without inputs ends after those before it",
+    ),
+    Mutation(
+        "ledger.py",
+        "        call.is_early = False\n        if not call.blocked_on:\n",
+        "        call.is_early = False\n        if not call.call.after:\n",
+        "a call that waits for its time and for others begins after both",
+    ),
+    Mutation(
+        "dependencies.py",
+        "        elif not other.blocked_on and not other.is_early:\n",
+        "        elif not other.blocked_on:\n",
+        "a call does not begin before its time because those before it have ended",
     ),
     Mutation(
         "ledger.py",
@@ -180,6 +192,24 @@ MUTATIONS = [
         "        self.size -= 1\n        self.late -= 1\n",
         "        self.late -= 1\n",
         "the backlog is counted right",
+    ),
+    Mutation(
+        "calls.py",
+        "                self._calls.wake(call_id)\n",
+        "                pass\n",
+        "a resting call is served when its turn comes",
+    ),
+    Mutation(
+        "call_table.py",
+        "        record.pool.queue.wake(record)\n",
+        "        record.pool.queue.resting -= 1\n",
+        "a call that rests no longer is in line",
+    ),
+    Mutation(
+        "ledger.py",
+        "    is_untouched = not event.tried and event.unfinished == event.known\n",
+        "    is_untouched = event.unfinished == event.known\n",
+        "what an input has spent is remembered where its call rests after a restart",
     ),
     Mutation(
         "membership.py",

@@ -12,7 +12,6 @@ from offload.cli import show
 from offload.cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
-    from offload.sdk.schedule import Cron, Period
     from offload.sdk.values import Deployed, LogLine, PoolProgress
 
 
@@ -94,7 +93,8 @@ def _sentence(done: Deployed) -> str:
     return f"Version {done.version} of {what} serves{instead}."
 
 
-def _when(schedule: Cron | Period | None) -> str:
+def _when(schedule: object) -> str:
     from offload.cli.schedule import words_of
+    from offload.sdk.schedule import Cron, Period
 
-    return f"  # runs {words_of(schedule)}" if schedule is not None else ""
+    return f"  # runs {words_of(schedule)}" if isinstance(schedule, Cron | Period) else ""

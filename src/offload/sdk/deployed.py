@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from offload.errors import InvalidError
-from offload.sdk import call_options
 from offload.sdk.call_options import CallOptions
 from offload.sdk.cancelling import Cancelling
 from offload.sdk.client.refusals import SupersededError
 from offload.sdk.config import read_config
-from offload.sdk.function import Function, wrong_kind
-from offload.sdk.options import CALL_OPTIONS, FunctionOptions
+from offload.sdk.kinds import wrong_kind
 from offload.sdk.run import DirectCall, RegisteredFunction
 from offload.sdk.session import current_client
 from offload.sdk.values import AppName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import TypeVar, Unpack
+    from typing import TypeVar
 
     from offload.sdk.client import Submission
-    from offload.sdk.options import CallArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Ended, ResolvedFunction
 
@@ -34,74 +30,40 @@ if TYPE_CHECKING:
 _TRIES = 5
 
 
-class DeployedApp:
-    """The app of a function that was found by name. See `FunctionOwner`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def current_run(self, wanted: str) -> AppRun:
-        """Refuse: it runs by itself."""
-        raise InvalidError(f"{wanted} does not need a run of {self.name!r}: it is deployed")
-
-    def __repr__(self) -> str:
-        return f"deployed app {self.name!r}"
-
-
-class DeployedFunction(Function[..., object, object]):  # type: ignore[explicit-any]  # any signature
-    """See `Function.from_name`. Looked up when it is first called, and again when another version serves."""
-
-    def __init__(self, app: AppName, name: str, version: int | str | None) -> None:
-        self._wanted = (app, name, version)
-        self.app = DeployedApp(app.name)
-        self.name = self.__name__ = name
-        self.options = FunctionOptions()
-        self.call_options = None
-        self.raw_function = partial(_refuse_local, name, app.name)
-        self._found = _Found(app, name, version)
-        self.__doc__ = None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        app, name, version = self._wanted
-        return find, (app.name, name, version, app.environment)
-
-    def __repr__(self) -> str:
-        app, name, version = self._wanted
-        pinned = f", version={version!r}" if version is not None else ""
-        return f"Function.from_name({app.name!r}, {name!r}{pinned})"
-
-    @property
-    def is_generator(self) -> bool:  # type: ignore[override]
-        """Whether it yields items; known once it was called."""
-        return self._found.function is not None and self._found.function.is_generator
-
-    def with_options(self, **options: Unpack[CallArguments]) -> DeployedFunction:
-        """Return the same function with other options of its calls; the others are those it was deployed with."""
-        of_function = [name for name in options if name not in CALL_OPTIONS]
-        if of_function:
-            raise InvalidError(
-                f"{of_function[0]} of {self.name!r} is what it was deployed with: change it in its program and deploy "
-                f"that again. with_options() changes {', '.join(CALL_OPTIONS)}"
-            )
-        same: DeployedFunction = object.__new__(DeployedFunction)
-        same.__dict__.update(self.__dict__)
-        same.call_options = call_options.changed(self.call_options, options)
-        return same
-
-    def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
-        return _Target(self._found, method, wants_generator=wants_generator)
-
-
-class _Found:
+class NamedFunction:
     """What the server said of a name; asked for once, and again when that is no longer true."""
 
     def __init__(self, app: AppName, name: str, version: int | str | None) -> None:
+        self.app = app
         self.name = name
-        self.is_pinned = version is not None
+        self.version = version
         self.function: ResolvedFunction | None = None
-        self._app = app
-        self._version = version
         self._asking: asyncio.Task[ResolvedFunction] | None = None
+
+    @property
+    def owner(self) -> _DeployedApp:
+        """The app that it is of."""
+        return _DeployedApp(self.app.name)
+
+    def refuse_local(self, *_: object, **__: object) -> object:
+        """Say that it cannot be called here."""
+        raise InvalidError(
+            f"{self.name}() of the deployed app {self.app.name!r} is on the server alone: write {self.name}.remote(…)"
+        )
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether one version is wanted, whichever serves."""
+        return self.version is not None
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it yields items; known once it was looked up."""
+        return self.function is not None and self.function.is_generator
+
+    def target(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
+        """Return it for one use; `method` and what that wants are for the error where it is of the other kind."""
+        return _Target(self, method, wants_generator=wants_generator)
 
     async def ask(self) -> ResolvedFunction:
         """Return what the name stands for."""
@@ -114,19 +76,28 @@ class _Found:
     async def _ask(self) -> ResolvedFunction:
         try:
             config = read_config()
-            app = self._app.completed(config.workspace, config.environment)
-            self.function = await current_client().deployments.resolve(
-                app, self.name, self._version
-            )
+            app = self.app.completed(config.workspace, config.environment)
+            self.function = await current_client().deployments.resolve(app, self.name, self.version)
         finally:
             self._asking = None
         return self.function
 
 
+class _DeployedApp:
+    """See `FunctionOwner`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def current_run(self, wanted: str) -> AppRun:
+        """Refuse: it runs by itself."""
+        raise InvalidError(f"{wanted} needs no run of {self.name!r}, which is deployed")
+
+
 class _Target(RegisteredFunction):
     """One use of the function on the server, whichever version of it serves."""
 
-    def __init__(self, found: _Found, method: str, *, wants_generator: bool | None) -> None:
+    def __init__(self, found: NamedFunction, method: str, *, wants_generator: bool | None) -> None:
         super().__init__(Cancelling(), None)
         self._found = found
         self._method = method
@@ -200,22 +171,16 @@ class _Target(RegisteredFunction):
                 self.forget()
 
 
-def _refuse_local(name: str, app: str, *_args: object, **_kwargs: object) -> NoReturn:
-    raise InvalidError(
-        f"{name}() of the deployed app {app!r} is on the server alone: write {name}.remote(…)"
-    )
-
-
-def find(
-    app: str, name: str, version: int | str | None, environment: str | None
-) -> DeployedFunction:
+def find(app: str, name: str, version: int | str | None, environment: str | None) -> NamedFunction:
     """See `Function.from_name`. Raises `InvalidError` for what can be no name or version."""
-    for what, value in (("app", app), ("function", name)):
+    given: tuple[tuple[str, object], ...] = (("app", app), ("function", name))
+    for what, value in given:
         if not isinstance(value, str) or not value.strip():
             raise InvalidError(
                 f"{value!r} is no name of {'an' if what == 'app' else 'a'} {what}: "
                 'write Function.from_name("my-app", "my_function")'
             )
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int | str)):
+    number: object = version
+    if version is not None and (isinstance(number, bool) or not isinstance(number, int | str)):
         raise InvalidError(f"version={version!r} is neither a number nor a tag")
-    return DeployedFunction(AppName(app, environment=environment or ""), name, version)
+    return NamedFunction(AppName(app, environment=environment or ""), name, version)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
+from offload.sdk.kinds import is_generator, wrong_kind
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.deployed import NamedFunction
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import CallArguments, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
 
-_GENERATOR_CODE = 0x20 | 0x200  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 P = ParamSpec("P")
 L = TypeVar("L", covariant=True)  # noqa: PLC0105  # what a local call gives
@@ -59,9 +59,10 @@ class Function(Generic[P, L, R]):
         self.options = options
         self.call_options = call_options  # None: the defaults
         self._registered_as = self
+        self._found: NamedFunction | None = None  # where it was found by name
         self.name = str(options.name or function.__name__)
         self.raw_function = function
-        self.is_generator = _is_generator(function)
+        self.is_generator = is_generator(function)
         self.__doc__ = function.__doc__
         self.__name__ = self.name
         self.__module__ = str(function.__module__)
@@ -82,10 +83,18 @@ class Function(Generic[P, L, R]):
         """
         from offload.sdk.deployed import find
 
-        return find(app, name, version, environment_name)
+        try:
+            return _of_name(find(app, name, version, environment_name))
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
 
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; the connection and the run stay with the caller.
+        if self._found is not None:
+            app, version = self._found.app, self._found.version
+            found = (app.name, self._found.name, version, app.environment)
+            return {"found": found, "call_options": self.call_options}
         return {
             "app": self.app,
             "options": self.options._replace(image=None, schedule=None),  # not for user code
@@ -94,19 +103,28 @@ class Function(Generic[P, L, R]):
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
+        if "found" in state:
+            from offload.sdk.deployed import find
+
+            named = _of_name(find(*cast("tuple[str, str, int | None, str]", state["found"])))
+            self.__dict__.update(named.__dict__)
+            self.call_options = cast("CallOptions | None", state["call_options"])
+            return
         function = cast("Callable[P, L]", state["function"])
         self.app = cast("FunctionOwner", state["app"])
         self.options = cast("FunctionOptions", state["options"])
         self.call_options = cast("CallOptions | None", state["call_options"])
         self._registered_as = self
+        self._found = None
         self.raw_function = function
-        self.is_generator = _is_generator(function)
+        self.is_generator = is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
         self.name = self.options.name or str(getattr(function, "__name__", ""))
         self.__name__ = self.name
 
     def __repr__(self) -> str:
-        return f"<Function {self.name} of {self.app!r}>"
+        of = self.app if self._found is None else f"deployed app {self.app.name!r}"
+        return f"<Function {self.name} of {of}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> L:
         """Call the function here."""
@@ -126,6 +144,11 @@ class Function(Generic[P, L, R]):
 
         of_function, of_calls = split_arguments(options)
         try:
+            if of_function and self._found is not None:
+                raise InvalidError(
+                    f"{next(iter(of_function))} of {self.name}() is what it was deployed with: change it in its program "
+                    "and deploy that again"
+                )
             changed = self.options.changed(**of_function)
             calls = call_options.changed(self.call_options, of_calls)
             if changed != self.options:
@@ -265,7 +288,8 @@ class Function(Generic[P, L, R]):
 
     @property
     def _kind(self) -> str:
-        return "generator" if self.is_generator else "single"
+        of = self if self._found is None else self._found
+        return "generator" if of.is_generator else "single"
 
     def _new_call_id(self) -> str:
         """Return a fresh id; an empty one where the server is to find the call by its key."""
@@ -284,6 +308,8 @@ class Function(Generic[P, L, R]):
         return self._for(method, wants_generator=False)
 
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
+        if self._found is not None:
+            return self._found.target(method, wants_generator=wants_generator)
         run = self.app.current_run(f"{self.name}.{method}()")
         if wants_generator is not None and wants_generator != self.is_generator:
             raise InvalidError(wrong_kind(self.name, method, is_generator=self.is_generator))
@@ -331,12 +357,13 @@ class Function(Generic[P, L, R]):
         return StreamWork(open_stream, results)
 
 
-def _is_generator(function: object) -> bool:
-    if isinstance(function, FunctionType):
-        return bool(function.__code__.co_flags & _GENERATOR_CODE)
-    import inspect  # sees through partials and methods, and is slow to import
+def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[explicit-any]  # see `from_name`
+    from offload.sdk.options import parse_options
 
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    options = parse_options(name=found.name)
+    made: Function[..., Any, Any] = Function(found.owner, found.refuse_local, options)  # type: ignore[explicit-any]
+    made._found = found  # noqa: SLF001  # this module's own
+    return made
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -365,12 +392,3 @@ def _check(function: object, name: str | None) -> None:
     from offload.sdk.source import check_closure
 
     check_closure(function, f"{name or given}()")
-
-
-def wrong_kind(name: str, method: str, *, is_generator: bool) -> str:
-    """Say which method calls a function of this kind."""
-    if is_generator:
-        return (
-            f"{name}() is a generator: write {name}.remote_gen(…) to get its items, not .{method}()"
-        )
-    return f"{name}() is not a generator: write {name}.remote(…), not .{method}()"

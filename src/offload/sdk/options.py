@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Protocol, Self, Unpack
 
-    from offload.sdk.schedule import Cron, Period
-
     class CallReference(Protocol):
         """A call that another one can come after."""
 
@@ -34,6 +32,14 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class ScheduleChoice(Protocol):
+        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+        @property
+        def is_schedule(self) -> bool:
+            """Whether it is one."""
             ...
 
     After = CallReference | str | Iterable[CallReference | str]
@@ -100,7 +106,7 @@ class FunctionArguments(TypedDict, total=False):
     block_network: bool
     env: Mapping[str, str]
     image: ImageChoice | None
-    schedule: Cron | Period | None
+    schedule: ScheduleChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -139,7 +145,7 @@ class FunctionOptions(NamedTuple):
     block_network: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
-    schedule: Cron | Period | None = None  # when it runs by itself, once it is deployed
+    schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -215,10 +221,7 @@ def _check(options: FunctionOptions) -> None:
     _gpu_request(options.gpu)
     _check_labels(options.labels)
     check_image(options.image)
-    if options.schedule is not None:
-        from offload.sdk.schedule import check_schedule  # noqa: PLC0415 - which imports this
-
-        check_schedule(options.schedule)
+    _check_schedule(options.schedule)
 
 
 def _check_retries(value: object) -> None:
@@ -284,6 +287,13 @@ def check_image(image: object) -> None:
         else "offload.Image.debian_slim()"
     )
     raise InvalidError(f"image={image!r} is not an image: write image={example}")
+
+
+def _check_schedule(schedule: object) -> None:
+    if schedule is None or getattr(schedule, "is_schedule", None) is True:
+        return
+    example = f"Cron({schedule!r})" if isinstance(schedule, str) else "Period(minutes=5)"
+    raise InvalidError(f"schedule={schedule!r} is not a schedule: write schedule=offload.{example}")
 
 
 def _check_labels(labels: object) -> None:

@@ -46,6 +46,11 @@ class Cron(_Cron):
 
     __slots__ = ()
 
+    @property
+    def is_schedule(self) -> bool:
+        """Whether it is one."""
+        return True
+
     def __new__(
         cls,
         expression: str,
@@ -93,6 +98,11 @@ class Period(_Period):
 
     __slots__ = ()
 
+    @property
+    def is_schedule(self) -> bool:
+        """Whether it is one."""
+        return True
+
     def __new__(cls, **given: Unpack[PeriodArguments]) -> Self:
         """Check it all; raise `InvalidError` with the caller's line as the last."""
         policies = {"missed": "latest", "max_missed": 100, "overlap": "allow", "jitter": 0.0}
@@ -116,14 +126,6 @@ class Period(_Period):
             error.__traceback__ = None  # the caller's line is then the last
             raise
         return super().__new__(cls, total, **policies)  # type: ignore[arg-type]  # just checked
-
-
-def check_schedule(schedule: object) -> None:
-    """Refuse what is no schedule."""
-    if schedule is None or isinstance(schedule, _Cron | _Period):
-        return
-    example = f"Cron({schedule!r})" if isinstance(schedule, str) else "Period(minutes=5)"
-    raise InvalidError(f"schedule={schedule!r} is not a schedule: write schedule=offload.{example}")
 
 
 def check_callable_without_arguments(function: object, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from offload.control.core.deployments import Deployment
-    from offload.control.core.events import CallRestored, History
+    from offload.control.core.events import History
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
     from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
@@ -362,14 +362,14 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a server needs to go on where the last one stopped. `last_log_seq` is 0 for an empty store."""
+    """What a server needs to go on where the last one stopped, beside `Store.open_calls`.
+
+    `last_log_seq` is 0 for an empty store.
+    """
 
     # Running ones, and those of unfinished calls; of the versions of a deployed app only the one that serves is running.
     apps: tuple[StoredApp, ...]
     functions: tuple[Function, ...]  # of those apps
-    calls: tuple[
-        CallRestored, ...
-    ]  # unfinished ones; their memory depends on the runs of inputs, not on the inputs
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
     deployments: tuple[Deployment, ...] = ()  # all of them, oldest first

@@ -106,7 +106,7 @@ async def start(outside: Outside) -> Services:
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
     cluster.is_kept = lambda: schedules.is_waiting
-    _restore(snapshot, kernel, apps, versions)
+    _restore(snapshot, outside.store, kernel, (apps, versions))
     workers.start()
     retention.start()
     schedules.start()
@@ -130,10 +130,13 @@ async def start(outside: Outside) -> Services:
     )
 
 
-def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps, versions: Versions) -> None:
+def _restore(
+    snapshot: Snapshot, store: Store, kernel: Kernel, adopting: tuple[Apps, Versions]
+) -> None:
+    apps, versions = adopting
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
-    for call in snapshot.calls:
+    for call in store.open_calls():
         _restore_call(call, kernel)
     for app in snapshot.apps:
         held = versions.of_app(app.app_id)
@@ -149,7 +152,8 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps, versions: Versions)
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
-    live = kernel.open_call(restored.call, restored.closed)
+    live = kernel.calls.open(restored.call, restored.closed)
     for run in restored.known:
         live.indices.add(run.start, run.stop)
     kernel.apply(restored)
+    kernel.calls.leave_resting(restored.call.call_id)

@@ -193,7 +193,7 @@ def record(
     kernel: Kernel, call: Call, inputs: Inputs, closed: bool
 ) -> tuple[LiveCall, tuple[InputRow, ...]]:
     """Remember a new call and write it behind; return its rows, of which the dispatcher is to be told."""
-    live = kernel.open_call(call, closed)
+    live = kernel.calls.open(call, closed)
     rows = new_rows(live, inputs)
     records: list[Record] = [SaveCall(call), SaveInputs(call.call_id, rows)]
     if closed:

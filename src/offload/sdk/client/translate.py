@@ -83,7 +83,7 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     if count:
         definition.gpu.count = count
         definition.gpu.kind = kind
-    if options.schedule is not None:
+    if isinstance(options.schedule, Cron | Period):
         definition.schedule.CopyFrom(schedule(options.schedule))
 
 
