@@ -67,6 +67,13 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("offload." + name)
     if name not in _HOME:
         raise AttributeError(f"module 'offload' has no attribute {name!r}")
+    import sys
+
+    if sys.version_info < (3, 11):  # noqa: UP036  # an image's own, where the runner is content with less
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise ImportError(
+            f"offload.{name} needs Python 3.11 or newer, and this is {version}: choose an image with a newer one"
+        )
     value: object = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.inside import InsideRun
     from offload.sdk.options import (
         FunctionArguments,
         FunctionOptions,
@@ -83,15 +84,23 @@ class App:
         # What functions get that say nothing else.
         self._defaults: FunctionArguments = {} if image is None else {"image": image}
         self.included: list[App] = []
+        self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
+        self._inside: InsideRun | None = (
+            None  # in a container: the run that the container belongs to
+        )
         if tags is not None:
             self.set_tags(tags)
 
     def __reduce__(self) -> tuple[type[App], tuple[str]]:
-        return (App, (self.name,))  # a container needs no more of it than its name
+        # A container needs no more of it than its name, and runs for the app that it is a part of.
+        whole = self
+        while whole.root is not whole:
+            whole = whole.root
+        return (App, (whole.name,))
 
     def __repr__(self) -> str:
         return f"App({self.name!r})"
@@ -136,13 +145,15 @@ class App:
         show_output: bool = True,
         output: Output | None = None,
         workspace: str | None = None,
+        environment_name: str | None = None,
     ) -> RunContext:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
         What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
-        `workspace` is whose share of the machines they use; None: that of the settings.
+        `workspace` is whose share of the machines they use, the environment whose named objects; None: those of the settings.
         """
-        return RunContext(self, output, workspace, show_output=show_output)
+        scope = (workspace, environment_name)
+        return RunContext(self, output, scope, show_output=show_output)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -165,7 +176,7 @@ class App:
         They keep the other app's defaults. Returns this app. Raises `InvalidError` where both have one of a name.
         """
         try:
-            if not isinstance(other, App) or other is self:
+            if not isinstance(other, App) or self in other.with_included():
                 raise InvalidError(f"include({other!r}) takes another offload.App")
             for mine, theirs in (
                 (self.functions.keys(), other.functions.keys()),
@@ -183,6 +194,7 @@ class App:
         self.functions.update(other.functions)
         self.entrypoints.update(other.entrypoints)
         self.included.append(other)
+        other.root = self
         return self
 
     @blocking
@@ -226,9 +238,16 @@ class App:
             apps += [other for other in app.included if other not in apps]
         return apps
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
         if not self._runs:
+            from offload.wire import guest
+
+            if guest.find_platform is not None:
+                from offload.sdk.inside import InsideRun
+
+                self._inside = self._inside or InsideRun(self.name)
+                return self._inside
             raise AppNotRunningError(
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
@@ -276,11 +295,16 @@ class RunContext:
     """Opens a run of an app and closes it again. Each use is a run of its own."""
 
     def __init__(
-        self, app: App, output: Output | None, workspace: str | None, *, show_output: bool
+        self,
+        app: App,
+        output: Output | None,
+        scope: tuple[str | None, str | None],
+        *,
+        show_output: bool,
     ) -> None:
         self._app = app
         self._output = output
-        self._workspace = workspace
+        self._scope = scope  # workspace and environment
         self._show_output = show_output
         self._open: list[AppRun] = []
 
@@ -331,7 +355,7 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, self._workspace)
+        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from offload.errors import OffloadError
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.session import current_client
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
 
 class Cancelling:
-    """Cancels calls in the background."""
+    """Does in the background what nobody waits for."""
 
     def __init__(self) -> None:
         self._background: set[asyncio.Task[None]] = set()
 
     def cancel_later(self, call_id: str) -> None:
         """Cancel a call that nobody waits for any more, without waiting for that."""
-        task = asyncio.get_running_loop().create_task(self._cancel(call_id))
+        self.in_background(self._cancel(call_id))
+
+    def in_background(self, coroutine: Coroutine[object, object, None]) -> None:
+        """Do something without waiting for it."""
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

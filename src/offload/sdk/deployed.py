@@ -98,7 +98,7 @@ class _Target(RegisteredFunction):
     """One use of the function on the server, whichever version of it serves."""
 
     def __init__(self, found: NamedFunction, method: str, *, wants_generator: bool | None) -> None:
-        super().__init__(Cancelling(), None)
+        super().__init__(Cancelling(), self.function_id)
         self._found = found
         self._method = method
         self._wants_generator = wants_generator

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
     from offload.sdk.deployed import NamedFunction
+    from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import CallArguments, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
@@ -34,7 +35,7 @@ class FunctionOwner(Protocol):
 
     name: str
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run. Raises `AppNotRunningError` where there is none."""
         ...
 
@@ -59,6 +60,7 @@ class Function(Generic[P, L, R]):
         self.options = options
         self.call_options = call_options  # None: the defaults
         self._registered_as = self
+        self._was_variant = False  # made by `with_options`
         self._found: NamedFunction | None = None  # where it was found by name
         self.name = str(options.name or function.__name__)
         self.raw_function = function
@@ -100,6 +102,7 @@ class Function(Generic[P, L, R]):
             "options": self.options._replace(image=None, schedule=None),  # not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
+            "is_variant": self.is_variant,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -115,6 +118,7 @@ class Function(Generic[P, L, R]):
         self.options = cast("FunctionOptions", state["options"])
         self.call_options = cast("CallOptions | None", state["call_options"])
         self._registered_as = self
+        self._was_variant = bool(state["is_variant"])
         self._found = None
         self.raw_function = function
         self.is_generator = is_generator(function)
@@ -152,7 +156,9 @@ class Function(Generic[P, L, R]):
             changed = self.options.changed(**of_function)
             calls = call_options.changed(self.call_options, of_calls)
             if changed != self.options:
-                return Function(self.app, self.raw_function, changed, calls)
+                other: Function[P, L, R] = Function(self.app, self.raw_function, changed, calls)
+                other._was_variant = True  # of our own class
+                return other
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -243,11 +249,11 @@ class Function(Generic[P, L, R]):
         self, *iterators: Source[object], ignore_exceptions: bool = False
     ) -> Work[tuple[str, Ended | None], None]:
         """Run the function for each element, wait for all, keep no result. Raises the first failure."""
-        from offload.sdk.sources import check_sources, zipped
+        from offload.sdk.sources import check_sources, running_loop, zipped
 
         check_sources(iterators, "for_each")
         registered = self._for_attached("for_each")
-        inputs = partial(zipped, iterators, _running_loop())
+        inputs = partial(zipped, iterators, running_loop())
         run_all = registered.drain(inputs, self.call_options, stop_at_failure=not ignore_exceptions)
         return Work(run_all, self._nothing)
 
@@ -255,12 +261,12 @@ class Function(Generic[P, L, R]):
     def spawn_map(self, *iterators: Source[object]) -> Work[str, FunctionCall[list[R]]]:
         """Submit one input for each element and return the call, whose results are asked for later."""
         from offload.sdk.call import FunctionCall
-        from offload.sdk.sources import check_sources, zipped
+        from offload.sdk.sources import check_sources, running_loop, zipped
 
         check_sources(iterators, "spawn_map")
         registered = self._for("spawn_map", wants_generator=False)
         submit = registered.submit_map(
-            partial(zipped, iterators, _running_loop()), self.call_options
+            partial(zipped, iterators, running_loop()), self.call_options
         )
         return Work(submit, lambda call_id: FunctionCall(call_id, self.name, "map"))
 
@@ -282,7 +288,13 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
-    def register(self, run: AppRun) -> RegisteredFunction:
+    @property
+    def is_variant(self) -> bool:
+        """Whether the app's function of this name is another one."""
+        known = getattr(self.app, "functions", {}).get(self.name, self._registered_as)
+        return self._was_variant or known is not self._registered_as
+
+    def register(self, run: AppRun | InsideRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
         return run.register(self._registered_as)
 
@@ -364,15 +376,6 @@ def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[e
     made: Function[..., Any, Any] = Function(found.owner, found.refuse_local, options)  # type: ignore[explicit-any]
     made._found = found  # noqa: SLF001  # this module's own
     return made
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    import asyncio
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _check(function: object, name: str | None) -> None:

@@ -104,6 +104,7 @@ class FunctionArguments(TypedDict, total=False):
     labels: Mapping[str, str]
     runtime: str | None
     block_network: bool
+    restrict_platform_access: bool
     env: Mapping[str, str]
     image: ImageChoice | None
     schedule: ScheduleChoice | None
@@ -143,6 +144,9 @@ class FunctionOptions(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
+    restrict_platform_access: bool = (
+        False  # its code may use no function, dict, queue or other object
+    )
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
@@ -242,6 +246,9 @@ def _check_names(options: FunctionOptions) -> None:
         raise InvalidError(
             f'gpu={options.gpu!r} with runtime="gvisor": gVisor gives no GPUs; leave one of them out'
         )
+    restricted: object = options.restrict_platform_access
+    if not isinstance(restricted, bool):
+        raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")
     blocked: object = options.block_network
     if not isinstance(blocked, bool):
         raise InvalidError(f"block_network={blocked!r} is neither True nor False")

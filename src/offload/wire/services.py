@@ -13,6 +13,8 @@ from offload.wire.gen import (
     calls_pb2,
     cluster_pb2,
     deployments_pb2,
+    objects_pb2,
+    platform_pb2,
     schedules_pb2,
     workers_pb2,
 )
@@ -38,6 +40,8 @@ _MODULES = (
     calls_pb2,
     cluster_pb2,
     deployments_pb2,
+    objects_pb2,
+    platform_pb2,
     schedules_pb2,
     workers_pb2,
 )

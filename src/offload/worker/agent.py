@@ -13,7 +13,7 @@ from offload.worker.cache import BlobCache
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -120,6 +120,7 @@ class Agent:
                 gpus=options.session.facts.gpus,
                 images=self._images,
                 templates=self._templates,
+                platform=PlatformLink(self._session),
             )
         )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
     from offload.worker.core.values import Gpu
@@ -92,6 +94,29 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The container whose user code asks the platform, as its worker knows it."""
+
+    container_id: str
+    function_id: str
+    function_name: str
+    is_restricted: bool  # it may ask nothing
+
+
+class Platform(Protocol):
+    """Whoever answers what user code asks. Every method raises `WireError`; methods and messages are the schema's, encoded."""
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """Return the reply."""
+
+    def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of a method that streams."""
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Store a blob; return the reply."""
 
 
 class BuildListener(Protocol):

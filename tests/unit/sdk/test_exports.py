@@ -36,6 +36,7 @@ def test_every_public_method_is_in_the_reference(kind):
     internal = {
         "current_run",
         "is_generator",
+        "is_variant",
         "items_of",
         "register",
         "wait_ended",

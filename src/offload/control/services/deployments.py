@@ -18,6 +18,7 @@ from offload.control.core.deployments import AppVersion, Deployment
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered
 from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE, DeploymentKey
+from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveDeployment, SaveFunction
 from offload.control.services.apps import check_function
 from offload.control.services.trial import Trial
@@ -243,7 +244,9 @@ class Deployments:
             self._apps.retire(serving.app_id, cancel=False, reason="it did not take over")
             raise
         self._versions.put(after)
-        self._apps.serve(serving.app_id, after.key.name, after.key.workspace)
+        self._apps.serve(
+            serving.app_id, after.key.name, Scope(after.key.workspace, after.key.environment)
+        )
         if switch.retired is not None:
             reason = f"version {serving.number} took over"
             self._apps.retire(switch.retired.app_id, cancel=False, reason=reason)
@@ -307,7 +310,7 @@ def deployment_key(name: str, workspace: str, environment: str) -> DeploymentKey
 def check_key(key: DeploymentKey) -> None:
     """Raise `DomainError` for what no deployed app can be called."""
     _check_text("workspace", key.workspace, 100)
-    _check_text("environment", key.environment, MAX_NAME_CHARACTERS)
+    check_environment(key.environment)
     _check_text("name", key.name, MAX_NAME_CHARACTERS)
     if not key.name or key.name.startswith("ap-"):
         raise DomainError(

@@ -27,6 +27,9 @@ class Registration:
     environment: LocalEnvironment | None  # None where there is an image
     python_version: str
     image: ChosenImage | None = None
+    is_variant: bool = (
+        False  # of another function of the same name, which is the one that the name leads to
+    )
 
 
 async def describe(connection: Connection, function: Registration) -> apps_pb2.FunctionDefinition:
@@ -36,6 +39,7 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
         code=await bodies.send(connection, function.code, CODE_ENCODING),
         is_generator=function.is_generator,
         python_version=function.python_version,
+        is_variant=function.is_variant,
     )
     if function.environment is not None:
         definition.local_image.CopyFrom(translate.local_image(function.environment))

@@ -77,6 +77,7 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     definition.scaledown_window_seconds = options.scaledown_window
     definition.runtime = options.runtime or ""
     definition.block_network = options.block_network
+    definition.restrict_platform_access = options.restrict_platform_access
     definition.env.update(options.env)
     definition.labels.update(options.labels)
     count, kind = options.gpu_request

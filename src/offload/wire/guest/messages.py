@@ -175,6 +175,8 @@ class Bulk(NamedTuple):
 
 
 if TYPE_CHECKING:
+    from offload.wire.guest import asks
+
     Message = Union[
         Load,
         Run,
@@ -190,4 +192,9 @@ if TYPE_CHECKING:
         GivenBack,
         Exiting,
         Bulk,
+        asks.Ask,
+        asks.AskMore,
+        asks.GiveUp,
+        asks.Answer,
+        asks.Credit,
     ]

@@ -131,6 +131,7 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
 
 
 class Start(NamedTuple):

@@ -71,6 +71,7 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
         image=read_image(definition.image) if definition.HasField("image") else None,
+        restrict_platform_access=definition.restrict_platform_access,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
+from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
@@ -18,6 +19,7 @@ from offload.worker.supervisor.preparation import Preparation, image_failure
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
+    caller_of,
     check_hello,
     choose_gpus,
     choose_runtime,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, ImageBuilder, Runtime
+    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
     from offload.worker.supervisor.templates import Templates
 
 # A fork takes milliseconds; one that is not ready by then never will be.
@@ -75,6 +77,7 @@ class SupervisorOptions:
     gpus: tuple[Gpu, ...] = ()  # what the worker has
     images: ImageBuilder | None = None  # None: functions with an image cannot start
     templates: Templates | None = None
+    platform: Platform | None = None  # None: user code may ask nothing
 
 
 class Life:
@@ -98,6 +101,7 @@ class Life:
         )
         self._container: Container | None = None
         self._channel: Channel | None = None
+        self._asks: Asks | None = None
         self._pipes: list[OutputPipe] = []
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._announced_code: int | None = None
@@ -243,12 +247,20 @@ class Life:
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
-        self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        channel = self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        if self._options.platform is not None:
+            self._asks = Asks(
+                caller_of(self.function, self.container_id),
+                self._options.platform,
+                channel.send,
+                lambda: channel.unsent_bytes,
+                self.kill,
+            )
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
             self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
         for reason in self._holds:
             self.hold(reason, on=True)
-        return self._channel
+        return channel
 
     async def _detach(self) -> None:
         """Leave a container that did not become ready, as if there had been none."""
@@ -304,6 +316,8 @@ class Life:
     async def _release(self) -> None:
         if self._grace_timer is not None:
             self._grace_timer.cancel()
+        if self._asks is not None:
+            self._asks.close()
         if self._channel is not None:
             self._channel.close()
         for pipe in self._pipes:
@@ -315,6 +329,8 @@ class Life:
     # --- what it says ---
 
     def _on_message(self, message: guest.Message) -> None:
+        if self._asks is not None and self._asks.hear(message):
+            return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():

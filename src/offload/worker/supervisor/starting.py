@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import ContainerSpec, LocalImage
+from offload.worker.ports import Caller, ContainerSpec, LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -63,6 +63,13 @@ def spec_of(
         memory_mib=function.memory_mib,
         block_network=function.block_network,
         gpus=gpus,
+    )
+
+
+def caller_of(function: Function, container_id: str) -> Caller:
+    """Return who asks when user code of this container does."""
+    return Caller(
+        container_id, function.function_id, function.name, function.restrict_platform_access
     )
 
 

@@ -32,7 +32,9 @@ class AppsHandlers:
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
-        app_id = await self._apps.create(request.name, request.app_id, request.workspace)
+        app_id = await self._apps.create(
+            request.name, request.app_id, request.workspace, request.environment
+        )
         return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
 
     async def register_functions(
@@ -40,7 +42,12 @@ class AppsHandlers:
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
         functions = [function_of(definition, request.app_id) for definition in request.functions]
-        await self._apps.register(request.app_id, functions)
+        variants = {
+            function.function_id
+            for function, definition in zip(functions, request.functions, strict=True)
+            if definition.is_variant
+        }
+        await self._apps.register(request.app_id, functions, variants)
         return apps_pb2.RegisterFunctionsReply(function_ids=[f.function_id for f in functions])
 
     async def attach(
@@ -50,8 +57,18 @@ class AppsHandlers:
         async for update in self._apps.attach(request.app_id, request.after_log_seq):
             for part in by_size(update.logs, lambda row: len(row.text) * 4 + 200):
                 yield apps_pb2.AppEvents(logs=[log_message(row) for row in part])
-            if update.pools is not None:
-                yield apps_pb2.AppEvents(pools=map(pool_message, update.pools))
+            if update.pools is not None or update.wanted:
+                pools = map(pool_message, update.pools or ())
+                yield apps_pb2.AppEvents(pools=pools, wanted_functions=update.wanted)
+
+    async def find_function(
+        self, request: apps_pb2.FindFunctionRequest, _context: RequestContext
+    ) -> apps_pb2.FindFunctionReply:
+        """See `Apps.FindFunction`."""
+        found = await self._apps.find_function(request.app_id, request.app_name, request.name)
+        return apps_pb2.FindFunctionReply(
+            function_id=found.function_id, is_generator=found.is_generator
+        )
 
     async def stop_app(
         self, request: apps_pb2.StopAppRequest, _context: RequestContext

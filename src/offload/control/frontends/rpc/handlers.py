@@ -12,6 +12,8 @@ from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.objects import ObjectsHandlers
+from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
@@ -35,15 +37,15 @@ def handlers(services: Services) -> dict[str, Handler]:
     apps = AppsHandlers(services)
     calls = CallsHandlers(services)
     blobs = BlobsHandlers(services)
+    objects = ObjectsHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
-    deployments = DeploymentsHandlers(services)
-    schedules = SchedulesHandlers(services)
     table: dict[str, Handler] = {
         "offload.v1.Apps/CreateApp": apps.create_app,
         "offload.v1.Apps/RegisterFunctions": apps.register_functions,
         "offload.v1.Apps/Attach": apps.attach,
         "offload.v1.Apps/StopApp": apps.stop_app,
+        "offload.v1.Apps/FindFunction": apps.find_function,
         "offload.v1.Apps/ListApps": apps.list_apps,
         "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
         "offload.v1.Calls/Run": calls.run,
@@ -59,6 +61,38 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Calls/ListDeadLetters": calls.list_dead_letters,
         "offload.v1.Calls/ReplayDeadLetters": calls.replay_dead_letters,
         "offload.v1.Calls/DropDeadLetters": calls.drop_dead_letters,
+        "offload.v1.Blobs/Upload": blobs.upload,
+        "offload.v1.Blobs/Download": blobs.download,
+        "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Objects/Open": objects.open,
+        "offload.v1.Objects/List": objects.list,
+        "offload.v1.Objects/Rename": objects.rename,
+        "offload.v1.Objects/Delete": objects.delete,
+        "offload.v1.Objects/Hold": objects.hold,
+        "offload.v1.Workers/Session": workers.session,
+        "offload.v1.Cluster/Status": cluster.status,
+        "offload.v1.Cluster/ShutDown": cluster.shut_down,
+        "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
+        **_of_deployed_apps(services),
+    }
+    platform = PlatformHandlers(services, dict(table))
+    table["offload.v1.Platform/Ask"] = platform.ask
+    table["offload.v1.Platform/Follow"] = platform.follow
+    requests = services.telemetry.requests
+    return {
+        name: (
+            _guard_stream(name, handler, requests)
+            if METHODS[name].server_streams
+            else _guard_unary(name, handler, requests)
+        )
+        for name, handler in table.items()
+    }
+
+
+def _of_deployed_apps(services: Services) -> dict[str, Handler]:
+    deployments = DeploymentsHandlers(services)
+    schedules = SchedulesHandlers(services)
+    return {
         "offload.v1.Deployments/Deploy": deployments.deploy,
         "offload.v1.Deployments/Resolve": deployments.resolve,
         "offload.v1.Deployments/ListDeployments": deployments.list_deployments,
@@ -70,22 +104,6 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Schedules/PauseSchedule": schedules.pause_schedule,
         "offload.v1.Schedules/ResumeSchedule": schedules.resume_schedule,
         "offload.v1.Schedules/RunSchedule": schedules.run_schedule,
-        "offload.v1.Blobs/Upload": blobs.upload,
-        "offload.v1.Blobs/Download": blobs.download,
-        "offload.v1.Blobs/Missing": blobs.missing,
-        "offload.v1.Workers/Session": workers.session,
-        "offload.v1.Cluster/Status": cluster.status,
-        "offload.v1.Cluster/ShutDown": cluster.shut_down,
-        "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
-    }
-    requests = services.telemetry.requests
-    return {
-        name: (
-            _guard_stream(name, handler, requests)
-            if METHODS[name].server_streams
-            else _guard_unary(name, handler, requests)
-        )
-        for name, handler in table.items()
     }
 
 

@@ -42,6 +42,7 @@ from offload.control.ports.records import (
 )
 from offload.control.stores.memory.deployed import Deployed
 from offload.control.stores.memory.held import HeldCall
+from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import Known, check
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.objects = MemoryObjects()
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}
@@ -318,16 +320,10 @@ class MemoryStore:
 
     def _apply(self, record: Record) -> None:
         match record:
-            case SaveApp(app_id=app_id):
-                new = StoredApp(
-                    app_id,
-                    record.name,
-                    record.created_at,
-                    0.0,
-                    record.workspace,
-                    record.environment,
+            case SaveApp(app_id, name, at, workspace, environment):
+                self._apps.setdefault(
+                    app_id, StoredApp(app_id, name, at, 0.0, workspace, environment)
                 )
-                self._apps.setdefault(app_id, new)
             case EndApp(app_id=app_id, stopped_at=at):
                 app = self._apps.get(app_id)
                 if app is not None and not app.stopped_at:

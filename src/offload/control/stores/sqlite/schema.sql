@@ -229,3 +229,24 @@ CREATE TABLE logs (
 );
 CREATE INDEX logs_by_app ON logs (app_id);
 CREATE INDEX logs_by_call ON logs (call_id) WHERE call_id <> '';
+
+-- Objects with a name, and anonymous ones, which belong to an app or to whoever holds them. A key is never given twice: what
+-- was in a deleted object may still be there.
+CREATE TABLE objects (
+    object_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    object_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    app_id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    last_used_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX objects_by_name ON objects (kind, workspace, environment, name) WHERE name <> '';
+CREATE INDEX anonymous_objects ON objects (object_key) WHERE name = '';
+
+-- Objects that nobody finds any more, until what was in them is gone too.
+CREATE TABLE deleted_objects (
+    object_key INTEGER PRIMARY KEY
+);

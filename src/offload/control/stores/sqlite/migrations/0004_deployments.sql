@@ -1,6 +1,4 @@
--- Deployed apps in environments, schedules, and calls that begin later; schema.sql says what each is for.
-ALTER TABLE apps ADD COLUMN environment TEXT NOT NULL DEFAULT 'main';
-
+-- Deployed apps, schedules, and calls that begin later; schema.sql says what each is for.
 ALTER TABLE calls ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
 
 CREATE TABLE deployments (
