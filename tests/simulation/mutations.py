@@ -111,8 +111,8 @@ MUTATIONS = [
     ),
     Mutation(
         "dependencies.py",
-        "        elif not other.blocked_on:\n",
-        "        elif len(other.call.after) < 2:\n",
+        "        elif not other.blocked_on and not other.is_early:\n",
+        "        elif len(other.call.after) < 2 and not other.is_early:\n",
         "a call that waited for two runs once both have ended",
     ),
     Mutation(

@@ -122,6 +122,10 @@ class Period(_Period):
                     f"a period of {total:g} s is not between a second and a year: write Period(minutes=5)"
                 )
             _check_policies(**policies)
+            if cast("float", policies["jitter"]) >= total:
+                raise InvalidError(
+                    f"jitter={policies['jitter']!r} is not below the period of {total:g} s: runs would pass one another"
+                )
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise

@@ -131,10 +131,9 @@ def decide(schedule: Schedule, calendar: Calendar, now: float, open_runs: int) -
     if schedule.is_paused:
         return Decision(schedule, (), (), None)
     due, wake_at = _due(schedule, calendar, now)
-    late = [tick for tick in due if due_at(schedule, tick) + ON_TIME_SECONDS < now]
-    on_time = due[len(late) :]
     # Of several that are due together, only the last can be on time: the others were missed with what kept them.
-    passed, wanted = [*late, *on_time[:-1]], on_time[-1:]
+    is_on_time = bool(due) and due_at(schedule, due[-1]) + ON_TIME_SECONDS >= now
+    passed, wanted = (due[:-1], due[-1:]) if is_on_time else (due, [])
     chosen, missed = _choose(schedule.spec, passed, is_followed=bool(wanted))
     others = [
         ScheduledRun(

@@ -18,6 +18,9 @@ SHORTEST_PERIOD_SECONDS = 1.0
 LONGEST_PERIOD_SECONDS = 366 * 86_400.0
 MAX_JITTER_SECONDS = 86_400.0
 MAX_MISSED_RUNS = 1_000
+# A tick is a float, exact to some tenths of a microsecond. Asked for what comes after one, a calendar must not find that
+# tick once more.
+_ROUNDING_SECONDS = 1e-5
 # A cron expression without a tick for so long has none: the 29th of February skips at most eight years.
 _YEARS_AHEAD = timedelta(days=366 * 9)
 
@@ -51,10 +54,11 @@ class PeriodCalendar:
 
     def after(self, moment: float) -> float | None:
         """See `Calendar`."""
-        periods = math.floor((moment - self._anchor) / self._period_seconds) + 1
-        tick = self._anchor + max(1, periods) * self._period_seconds
-        # Rounding may land on the moment itself, which would be the same tick for ever.
-        return tick if tick > moment else tick + self._period_seconds
+        passed = moment + _ROUNDING_SECONDS - self._anchor
+        return (
+            self._anchor
+            + max(1, math.floor(passed / self._period_seconds) + 1) * self._period_seconds
+        )
 
 
 def calendar_of(schedule: Schedule) -> Calendar:
@@ -76,6 +80,8 @@ def check_spec(function: str, spec: ScheduleSpec) -> None:
         wrong = f"a period of {spec.period_seconds:g} s is not between a second and a year"
     if not 0 <= spec.jitter_seconds <= MAX_JITTER_SECONDS:
         wrong = f"a jitter of {spec.jitter_seconds:g} s is not between 0 and a day"
+    if spec.period_seconds and spec.jitter_seconds >= spec.period_seconds > 0:
+        wrong = f"a jitter of {spec.jitter_seconds:g} s is not below its period of {spec.period_seconds:g} s"
     if not 1 <= spec.max_missed <= MAX_MISSED_RUNS:
         wrong = f"max_missed={spec.max_missed} is not between 1 and {MAX_MISSED_RUNS}"
     if wrong:
