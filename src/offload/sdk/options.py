@@ -15,6 +15,7 @@ from offload.sdk.option_checks import (
     check_image,
     check_labels,
     check_number,
+    check_schedule,
     check_whole,
     parse_gpus,
     request_and_limit,
@@ -22,6 +23,7 @@ from offload.sdk.option_checks import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
@@ -38,6 +40,14 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class ScheduleChoice(Protocol):
+        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+        @property
+        def is_schedule(self) -> bool:
+            """Whether it is one."""
             ...
 
     After = CallReference | str | Iterable[CallReference | str]
@@ -58,7 +68,9 @@ _DECORATOR_OF = {
 }
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
-CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
+CALL_OPTIONS = (
+    "priority", "call_timeout", "after", "run_anyway", "idempotency_key", "delay", "at",
+)  # fmt: skip
 
 
 class _RetryPolicy(NamedTuple):
@@ -132,6 +144,7 @@ class FunctionArguments(TypedDict, total=False):
     env: Mapping[str, str]
     image: ImageChoice | None
     single_use_containers: bool
+    schedule: ScheduleChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -147,6 +160,8 @@ class CallArguments(OptionArguments, total=False):
     after: After
     run_anyway: bool
     idempotency_key: str | None
+    delay: float | None
+    at: datetime | float | None
 
 
 class FunctionOptions(NamedTuple):
@@ -175,6 +190,7 @@ class FunctionOptions(NamedTuple):
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
+    schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -275,6 +291,7 @@ def _check(options: FunctionOptions) -> None:
     parse_gpus(options.gpu)
     check_labels(options.labels)
     check_image(options.image)
+    check_schedule(options.schedule)
     _check_sharing(options)
 
 
