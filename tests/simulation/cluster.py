@@ -163,7 +163,12 @@ class Simulation:
             self.fail("what inputs have spent is not what was recorded")
         if any(not view.reason for view in self.server.pending(3)):
             self.fail("an input waits without a reason")
-        for pool in self.server.pools():
+        pools = self.server.pools()
+        waiting = {pool.function.function_id for pool in pools if pool.pending}
+        for function in self.functions:
+            if function.function_id not in waiting:
+                self.note_run(function.function_id)  # also of calls that wait for others
+        for pool in pools:
             function_id = pool.function.function_id
             waits = self.now - max(self._last_run.get(function_id, 0.0), self._calm_since)
             if self.is_calm and pool.pending and waits > STARVED_SECONDS:
