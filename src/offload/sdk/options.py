@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.network_options import Reachable, check_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
@@ -96,6 +97,8 @@ class FunctionArguments(TypedDict, total=False):
     labels: Mapping[str, str]
     runtime: str | None
     block_network: bool
+    outbound_cidr_allowlist: Sequence[str] | None
+    outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
 
@@ -133,6 +136,9 @@ class FunctionOptions(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
 
@@ -157,6 +163,12 @@ class FunctionOptions(NamedTuple):
     def gpu_request(self) -> tuple[int, str]:
         """How many devices, and of which kind ("": any), however that was written."""
         return _gpu_request(self.gpu)
+
+    @property
+    def reachable(self) -> Reachable | None:
+        """All that may be reached, however that was written; None: everything."""
+        lists = (self.outbound_cidr_allowlist, self.outbound_domain_allowlist)
+        return check_network(self.block_network, *lists)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed. Raises `InvalidError`."""
@@ -217,6 +229,9 @@ def _check(options: FunctionOptions) -> None:
     _check_retries(options.retries)
     _check_names(options)
     _gpu_request(options.gpu)
+    check_network(
+        options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
+    )
     _check_labels(options.labels)
     check_image(options.image)
 
@@ -270,9 +285,6 @@ def _check_names(options: FunctionOptions) -> None:
         raise InvalidError(
             'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
         )
-    blocked: object = options.block_network
-    if not isinstance(blocked, bool):
-        raise InvalidError(f"block_network={blocked!r} is neither True nor False")
     name: object = options.name
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidError(f"name={name!r} is not a name")

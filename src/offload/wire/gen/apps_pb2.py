@@ -26,7 +26,7 @@ from offload.wire.gen import common_pb2 as offload_dot_v1_dot_common__pb2
 from offload.wire.gen import images_pb2 as offload_dot_v1_dot_images__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15offload/v1/apps.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x17offload/v1/images.proto\"C\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\"7\n\x0e\x43reateAppReply\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\"y\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\r\x12\x1d\n\x15initial_delay_seconds\x18\x02 \x01(\x01\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x19\n\x11max_delay_seconds\x18\x04 \x01(\x01\")\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"m\n\nLocalImage\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08sys_path\x18\x03 \x03(\t\x12\x17\n\x0fread_only_paths\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"\xc8\x06\n\x12\x46unctionDefinition\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x04\x63ode\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\x12\x14\n\x0cis_generator\x18\x05 \x01(\x08\x12\x11\n\tcpu_milli\x18\x06 \x01(\r\x12\x12\n\nmemory_mib\x18\x07 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\x12\x1f\n\x17startup_timeout_seconds\x18\t \x01(\x01\x12(\n\x07retries\x18\n \x01(\x0b\x32\x17.offload.v1.RetryPolicy\x12\x16\n\x0emin_containers\x18\x0b \x01(\r\x12\x16\n\x0emax_containers\x18\x0c \x01(\r\x12 \n\x18scaledown_window_seconds\x18\r \x01(\x01\x12\x0f\n\x07runtime\x18\x0e \x01(\t\x12\x15\n\rblock_network\x18\x0f \x01(\x08\x12+\n\x0blocal_image\x18\x10 \x01(\x0b\x32\x16.offload.v1.LocalImage\x12\x34\n\x03\x65nv\x18\x11 \x03(\x0b\x32\'.offload.v1.FunctionDefinition.EnvEntry\x12\x16\n\x0epython_version\x18\x12 \x01(\t\x12\x19\n\x11\x62uffer_containers\x18\x13 \x01(\r\x12#\n\x03gpu\x18\x14 \x01(\x0b\x32\x16.offload.v1.GpuRequest\x12:\n\x06labels\x18\x15 \x03(\x0b\x32*.offload.v1.FunctionDefinition.LabelsEntry\x12 \n\x05image\x18\x16 \x01(\x0b\x32\x11.offload.v1.Image\x12\x17\n\x0f\x63pu_limit_milli\x18\x17 \x01(\r\x12\x18\n\x10memory_limit_mib\x18\x18 \x01(\x04\x12\x1a\n\x12\x65phemeral_disk_mib\x18\x19 \x01(\x04\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"]\n\x18RegisterFunctionsRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\".\n\x16RegisterFunctionsReply\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"6\n\rAttachRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rafter_log_seq\x18\x02 \x01(\x04\"\xe9\x01\n\x0cPoolProgress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x15\n\rfunction_name\x18\x02 \x01(\t\x12\x1b\n\x13\x63ontainers_starting\x18\x03 \x01(\r\x12\x18\n\x10\x63ontainers_ready\x18\x04 \x01(\r\x12\x16\n\x0einputs_pending\x18\x05 \x01(\x04\x12\x16\n\x0einputs_running\x18\x06 \x01(\x04\x12\x16\n\x0ewaiting_reason\x18\x07 \x01(\t\x12\x17\n\x0finputs_finished\x18\x08 \x01(\x04\x12\x15\n\ris_impossible\x18\t \x01(\x08\"W\n\tAppEvents\x12!\n\x04logs\x18\x01 \x03(\x0b\x32\x13.offload.v1.LogLine\x12\'\n\x05pools\x18\x02 \x03(\x0b\x32\x18.offload.v1.PoolProgress\"@\n\x0eStopAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0e\n\x0cStopAppReply\" \n\x0fListAppsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"a\n\nAppSummary\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nopen_calls\x18\x05 \x01(\r\"5\n\rListAppsReply\x12$\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x16.offload.v1.AppSummary\"\x88\x02\n\x17UpdateAutoscalerRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x1b\n\x0emin_containers\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x1b\n\x0emax_containers\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1e\n\x11\x62uffer_containers\x18\x04 \x01(\rH\x02\x88\x01\x01\x12%\n\x18scaledown_window_seconds\x18\x05 \x01(\x01H\x03\x88\x01\x01\x42\x11\n\x0f_min_containersB\x11\n\x0f_max_containersB\x14\n\x12_buffer_containersB\x1b\n\x19_scaledown_window_seconds\"\x17\n\x15UpdateAutoscalerReply2\xcb\x03\n\x04\x41pps\x12\x45\n\tCreateApp\x12\x1c.offload.v1.CreateAppRequest\x1a\x1a.offload.v1.CreateAppReply\x12]\n\x11RegisterFunctions\x12$.offload.v1.RegisterFunctionsRequest\x1a\".offload.v1.RegisterFunctionsReply\x12<\n\x06\x41ttach\x12\x19.offload.v1.AttachRequest\x1a\x15.offload.v1.AppEvents0\x01\x12?\n\x07StopApp\x12\x1a.offload.v1.StopAppRequest\x1a\x18.offload.v1.StopAppReply\x12\x42\n\x08ListApps\x12\x1b.offload.v1.ListAppsRequest\x1a\x19.offload.v1.ListAppsReply\x12Z\n\x10UpdateAutoscaler\x12#.offload.v1.UpdateAutoscalerRequest\x1a!.offload.v1.UpdateAutoscalerReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15offload/v1/apps.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x17offload/v1/images.proto\"C\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\"7\n\x0e\x43reateAppReply\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\"y\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\r\x12\x1d\n\x15initial_delay_seconds\x18\x02 \x01(\x01\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x19\n\x11max_delay_seconds\x18\x04 \x01(\x01\")\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"+\n\tAllowList\x12\r\n\x05\x63idrs\x18\x01 \x03(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\"m\n\nLocalImage\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08sys_path\x18\x03 \x03(\t\x12\x17\n\x0fread_only_paths\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"\xf3\x06\n\x12\x46unctionDefinition\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x04\x63ode\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\x12\x14\n\x0cis_generator\x18\x05 \x01(\x08\x12\x11\n\tcpu_milli\x18\x06 \x01(\r\x12\x12\n\nmemory_mib\x18\x07 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\x12\x1f\n\x17startup_timeout_seconds\x18\t \x01(\x01\x12(\n\x07retries\x18\n \x01(\x0b\x32\x17.offload.v1.RetryPolicy\x12\x16\n\x0emin_containers\x18\x0b \x01(\r\x12\x16\n\x0emax_containers\x18\x0c \x01(\r\x12 \n\x18scaledown_window_seconds\x18\r \x01(\x01\x12\x0f\n\x07runtime\x18\x0e \x01(\t\x12\x15\n\rblock_network\x18\x0f \x01(\x08\x12+\n\x0blocal_image\x18\x10 \x01(\x0b\x32\x16.offload.v1.LocalImage\x12\x34\n\x03\x65nv\x18\x11 \x03(\x0b\x32\'.offload.v1.FunctionDefinition.EnvEntry\x12\x16\n\x0epython_version\x18\x12 \x01(\t\x12\x19\n\x11\x62uffer_containers\x18\x13 \x01(\r\x12#\n\x03gpu\x18\x14 \x01(\x0b\x32\x16.offload.v1.GpuRequest\x12:\n\x06labels\x18\x15 \x03(\x0b\x32*.offload.v1.FunctionDefinition.LabelsEntry\x12 \n\x05image\x18\x16 \x01(\x0b\x32\x11.offload.v1.Image\x12\x17\n\x0f\x63pu_limit_milli\x18\x17 \x01(\r\x12\x18\n\x10memory_limit_mib\x18\x18 \x01(\x04\x12\x1a\n\x12\x65phemeral_disk_mib\x18\x19 \x01(\x04\x12)\n\nallow_list\x18# \x01(\x0b\x32\x15.offload.v1.AllowList\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"]\n\x18RegisterFunctionsRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\".\n\x16RegisterFunctionsReply\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"6\n\rAttachRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rafter_log_seq\x18\x02 \x01(\x04\"\xe9\x01\n\x0cPoolProgress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x15\n\rfunction_name\x18\x02 \x01(\t\x12\x1b\n\x13\x63ontainers_starting\x18\x03 \x01(\r\x12\x18\n\x10\x63ontainers_ready\x18\x04 \x01(\r\x12\x16\n\x0einputs_pending\x18\x05 \x01(\x04\x12\x16\n\x0einputs_running\x18\x06 \x01(\x04\x12\x16\n\x0ewaiting_reason\x18\x07 \x01(\t\x12\x17\n\x0finputs_finished\x18\x08 \x01(\x04\x12\x15\n\ris_impossible\x18\t \x01(\x08\"W\n\tAppEvents\x12!\n\x04logs\x18\x01 \x03(\x0b\x32\x13.offload.v1.LogLine\x12\'\n\x05pools\x18\x02 \x03(\x0b\x32\x18.offload.v1.PoolProgress\"@\n\x0eStopAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0e\n\x0cStopAppReply\" \n\x0fListAppsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"a\n\nAppSummary\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nopen_calls\x18\x05 \x01(\r\"5\n\rListAppsReply\x12$\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x16.offload.v1.AppSummary\"\x88\x02\n\x17UpdateAutoscalerRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x1b\n\x0emin_containers\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x1b\n\x0emax_containers\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1e\n\x11\x62uffer_containers\x18\x04 \x01(\rH\x02\x88\x01\x01\x12%\n\x18scaledown_window_seconds\x18\x05 \x01(\x01H\x03\x88\x01\x01\x42\x11\n\x0f_min_containersB\x11\n\x0f_max_containersB\x14\n\x12_buffer_containersB\x1b\n\x19_scaledown_window_seconds\"\x17\n\x15UpdateAutoscalerReply2\xcb\x03\n\x04\x41pps\x12\x45\n\tCreateApp\x12\x1c.offload.v1.CreateAppRequest\x1a\x1a.offload.v1.CreateAppReply\x12]\n\x11RegisterFunctions\x12$.offload.v1.RegisterFunctionsRequest\x1a\".offload.v1.RegisterFunctionsReply\x12<\n\x06\x41ttach\x12\x19.offload.v1.AttachRequest\x1a\x15.offload.v1.AppEvents0\x01\x12?\n\x07StopApp\x12\x1a.offload.v1.StopAppRequest\x1a\x18.offload.v1.StopAppReply\x12\x42\n\x08ListApps\x12\x1b.offload.v1.ListAppsRequest\x1a\x19.offload.v1.ListAppsReply\x12Z\n\x10UpdateAutoscaler\x12#.offload.v1.UpdateAutoscalerRequest\x1a!.offload.v1.UpdateAutoscalerReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,38 +45,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYPOLICY']._serialized_end=334
   _globals['_GPUREQUEST']._serialized_start=336
   _globals['_GPUREQUEST']._serialized_end=377
-  _globals['_LOCALIMAGE']._serialized_start=379
-  _globals['_LOCALIMAGE']._serialized_end=488
-  _globals['_FUNCTIONDEFINITION']._serialized_start=491
-  _globals['_FUNCTIONDEFINITION']._serialized_end=1331
-  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_start=1242
-  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_end=1284
-  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_start=1286
-  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_end=1331
-  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_start=1333
-  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_end=1426
-  _globals['_REGISTERFUNCTIONSREPLY']._serialized_start=1428
-  _globals['_REGISTERFUNCTIONSREPLY']._serialized_end=1474
-  _globals['_ATTACHREQUEST']._serialized_start=1476
-  _globals['_ATTACHREQUEST']._serialized_end=1530
-  _globals['_POOLPROGRESS']._serialized_start=1533
-  _globals['_POOLPROGRESS']._serialized_end=1766
-  _globals['_APPEVENTS']._serialized_start=1768
-  _globals['_APPEVENTS']._serialized_end=1855
-  _globals['_STOPAPPREQUEST']._serialized_start=1857
-  _globals['_STOPAPPREQUEST']._serialized_end=1921
-  _globals['_STOPAPPREPLY']._serialized_start=1923
-  _globals['_STOPAPPREPLY']._serialized_end=1937
-  _globals['_LISTAPPSREQUEST']._serialized_start=1939
-  _globals['_LISTAPPSREQUEST']._serialized_end=1971
-  _globals['_APPSUMMARY']._serialized_start=1973
-  _globals['_APPSUMMARY']._serialized_end=2070
-  _globals['_LISTAPPSREPLY']._serialized_start=2072
-  _globals['_LISTAPPSREPLY']._serialized_end=2125
-  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_start=2128
-  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_end=2392
-  _globals['_UPDATEAUTOSCALERREPLY']._serialized_start=2394
-  _globals['_UPDATEAUTOSCALERREPLY']._serialized_end=2417
-  _globals['_APPS']._serialized_start=2420
-  _globals['_APPS']._serialized_end=2879
+  _globals['_ALLOWLIST']._serialized_start=379
+  _globals['_ALLOWLIST']._serialized_end=422
+  _globals['_LOCALIMAGE']._serialized_start=424
+  _globals['_LOCALIMAGE']._serialized_end=533
+  _globals['_FUNCTIONDEFINITION']._serialized_start=536
+  _globals['_FUNCTIONDEFINITION']._serialized_end=1419
+  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_start=1330
+  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_end=1372
+  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_start=1374
+  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_end=1419
+  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_start=1421
+  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_end=1514
+  _globals['_REGISTERFUNCTIONSREPLY']._serialized_start=1516
+  _globals['_REGISTERFUNCTIONSREPLY']._serialized_end=1562
+  _globals['_ATTACHREQUEST']._serialized_start=1564
+  _globals['_ATTACHREQUEST']._serialized_end=1618
+  _globals['_POOLPROGRESS']._serialized_start=1621
+  _globals['_POOLPROGRESS']._serialized_end=1854
+  _globals['_APPEVENTS']._serialized_start=1856
+  _globals['_APPEVENTS']._serialized_end=1943
+  _globals['_STOPAPPREQUEST']._serialized_start=1945
+  _globals['_STOPAPPREQUEST']._serialized_end=2009
+  _globals['_STOPAPPREPLY']._serialized_start=2011
+  _globals['_STOPAPPREPLY']._serialized_end=2025
+  _globals['_LISTAPPSREQUEST']._serialized_start=2027
+  _globals['_LISTAPPSREQUEST']._serialized_end=2059
+  _globals['_APPSUMMARY']._serialized_start=2061
+  _globals['_APPSUMMARY']._serialized_end=2158
+  _globals['_LISTAPPSREPLY']._serialized_start=2160
+  _globals['_LISTAPPSREPLY']._serialized_end=2213
+  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_start=2216
+  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_end=2480
+  _globals['_UPDATEAUTOSCALERREPLY']._serialized_start=2482
+  _globals['_UPDATEAUTOSCALERREPLY']._serialized_end=2505
+  _globals['_APPS']._serialized_start=2508
+  _globals['_APPS']._serialized_end=2967
 # @@protoc_insertion_point(module_scope)

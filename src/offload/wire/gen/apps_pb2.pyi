@@ -46,6 +46,14 @@ class GpuRequest(_message.Message):
     kind: str
     def __init__(self, count: _Optional[int] = ..., kind: _Optional[str] = ...) -> None: ...
 
+class AllowList(_message.Message):
+    __slots__ = ("cidrs", "domains")
+    CIDRS_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    cidrs: _containers.RepeatedScalarFieldContainer[str]
+    domains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cidrs: _Optional[_Iterable[str]] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class LocalImage(_message.Message):
     __slots__ = ("host_id", "python", "sys_path", "read_only_paths", "working_dir")
     HOST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -61,7 +69,7 @@ class LocalImage(_message.Message):
     def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
 
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "allow_list")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +109,7 @@ class FunctionDefinition(_message.Message):
     CPU_LIMIT_MILLI_FIELD_NUMBER: _ClassVar[int]
     MEMORY_LIMIT_MIB_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_DISK_MIB_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_LIST_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     app_id: str
     name: str
@@ -126,7 +135,8 @@ class FunctionDefinition(_message.Message):
     cpu_limit_milli: int
     memory_limit_mib: int
     ephemeral_disk_mib: int
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ...) -> None: ...
+    allow_list: AllowList
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., allow_list: _Optional[_Union[AllowList, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")

@@ -115,8 +115,7 @@ class _Gateway:
         data, fds, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         if not data:
             sys.exit()
-        request = json.loads(data)
-        allowed = _read_allowed(request["allowed"])
+        allowed = _read_allowed(json.loads(data)["allowed"])
         given: list[int] = []
         reply: dict[str, object] = {}
         try:
@@ -124,7 +123,7 @@ class _Gateway:
                 self._serve_keeper(socket.socket(fileno=fds[0]), allowed)
             else:
                 given.append(self._lines.take(allowed))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a list that nobody has checked
             reply["error"] = str(error)
         socket.send_fds(self._control, [json.dumps(reply).encode()], given)
         for fd in given:
@@ -143,7 +142,7 @@ class _Gateway:
             said = b"{}"
             try:
                 self._lines.attach(fds[0], allowed)
-            except (OSError, IndexError) as error:
+            except (OSError, ValueError, IndexError) as error:
                 said = json.dumps({"error": str(error)}).encode()
             try:  # noqa: SIM105 - contextlib would slow this process's start
                 keeper.send(said)
