@@ -51,7 +51,7 @@ _STACK_SECONDS = 10.0
 _STACK_MTU = 65520
 _TICK_MILLISECONDS = 500
 _PLATFORM_SECONDS = 60.0
-_MS_BIND = 4096
+_MS_BIND, _MNT_DETACH = 4096, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -252,6 +252,7 @@ def _reserve_router() -> tuple[socket.socket, int]:
 
 def _name_namespace(path: str) -> str:
     """Give the namespace that this process is in a name, which programs may open that may not look into this process."""
+    _libc.umount2(path.encode(), _MNT_DETACH)  # of a gateway before this one
     with open(path, "w"):  # noqa: PTH123 - pathlib would double this process's start time
         pass
     source = b"/proc/thread-self/ns/net"
@@ -286,7 +287,7 @@ def _read_allowed(request: dict[str, list[str]] | None) -> AllowList | None:
 
 def _write_files(directory: str) -> None:
     """Write what containers see in place of the machine's own files about names."""
-    os.mkdir(directory)  # noqa: PTH102 - see Loop
+    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - pathlib would double this process's start time
     for name, machines, change in (
         ("resolv.conf", "/etc/resolv.conf", container_resolv_conf),
         ("hosts", "/etc/hosts", lambda text: text.rstrip("\n") + "\n127.0.0.1 offload\n"),
