@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.concurrency import batched, concurrent
+    from offload.sdk.current import current_function_call_id, current_input_id, is_local
     from offload.sdk.dict import Dict
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
@@ -20,21 +22,31 @@ if TYPE_CHECKING:
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
     from offload.sdk.queue import Queue
+    from offload.sdk.schedule import Cron, Period
+    from offload.sdk.values import Deployed
 
 __all__ = [
     "App",
+    "Cron",
     "DeadLetter",
+    "Deployed",
     "Dict",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
+    "Period",
     "Queue",
     "Retries",
+    "batched",
+    "concurrent",
+    "current_function_call_id",
+    "current_input_id",
     "dead_letters",
     "errors",
     "gather",
+    "is_local",
     "testing",
     "wait_first",
 ]
@@ -43,17 +55,25 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
     "Dict": "offload.sdk.dict",
+    "Deployed": "offload.sdk.values",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Queue": "offload.sdk.queue",
+    "Period": "offload.sdk.schedule",
     "Retries": "offload.sdk.options",
+    "batched": "offload.sdk.concurrency",
+    "concurrent": "offload.sdk.concurrency",
+    "current_function_call_id": "offload.sdk.current",
+    "current_input_id": "offload.sdk.current",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
+    "is_local": "offload.sdk.current",
     "wait_first": "offload.sdk.call",
 }
 

@@ -77,7 +77,7 @@ class Queue(NamedObject):
         partition: str | None = None,
     ) -> Work[list[Body], list[object]]:
         """Take the first items that there are, at most `n_values`. Where there is none, do as `get`."""
-        from offload.sdk.options import check_whole  # noqa: PLC0415  # as other arguments are checked
+        from offload.sdk.option_checks import check_whole  # noqa: PLC0415  # as other arguments are checked
 
         check_whole("n_values", n_values, 1, 2**31)
         wait = _wait_seconds(block=block, timeout=timeout)

@@ -15,6 +15,7 @@ ALLOWED = frozenset(
         "Calls/Outcomes",
         "Calls/Run",
         "Calls/Submit",
+        "Deployments/Resolve",
         "Dicts/Clear",
         "Dicts/Entries",
         "Dicts/Get",

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from offload.worker.core.gpus import parse_gpus
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
@@ -88,12 +89,14 @@ class WorkerConfig:
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
     # For root: containers may also be shown folders that are closed to other users, when a function names them.
     shows_private: bool = False
+    host_network: bool = False  # containers share the machine's network; must be chosen explicitly
     docker_socket: str | None = None  # of the engine for "docker"; None: where engines listen
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
     templates: int = (
         8  # functions whose containers are forked, at most; 0: every container starts anew
     )
+    output_mib: int = 64  # what an input may print; a line counts 256 bytes beside its text
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * 1024**3
     images: ImageSettings = field(default_factory=ImageSettings)
@@ -109,6 +112,11 @@ class WorkerConfig:
             if url.startswith(scheme):
                 url = link_scheme + url.removeprefix(scheme)
         return url if url.endswith("/link") else f"{url}/link"
+
+    @property
+    def server_host(self) -> str:
+        """The server's host, which no container reaches."""
+        return urlsplit(self.link_url).hostname or ""
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -137,6 +145,7 @@ class WorkerConfig:
             ("cancel-grace", self.cancel_grace_seconds),
             ("cache", self.cache_bytes),
             ("templates", self.templates),
+            ("output-mib", self.output_mib),
         ):
             if not number >= 0:
                 raise ConfigError(f"{setting} must not be negative, as {number:g} is")
@@ -159,6 +168,7 @@ class WorkerConfig:
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
+            "output_mib": ("OFFLOAD_OUTPUT_MIB", _read_count),
         }
         given = {
             field_name: read(environment[name], name)

@@ -16,6 +16,7 @@ import uvloop
 from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
 from offload.worker.images.builder import RootfsBuilder
@@ -30,7 +31,7 @@ from offload.worker.runtimes.packages import guest_packages
 from offload.worker.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from offload.worker.ports import OpenBlob, Runtime
 
@@ -64,7 +65,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         session=SessionOptions(
             url=config.link_url,
             token=config.token,
-            facts=_facts(config, tuple(runtimes)),
+            facts=_facts(config, runtimes),
             tls=tls,
             give_up_after_seconds=config.give_up_after_seconds,
         ),
@@ -74,9 +75,12 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
         templates=TemplatePolicy(max_count=config.templates),
+        output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
         make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
     )
+    for note in options.session.facts.notes:
+        print(f"offload worker: warning: {note}", file=sys.stderr)  # noqa: T201  # for whoever started it
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(options))
@@ -99,6 +103,8 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         data_dir=str(config.hidden_dir or config.data_dir),
         shows_private=config.shows_private,
         docker_socket=config.docker_socket,
+        platform=(config.server_host,),
+        host_network=config.host_network,
     )
     makers: dict[str, Callable[[], Runtime]] = {
         "bubblewrap": functools.partial(BubblewrapRuntime, options),
@@ -124,16 +130,26 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     )
 
 
-def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:
+def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts:
     return WorkerFacts(
         worker_id=config.worker_id,
         name=config.name,
         host_id=host_id(),
         cpu_milli=config.cpu_milli,
         memory_mib=config.memory_mib,
-        runtimes=runtimes,
+        runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
+        notes=_notes(runtimes),
+    )
+
+
+def _notes(runtimes: Mapping[str, Runtime]) -> tuple[str, ...]:
+    """Say what is not as it should be with the network of containers: the most that a machine can lack unnoticed."""
+    return tuple(
+        f"{name}: {each.capabilities.shared_network}"
+        for name, each in runtimes.items()
+        if each.capabilities.is_sandbox and each.capabilities.shared_network
     )
 
 

@@ -11,11 +11,13 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.dicts import DictsHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.objects import ObjectsHandlers
 from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.queues import QueuesHandlers
+from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -40,9 +42,11 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Blobs": BlobsHandlers(services),
         "Calls": CallsHandlers(services),
         "Cluster": ClusterHandlers(services),
+        "Deployments": DeploymentsHandlers(services),
         "Dicts": DictsHandlers(services),
         "Objects": ObjectsHandlers(services),
         "Queues": QueuesHandlers(services),
+        "Schedules": SchedulesHandlers(services),
         "Workers": WorkersHandlers(services),
     }
     table: dict[str, Handler] = {}
