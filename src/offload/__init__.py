@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.concurrency import batched, concurrent
+    from offload.sdk.current import current_function_call_id, current_input_id, is_local
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
@@ -33,9 +35,14 @@ __all__ = [
     "LocalEntrypoint",
     "Period",
     "Retries",
+    "batched",
+    "concurrent",
+    "current_function_call_id",
+    "current_input_id",
     "dead_letters",
     "errors",
     "gather",
+    "is_local",
     "testing",
     "wait_first",
 ]
@@ -54,8 +61,13 @@ _HOME = {
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Period": "offload.sdk.schedule",
     "Retries": "offload.sdk.options",
+    "batched": "offload.sdk.concurrency",
+    "concurrent": "offload.sdk.concurrency",
+    "current_function_call_id": "offload.sdk.current",
+    "current_input_id": "offload.sdk.current",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
+    "is_local": "offload.sdk.current",
     "wait_first": "offload.sdk.call",
 }
 

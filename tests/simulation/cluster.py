@@ -15,7 +15,7 @@ from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.setup import draw_function, draw_policy
 from tests.simulation.store import Store
-from tests.support.consistency import check, is_overfull, spent
+from tests.support.consistency import check, is_overfull, is_overstaffed, spent
 
 from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
@@ -29,6 +29,7 @@ from offload.control.core.instructions import (
     RecordHistory,
     RecordOutcomes,
     RecordRuns,
+    StartContainer,
 )
 from offload.control.core.model import ContainerState
 
@@ -232,17 +233,25 @@ class Simulation:
                 if isinstance(instruction, CallCompleted):
                     self.endings[instruction.call_id] = instruction.state
             case Assign():
-                if is_overfull(self.server, instruction.worker_id, instruction.function_id):
-                    self.fail(f"{instruction.worker_id} was given more than its window")
-                for task in instruction.tasks:
-                    call_id, _ = split_input_id(task.input_id)
-                    if self.store.calls[call_id].call.not_before > self.server_now:
-                        self.fail(f"{call_id} began before its time")
+                self._check_assignment(instruction)
+                self._send(instruction)
+            case StartContainer():
+                if is_overstaffed(self.server, instruction.function_id):
+                    self.fail(f"{instruction.function_id} has more containers than it needs")
                 self._send(instruction)
             case ForgetWorker():
                 self._expected.pop(instruction.worker_id, None)
             case _:
                 self._send(instruction)
+
+    def _check_assignment(self, order: Assign) -> None:
+        if is_overfull(self.server, order.worker_id, order.function_id):
+            self.fail(f"{order.worker_id} was given more than its window")
+        for task in order.tasks:
+            call_id, _ = split_input_id(task.input_id)
+            # By the server's own time: a clock that is set back under it does not undo what has come.
+            if self.store.calls[call_id].call.not_before > self.server._state.now:
+                self.fail(f"{call_id} began before its time")
 
     def _commit(self, boot: int) -> None:
         if boot != self.boots:

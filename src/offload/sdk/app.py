@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
-from offload.sdk.function import Function
-from offload.sdk.options import check_image, parse_options, split_arguments
+from offload.sdk.function import Function, with_marks
+from offload.sdk.option_checks import check_image
+from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
@@ -281,9 +282,8 @@ class _Decorator:
 
     def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]:
         try:
-            made: Function[P, R, R] = Function(
-                self._app, function, self._options, self._call_options
-            )
+            options = with_marks(function, self._options)
+            made: Function[P, R, R] = Function(self._app, function, options, self._call_options)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import cast
 
 from offload.errors import InvalidError
-from offload.sdk.options import check_number, check_whole
+from offload.sdk.option_checks import check_number, check_whole
 
 MAX_PRIORITY = 1000
 MAX_KEY_CHARACTERS = 200

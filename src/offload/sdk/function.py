@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
-from offload.sdk.kinds import is_generator, wrong_kind
+from offload.sdk.kinds import check_function, is_generator, wrong_kind
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from offload.sdk.deployed import NamedFunction
     from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
-    from offload.sdk.options import CallArguments, FunctionOptions
+    from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
@@ -50,12 +51,7 @@ class Function(Generic[P, L, R]):
         options: FunctionOptions,
         call_options: CallOptions | None = None,
     ) -> None:
-        _check(function, options.name)
-        if options.schedule is not None:
-            from offload.sdk.schedule import check_callable_without_arguments
-
-            name = str(options.name or getattr(function, "__name__", ""))
-            check_callable_without_arguments(function, name)
+        check_function(function, options)
         self.app = app
         self.options = options
         self.call_options = call_options  # None: the defaults
@@ -166,6 +162,14 @@ class Function(Generic[P, L, R]):
         same.__dict__.update(self.__dict__)  # also what it is registered as
         same.call_options = calls
         return same
+
+    def share_containers(self, concurrency: Concurrency | None, batching: Batching | None) -> None:
+        """Change how its containers share out its inputs, as decorators above `@app.function()` want it."""
+        if batching is not None:
+            from offload.sdk.concurrency import check_batched
+
+            check_batched(self.raw_function)
+        self.options = self.options.sharing(concurrency, batching)
 
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
@@ -378,20 +382,10 @@ def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[e
     return made
 
 
-def _check(function: object, name: str | None) -> None:
-    if isinstance(function, Function):
-        raise InvalidError(f"{function.name} is decorated already: one @app.function() is enough")
-    if not callable(function):
-        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
-    if isinstance(function, type):
-        raise InvalidError(
-            f"@app.function() decorates functions, and {function.__name__} is a class"
-        )
-    given = getattr(function, "__name__", None)
-    if name is None and (given is None or given == "<lambda>"):
-        raise InvalidError(
-            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
-        )
-    from offload.sdk.source import check_closure
+def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators below `@app.function()` have left on the function."""
+    if "offload.sdk.concurrency" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.concurrency import marks_of
 
-    check_closure(function, f"{name or given}()")
+    return marks_of(function).added_to(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
-from offload.sdk.options import check_number, check_whole
+from offload.sdk.option_checks import check_number, check_whole
 
 if TYPE_CHECKING:
     from typing import Literal, Self, Unpack

@@ -63,8 +63,24 @@ class LocalImage(_message.Message):
     working_dir: str
     def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
 
+class Concurrency(_message.Message):
+    __slots__ = ("max_inputs", "target_inputs")
+    MAX_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    max_inputs: int
+    target_inputs: int
+    def __init__(self, max_inputs: _Optional[int] = ..., target_inputs: _Optional[int] = ...) -> None: ...
+
+class Batching(_message.Message):
+    __slots__ = ("max_batch_size", "wait_seconds")
+    MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    max_batch_size: int
+    wait_seconds: float
+    def __init__(self, max_batch_size: _Optional[int] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "restrict_platform_access", "is_variant", "code_digest", "schedule")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers", "restrict_platform_access", "is_variant", "code_digest", "schedule")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +117,12 @@ class FunctionDefinition(_message.Message):
     GPU_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CPU_LIMIT_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_LIMIT_MIB_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_DISK_MIB_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    BATCHING_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_USE_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     RESTRICT_PLATFORM_ACCESS_FIELD_NUMBER: _ClassVar[int]
     IS_VARIANT_FIELD_NUMBER: _ClassVar[int]
     CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -127,11 +149,17 @@ class FunctionDefinition(_message.Message):
     gpu: GpuRequest
     labels: _containers.ScalarMap[str, str]
     image: _images_pb2.Image
+    cpu_limit_milli: int
+    memory_limit_mib: int
+    ephemeral_disk_mib: int
+    concurrency: Concurrency
+    batching: Batching
+    single_use_containers: bool
     restrict_platform_access: bool
     is_variant: bool
     code_digest: str
     schedule: _schedules_pb2.Schedule
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., code_digest: _Optional[str] = ..., schedule: _Optional[_Union[_schedules_pb2.Schedule, _Mapping]] = ...) -> None: ...
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., code_digest: _Optional[str] = ..., schedule: _Optional[_Union[_schedules_pb2.Schedule, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
+from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,6 +131,7 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
     content = definition.SerializeToString(deterministic=True)
     definition.function_id = f"fu-{hashlib.sha256(content).hexdigest()[:40]}"
     retries = definition.retries
+    max_inputs, target_inputs = _inputs_at_once(definition)
     return Function(
         function_id=definition.function_id,
         app_id=app_id,
@@ -135,12 +139,14 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
         name=definition.name,
         needs=Needs(
             definition.cpu_milli,
-            definition.memory_mib,
+            definition.memory_mib + definition.ephemeral_disk_mib,
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
             definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
+            definition.ephemeral_disk_mib,
+            _abilities(definition),
         ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
@@ -158,6 +164,39 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
             definition.scaledown_window_seconds,
         ),
         is_generator=definition.is_generator,
+        max_inputs=max_inputs,
+        target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
     )
+
+
+def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
+    """List what its runtime must be able to hold it to."""
+    asked = {
+        CPU_LIMIT: definition.cpu_limit_milli,
+        EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+    }
+    return tuple(ability for ability, amount in asked.items() if amount)
+
+
+def _inputs_at_once(definition: apps_pb2.FunctionDefinition) -> tuple[int, int]:
+    """Return how many inputs each container runs at the same time at most, and for how many another one is wanted."""
+    concurrency, batching = definition.concurrency, definition.batching
+    most = concurrency.max_inputs or 1
+    target = concurrency.target_inputs or most
+    size = batching.max_batch_size or 1
+    wrong = ""
+    if target > most:
+        wrong = "target_inputs must not be larger than max_inputs"
+    elif definition.single_use_containers and most * size > 1:
+        wrong = "single_use_containers leaves no room for a second input: leave out concurrency and batching"
+    elif definition.is_generator and size > 1:
+        wrong = "a generator cannot be called for a batch of inputs"
+    elif not 0 <= batching.wait_seconds <= MAX_BATCH_WAIT_SECONDS:
+        wrong = f"a batch waits for at most {MAX_BATCH_WAIT_SECONDS:g} s"
+    elif most * size > MAX_INPUTS_AT_ONCE:
+        wrong = f"a container runs at most {MAX_INPUTS_AT_ONCE} inputs at the same time"
+    if wrong:
+        raise DomainError(ErrorCode.INVALID, f"Function {definition.name!r}: {wrong}.")
+    return most * size, target * size

@@ -31,9 +31,13 @@ def function(f: Function) -> tuple[object, ...]:
         f.needs.gpus,
         f.needs.gpu_kind,
         json.dumps(f.needs.labels),
+        f.needs.disk_mib,
+        json.dumps(f.needs.abilities),
         f.needs.runtime,
         f.needs.host_id,
         f.is_generator,
+        f.max_inputs,
+        f.target_inputs,
         f.body,
         f.blob,
     )

@@ -12,7 +12,8 @@ ORDER BY app_key;
 SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob
+    f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
+    f.body, f.blob
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE a.stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
     OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
@@ -23,7 +24,8 @@ ORDER BY f.function_key;
 SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob
+    f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
+    f.body, f.blob
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 

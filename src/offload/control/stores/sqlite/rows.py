@@ -53,6 +53,8 @@ def function(row: sqlite3.Row) -> Function:
             runtime=row["runtime"],
             host_id=row["host_id"],
             labels=tuple((name, value) for name, value in json.loads(row["labels"])),
+            disk_mib=row["disk_mib"],
+            abilities=tuple(json.loads(row["abilities"])),
         ),
         timeout_seconds=row["timeout_seconds"],
         startup_timeout_seconds=row["startup_timeout_seconds"],
@@ -71,6 +73,8 @@ def function(row: sqlite3.Row) -> Function:
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
         environment=row["environment"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
     )

@@ -15,7 +15,8 @@ CREATE TABLE apps (
 CREATE INDEX apps_by_name ON apps (name);
 CREATE INDEX stopped_apps ON apps (stopped_at) WHERE stopped_at > 0;
 
--- Functions of those runs. `body` is the encoded FunctionDefinition, `labels` a JSON array of pairs.
+-- Functions of those runs. `body` is the encoded FunctionDefinition, `labels` a JSON array of pairs, `abilities` one of
+-- strings; `memory_mib` includes `disk_mib`.
 CREATE TABLE functions (
     function_key INTEGER PRIMARY KEY,
     function_id TEXT NOT NULL UNIQUE,
@@ -40,7 +41,11 @@ CREATE TABLE functions (
     gpu_kind TEXT NOT NULL DEFAULT '',
     labels TEXT NOT NULL DEFAULT '[]',
     buffer_containers INTEGER NOT NULL DEFAULT 0,
-    blob TEXT NOT NULL DEFAULT ''
+    blob TEXT NOT NULL DEFAULT '',
+    disk_mib INTEGER NOT NULL DEFAULT 0,
+    abilities TEXT NOT NULL DEFAULT '[]',
+    max_inputs INTEGER NOT NULL DEFAULT 1,
+    target_inputs INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX functions_by_app ON functions (app_key);
 CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
