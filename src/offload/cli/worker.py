@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offload.cli import show
+from offload.cli import doctor, show
 from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class _Given:
     drain_seconds: float | None
     cancel_grace: float | None
     templates: int | None
+    output_mib: int | None
     tls_ca: Path | None
 
 
@@ -79,6 +80,11 @@ _LOOK_SECONDS = 0.3
     type=int,
     help="Functions kept loaded, to fork containers from, at most; 0: none; default: 8.",
 )
+@click.option(
+    "--output-mib",
+    type=int,
+    help="What an input may print before the rest is dropped; default: 64.",
+)
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 @click.pass_context
@@ -86,8 +92,8 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     """Be a worker: dial the server and run containers for it, until SIGTERM or Ctrl-C.
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
-    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS and
-    OFFLOAD_TEMPLATES stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
+    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS,
+    OFFLOAD_TEMPLATES and OFFLOAD_OUTPUT_MIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -106,6 +112,9 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     return run(
         config, lambda: print(f"offload worker {config.name} is ready", file=sys.stderr, flush=True)
     )
+
+
+command.add_command(doctor.command)
 
 
 @command.command("ls")
@@ -207,6 +216,7 @@ def _config(given: _Given) -> WorkerConfig:
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,
         "templates": given.templates,
+        "output_mib": given.output_mib,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}

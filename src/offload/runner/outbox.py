@@ -91,6 +91,10 @@ class Outbox:
             self.reader_sleeps = False
             os.write(self._wake_write, b"\0")
 
+    def wake_watch(self) -> None:
+        """Wake the watch now, whatever it waits for."""
+        os.write(self._wake_write, b"\0")
+
     def flush(self, *, wait: bool = True) -> None:
         """Send everything; without `wait` only what the socket takes now."""
         me = get_ident()

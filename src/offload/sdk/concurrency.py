@@ -9,7 +9,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast, overload
 
 from offload.errors import InvalidError
-from offload.sdk.options import Batching, Concurrency, check_number, check_whole
+from offload.sdk.option_checks import check_number, check_whole
+from offload.sdk.options import Batching, Concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -9,6 +9,9 @@ CHUNK_BYTES = 256 * 1024
 # No link message or runner frame may be larger: a length beyond this is a peer speaking another language.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
+# A runner's frame has far fewer lines of output. Of empty ones millions would fit, which take seconds to read.
+MAX_FRAME_LINES = 16 * 1024
+
 # Senders start a new batch beyond this, so that a batch of inline payloads stays far below the maximum.
 BATCH_BYTES = 1024 * 1024
 

@@ -94,6 +94,7 @@ class WorkerConfig:
     templates: int = (
         8  # functions whose containers are forked, at most; 0: every container starts anew
     )
+    output_mib: int = 64  # what an input may print; a line counts 256 bytes beside its text
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * 1024**3
     images: ImageSettings = field(default_factory=ImageSettings)
@@ -137,6 +138,7 @@ class WorkerConfig:
             ("cancel-grace", self.cancel_grace_seconds),
             ("cache", self.cache_bytes),
             ("templates", self.templates),
+            ("output-mib", self.output_mib),
         ):
             if not number >= 0:
                 raise ConfigError(f"{setting} must not be negative, as {number:g} is")
@@ -159,6 +161,7 @@ class WorkerConfig:
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
+            "output_mib": ("OFFLOAD_OUTPUT_MIB", _read_count),
         }
         given = {
             field_name: read(environment[name], name)

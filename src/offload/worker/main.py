@@ -16,6 +16,7 @@ import uvloop
 from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
 from offload.worker.images.builder import RootfsBuilder
@@ -30,7 +31,7 @@ from offload.worker.runtimes.packages import guest_packages
 from offload.worker.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from offload.worker.ports import OpenBlob, Runtime
 
@@ -64,7 +65,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         session=SessionOptions(
             url=config.link_url,
             token=config.token,
-            facts=_facts(config, tuple(runtimes)),
+            facts=_facts(config, runtimes),
             tls=tls,
             give_up_after_seconds=config.give_up_after_seconds,
         ),
@@ -74,6 +75,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
         templates=TemplatePolicy(max_count=config.templates),
+        output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
         make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
     )
@@ -124,14 +126,14 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     )
 
 
-def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:
+def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts:
     return WorkerFacts(
         worker_id=config.worker_id,
         name=config.name,
         host_id=host_id(),
         cpu_milli=config.cpu_milli,
         memory_mib=config.memory_mib,
-        runtimes=runtimes,
+        runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
     )

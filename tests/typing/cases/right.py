@@ -8,7 +8,7 @@ import offload
 app = offload.App("t")
 
 
-@app.function(cpu=1)
+@app.function(cpu=(1, 2.5), memory=(64, 128), ephemeral_disk=10)
 def square(x: int) -> int:
     return x * x
 

@@ -32,6 +32,7 @@ from offload.wire.guest.messages import (
     Task,
     TraceLine,
 )
+from offload.wire.limits import MAX_FRAME_LINES
 
 _LENGTH = struct.Struct("<I")
 _BODY = struct.Struct("<BII")  # encoding, inline, bulk number
@@ -339,6 +340,8 @@ def _read_results(data: bytes, at: int) -> tuple[Results, int]:
 
 def _read_outputs(data: bytes, at: int) -> tuple[Outputs, int]:
     (count,) = _LENGTH.unpack_from(data, at)
+    if count > MAX_FRAME_LINES:
+        raise GuestProtocolError(f"a frame has {count} lines, more than {MAX_FRAME_LINES}")
     at += 4
     lines = []
     for _ in range(count):

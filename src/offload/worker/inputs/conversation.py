@@ -215,7 +215,7 @@ class Conversation:
             # A container may speak for its own inputs alone.
             input_id = output.input_id if output.input_id in self.hand.tasks else ""
             for text in split_long(output.text):
-                self._uplink.log(
+                self.container.print(
                     Line(
                         function.app_id,
                         function.name,

@@ -63,7 +63,8 @@ class DockerRuntime:
         try:
             networks = self._engine.networks_now()
             # A rootless engine without a delegated cgroup accepts limits and holds none.
-            self._enforced = Enforced(*self._engine.limits_now())
+            memory, pids, has_quota = self._engine.limits_now()
+            self._enforced = Enforced(memory, pids)
             _remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
@@ -75,7 +76,7 @@ class DockerRuntime:
         self._network = _BRIDGE if _BRIDGE in networks else "host"
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
-        self.capabilities = _describe(self._network, self._enforced)
+        self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -221,7 +222,7 @@ def _remove_left_behind(engine: DockerEngine) -> None:
             engine.remove_now(container)
 
 
-def _describe(network: str, enforced: Enforced) -> RuntimeCapabilities:
+def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
@@ -234,12 +235,18 @@ def _describe(network: str, enforced: Enforced) -> RuntimeCapabilities:
             "memory or processes are limited per process or user and not per container, because the engine has no cgroup "
             "for it; a rootless engine needs cgroup version 2 and systemd's delegation"
         )
+    if not has_quota:
+        notes.append(
+            "cpu=(request, limit) is not run here, because the engine has no cgroup with the cpu controller"
+        )
     return RuntimeCapabilities(
         name="docker",
         is_sandbox=True,
         blocks_network=True,
+        holds_allow_lists=False,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
+        limits_cpu=has_quota,
         notes=tuple(notes),
     )

@@ -54,6 +54,7 @@ class GvisorSandbox:
     command: tuple[str, ...]
     scratch_mib: int
     block_network: bool
+    names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
 
 
 def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
     for path in hidden:
         arguments += ["--perms", "0755", "--tmpfs", path]
     arguments += ["--tmpfs", _TMP]
-    binds = (*facts.always_shown, *sandbox.shown, *sandbox.guest)
+    binds = (*facts.always_shown, *sandbox.shown, *sandbox.guest, *sandbox.names)
     for path in _ways(
         hidden, [*(bind.target for bind in binds), f"{CONTAINER_HOME}/", f"{PLACE}/"]
     ):

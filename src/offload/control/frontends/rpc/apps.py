@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
@@ -34,15 +35,22 @@ class AppsHandlers:
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
-        app_id = await self._apps.create(request.name, request.app_id, request.workspace)
+        app_id = await self._apps.create(
+            request.name, request.app_id, request.workspace, request.environment
+        )
         return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
-        functions = [_function(definition, request.app_id) for definition in request.functions]
-        await self._apps.register(request.app_id, functions)
+        functions = [function_of(definition, request.app_id) for definition in request.functions]
+        variants = {
+            function.function_id
+            for function, definition in zip(functions, request.functions, strict=True)
+            if definition.is_variant
+        }
+        await self._apps.register(request.app_id, functions, variants)
         return apps_pb2.RegisterFunctionsReply(function_ids=[f.function_id for f in functions])
 
     async def attach(
@@ -52,8 +60,18 @@ class AppsHandlers:
         async for update in self._apps.attach(request.app_id, request.after_log_seq):
             for part in by_size(update.logs, lambda row: len(row.text) * 4 + 200):
                 yield apps_pb2.AppEvents(logs=[log_message(row) for row in part])
-            if update.pools is not None:
-                yield apps_pb2.AppEvents(pools=map(pool_message, update.pools))
+            if update.pools is not None or update.wanted:
+                pools = map(pool_message, update.pools or ())
+                yield apps_pb2.AppEvents(pools=pools, wanted_functions=update.wanted)
+
+    async def find_function(
+        self, request: apps_pb2.FindFunctionRequest, _context: RequestContext
+    ) -> apps_pb2.FindFunctionReply:
+        """See `Apps.FindFunction`."""
+        found = await self._apps.find_function(request.app_id, request.app_name, request.name)
+        return apps_pb2.FindFunctionReply(
+            function_id=found.function_id, is_generator=found.is_generator
+        )
 
     async def stop_app(
         self, request: apps_pb2.StopAppRequest, _context: RequestContext
@@ -80,11 +98,13 @@ class AppsHandlers:
                 apps_pb2.AppSummary(
                     app_id=app.app_id,
                     name=app.name,
-                    state="stopped" if app.stopped_at else "running",
+                    state=state,
                     created_at=app.created_at,
                     open_calls=open_calls,
+                    workspace=app.workspace,
+                    environment=app.environment,
                 )
-                for app, open_calls in apps
+                for app, state, open_calls in apps
             ]
         )
 
@@ -104,7 +124,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
     definition.app_id = app_id
     definition.function_id = ""
@@ -119,12 +139,14 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         name=definition.name,
         needs=Needs(
             definition.cpu_milli,
-            definition.memory_mib,
+            definition.memory_mib + definition.ephemeral_disk_mib,
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
             definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
+            definition.ephemeral_disk_mib,
+            _abilities(definition),
         ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
@@ -147,6 +169,15 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
     )
+
+
+def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
+    """List what its runtime must be able to hold it to."""
+    asked = {
+        CPU_LIMIT: definition.cpu_limit_milli,
+        EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+    }
+    return tuple(ability for ability, amount in asked.items() if amount)
 
 
 def _inputs_at_once(definition: apps_pb2.FunctionDefinition) -> tuple[int, int]:
