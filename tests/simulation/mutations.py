@@ -182,6 +182,24 @@ MUTATIONS = [
         "the backlog is counted right",
     ),
     Mutation(
+        "calls.py",
+        "                self._calls.wake(call_id)\n",
+        "                pass\n",
+        "a resting call is served when its turn comes",
+    ),
+    Mutation(
+        "call_table.py",
+        "        record.pool.queue.wake(record)\n",
+        "        record.pool.queue.resting -= 1\n",
+        "a call that rests no longer is in line",
+    ),
+    Mutation(
+        "ledger.py",
+        "    is_untouched = not event.tried and event.unfinished == event.known\n",
+        "    is_untouched = event.unfinished == event.known\n",
+        "what an input has spent is remembered where its call rests after a restart",
+    ),
+    Mutation(
         "membership.py",
         "        state.is_recovering = False\n",
         "        state.is_recovering = not state.workers\n",
@@ -222,6 +240,30 @@ MUTATIONS = [
         "        state.note_stranger(",
         "        (lambda *_, **__: None)(",
         "nothing starts beside a container of which nothing is known",
+    ),
+    Mutation(
+        "scaling.py",
+        "    each = pool.function.target_inputs\n",
+        "    each = 1\n",
+        "containers are shared by as many inputs as they are meant for",
+    ),
+    Mutation(
+        "autoscale.py",
+        "loners - (loners - open_inputs) // each",
+        "open_inputs // each",
+        "a container is wanted for the last few inputs too",
+    ),
+    Mutation(
+        "autoscale.py",
+        "loners - (loners - open_inputs) // each",
+        "-(-open_inputs // each)",
+        "an input that must be alone is not expected to share a container",
+    ),
+    Mutation(
+        "ledger.py",
+        "    record.isolate(False)\n",
+        "",
+        "an input that is over needs no container by itself",
     ),
     Mutation(
         "outbox.py",

@@ -28,6 +28,7 @@ def draw_policy(rng: random.Random) -> Policy:
         quarantine_seconds=5.0,
         max_losses=rng.choice((3, 3, 1)),
         packs=rng.random() < 0.3,
+        resting_beyond=rng.choice((0, 1, 1000)),
         workspaces={
             "ws-1": WorkspaceLimits(weight=rng.choice((0.5, 2.0))),
             "ws-2": WorkspaceLimits(max_containers=rng.choice((0, 1, 3))),
@@ -51,6 +52,7 @@ def draw_function(rng: random.Random, number: int) -> Function:
         buffer_containers=rng.choice((0, 0, 1)),
         scaledown_window_seconds=rng.choice((0.0, 2.0, 60.0)),
     )
+    max_inputs = rng.choice((1, 1, 3, 8))
     return Function(
         f"fn-{number}",
         f"ap-{number % 2}",
@@ -63,6 +65,8 @@ def draw_function(rng: random.Random, number: int) -> Function:
         scaling=scaling,
         is_generator=rng.random() < 0.2,
         workspace=f"ws-{rng.randint(0, 2)}",
+        max_inputs=max_inputs,
+        target_inputs=rng.randint(1, max_inputs),
     )
 
 

@@ -60,6 +60,8 @@ def function(function_id: str = "fu-1", app_id: str = "ap-1", app_name: str = "d
         scaling=Scaling(1, 7, 4, 63.5),
         is_generator=True,
         workspace="team",
+        max_inputs=12,
+        target_inputs=8,
         body=b"\x00definition\xff",
         blob=f"code of {function_id}",
     )

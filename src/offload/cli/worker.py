@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offload.cli import show
+from offload.cli import doctor, show
 from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     return run(
         config, lambda: print(f"offload worker {config.name} is ready", file=sys.stderr, flush=True)
     )
+
+
+command.add_command(doctor.command)
 
 
 @command.command("ls")

@@ -18,5 +18,11 @@ BATCH_BYTES = 1024 * 1024
 # Unconsumed messages a stream's sender may have under way before it waits for credit.
 STREAM_WINDOW_MESSAGES = 64
 
+# A container of one function may run so many inputs at the same time, those of batches included.
+MAX_INPUTS_AT_ONCE = 10_000
+
+# The first input of a batch waits no longer for others.
+MAX_BATCH_WAIT_SECONDS = 60.0
+
 DEFAULT_GRPC_PORT = 50051
 DEFAULT_HTTP_PORT = 50080

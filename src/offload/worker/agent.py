@@ -14,7 +14,7 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -113,7 +113,10 @@ class Agent:
                 policy=options.templates,
             )
         )
-        self._supervisor = Supervisor(
+        self._supervisor = self._make_supervisor(options)
+
+    def _make_supervisor(self, options: AgentOptions) -> Supervisor:
+        return Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
                 host_id=options.session.facts.host_id,
@@ -123,6 +126,7 @@ class Agent:
                 images=self._images,
                 templates=self._templates,
                 output=options.output,
+                platform=PlatformLink(self._session),
             )
         )
 

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
     from offload.worker.core.network import AllowList
@@ -37,6 +39,10 @@ class RootImage:
     ] = ()  # started in place of the runner, with its command as arguments
 
 
+# Processes and threads of a container.
+DEFAULT_PIDS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
@@ -49,7 +55,7 @@ class ContainerSpec:
     block_network: bool
     allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
-    pids: int = 512
+    pids: int = DEFAULT_PIDS
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
@@ -119,6 +125,29 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The container whose user code asks the platform, as its worker knows it."""
+
+    container_id: str
+    function_id: str
+    function_name: str
+    is_restricted: bool  # it may ask nothing
+
+
+class Platform(Protocol):
+    """Whoever answers what user code asks. Every method raises `WireError`; methods and messages are the schema's, encoded."""
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """Return the reply."""
+
+    def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of a method that streams."""
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Store a blob; return the reply."""
 
 
 class BuildListener(Protocol):

@@ -70,6 +70,7 @@ class Needs:
 
 
 DEFAULT_WORKSPACE = "default"
+DEFAULT_ENVIRONMENT = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ class Function:
     scaling: Scaling = Scaling()
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
+    environment: str = DEFAULT_ENVIRONMENT
+    max_inputs: int = 1  # that one of its containers runs at the same time
+    target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
 

@@ -70,8 +70,16 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     if reachable is not None and any(reachable):
         definition.allow_list.cidrs.extend(reachable.cidrs)
         definition.allow_list.domains.extend(reachable.domains)
+    definition.restrict_platform_access = options.restrict_platform_access
     definition.env.update(options.env)
     definition.labels.update(options.labels)
+    definition.single_use_containers = options.single_use_containers
+    if options.concurrency is not None and options.concurrency.max_inputs > 1:
+        definition.concurrency.max_inputs = options.concurrency.max_inputs
+        definition.concurrency.target_inputs = options.concurrency.target_inputs
+    if options.batching is not None:
+        definition.batching.max_batch_size = options.batching.max_batch_size
+        definition.batching.wait_seconds = options.batching.wait_ms / 1000
     count, kind = options.gpu_request
     if count:
         definition.gpu.count = count

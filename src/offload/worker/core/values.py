@@ -137,6 +137,17 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    max_calls: int = 1  # of the function that a container runs at the same time
+    batch_size: int = 1  # inputs that one call may be for
+    batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
+    is_batched: bool = False  # it is called with lists
+    is_single_use: bool = False  # each container runs one input and ends
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
+
+    @property
+    def max_inputs(self) -> int:
+        """How many inputs a container runs at the same time."""
+        return self.max_calls * self.batch_size
 
 
 class Start(NamedTuple):

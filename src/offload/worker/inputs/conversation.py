@@ -53,7 +53,9 @@ class Conversation:
         options = owner.options
         self._now = options.monotonic
         self._uplink = options.uplink
-        self._spool = Spool(options.spool_dir, options.spool_bytes_per_container)
+        self._spool = Spool(
+            options.spool_dir, options.spool_bytes_per_container, function.max_inputs
+        )
         self._item_seqs: dict[str, int] = {}
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
 from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
 from offload.worker.runtimes.network import ContainerNetwork
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
@@ -286,7 +286,7 @@ class BubblewrapRuntime:
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, guest_packages()
+        names, packages = self._facts.names_shown, image_packages()
         sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(

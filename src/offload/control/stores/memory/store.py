@@ -37,10 +37,11 @@ from offload.control.ports.records import (
     StoredCall,
 )
 from offload.control.stores.memory.held import HeldCall
+from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import places, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
@@ -51,6 +52,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.objects = MemoryObjects()
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}
@@ -74,10 +76,17 @@ class MemoryStore:
             return Snapshot(
                 apps=tuple(apps),
                 functions=tuple(f for f in self._functions.values() if f.app_id in kept),
-                calls=tuple(self._restored(held) for held in unfinished),
                 last_log_seq=max(self._logs, default=0),
                 workers=tuple(self._workers.items()),
             )
+
+    def open_calls(self) -> Iterator[CallRestored]:
+        """See `Store`."""
+        with self._lock:
+            unfinished = [held for held in self._calls.values() if not held.state]
+            unfinished.sort(key=lambda held: bool(held.call.after))
+            calls = [self._restored(held) for held in unfinished]
+        return iter(calls)
 
     def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
         """See `Store`."""
@@ -318,8 +327,10 @@ class MemoryStore:
 
     def _apply(self, record: Record) -> None:
         match record:
-            case SaveApp(app_id=app_id, name=name, created_at=at, workspace=workspace):
-                self._apps.setdefault(app_id, StoredApp(app_id, name, at, 0.0, workspace))
+            case SaveApp(app_id, name, at, workspace, environment):
+                self._apps.setdefault(
+                    app_id, StoredApp(app_id, name, at, 0.0, workspace, environment)
+                )
             case EndApp(app_id=app_id, stopped_at=at):
                 app = self._apps.get(app_id)
                 if app is not None and not app.stopped_at:

@@ -36,6 +36,8 @@ def function(f: Function) -> tuple[object, ...]:
         f.needs.runtime,
         f.needs.host_id,
         f.is_generator,
+        f.max_inputs,
+        f.target_inputs,
         f.body,
         f.blob,
     )

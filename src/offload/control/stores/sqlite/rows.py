@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 def app(row: sqlite3.Row) -> StoredApp:
     """Return the app of a row."""
     return StoredApp(
-        row["app_id"], row["name"], row["created_at"], row["stopped_at"], row["workspace"]
+        row["app_id"],
+        row["name"],
+        row["created_at"],
+        row["stopped_at"],
+        row["workspace"],
+        row["environment"],
     )
 
 
@@ -67,6 +72,9 @@ def function(row: sqlite3.Row) -> Function:
         ),
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
+        environment=row["environment"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
     )
