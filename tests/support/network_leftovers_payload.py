@@ -71,7 +71,7 @@ def wait_for(look: Callable[[], object], wanted: object) -> object:
     """Return what is seen once it is as wanted, or too late: the kernel takes namespaces away in its own time."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while (seen := look()) != wanted and time.monotonic() < until:
-        select.select([], [], [], 0.05)  # nothing tells when the kernel is done
+        select.select((), (), (), 0.05)  # nothing tells when the kernel is done
     return seen
 
 

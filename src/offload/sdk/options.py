@@ -16,6 +16,7 @@ from offload.sdk.option_checks import (
     check_image,
     check_labels,
     check_number,
+    check_schedule,
     check_whole,
     parse_gpus,
     request_and_limit,
@@ -23,6 +24,7 @@ from offload.sdk.option_checks import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
@@ -39,6 +41,14 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class ScheduleChoice(Protocol):
+        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+        @property
+        def is_schedule(self) -> bool:
+            """Whether it is one."""
             ...
 
     After = CallReference | str | Iterable[CallReference | str]
@@ -59,7 +69,9 @@ _DECORATOR_OF = {
 }
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
-CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
+CALL_OPTIONS = (
+    "priority", "call_timeout", "after", "run_anyway", "idempotency_key", "delay", "at",
+)  # fmt: skip
 
 
 class _RetryPolicy(NamedTuple):
@@ -129,12 +141,13 @@ class FunctionArguments(TypedDict, total=False):
     labels: Mapping[str, str]
     runtime: str | None
     block_network: bool
+    restrict_platform_access: bool
     outbound_cidr_allowlist: Sequence[str] | None
     outbound_domain_allowlist: Sequence[str] | None
-    restrict_platform_access: bool
     env: Mapping[str, str]
     image: ImageChoice | None
     single_use_containers: bool
+    schedule: ScheduleChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -150,6 +163,8 @@ class CallArguments(OptionArguments, total=False):
     after: After
     run_anyway: bool
     idempotency_key: str | None
+    delay: float | None
+    at: datetime | float | None
 
 
 class FunctionOptions(NamedTuple):
@@ -170,17 +185,18 @@ class FunctionOptions(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
-    # All that it reaches where one of the two is given; None for both: everything.
-    outbound_cidr_allowlist: Sequence[str] | None = None
-    outbound_domain_allowlist: Sequence[str] | None = None
     restrict_platform_access: bool = (
         False  # its code may use no function, dict, queue or other object
     )
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
+    schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -285,11 +301,12 @@ def _check(options: FunctionOptions) -> None:
     _check_retries(options.retries)
     _check_names(options)
     parse_gpus(options.gpu)
+    check_labels(options.labels)
     check_network(
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
-    check_labels(options.labels)
     check_image(options.image)
+    check_schedule(options.schedule)
     _check_sharing(options)
 
 

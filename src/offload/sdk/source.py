@@ -27,6 +27,14 @@ def ship_by_value(module: ModuleType) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+def modules_by_value() -> list[ModuleType]:
+    """Return the modules that travel so."""
+    import cloudpickle
+
+    names: set[str] = cloudpickle.list_registry_pickle_by_value()
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
 def pickle_function(function: object, name: str) -> bytes:
     """Return the function's code. Raises `InvalidError` that names the variable that cannot travel."""
     import cloudpickle
@@ -118,3 +126,19 @@ def _smallest(paths: Iterable[Path]) -> tuple[str, ...]:
         if path != os.sep and not inside:
             kept.append(path)
     return tuple(kept)
+
+
+def check_function(function: object, name: str | None) -> None:
+    """Refuse what `@app.function()` cannot decorate."""
+    if not callable(function):
+        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
+    if isinstance(function, type):
+        raise InvalidError(
+            f"@app.function() decorates functions, and {function.__name__} is a class"
+        )
+    given = getattr(function, "__name__", None)
+    if name is None and (given is None or given == "<lambda>"):
+        raise InvalidError(
+            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
+        )
+    check_closure(function, f"{name or given}()")

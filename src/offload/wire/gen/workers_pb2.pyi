@@ -17,12 +17,14 @@ class ContainerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_STATE_STOPPED: _ClassVar[ContainerState]
     CONTAINER_STATE_FAILED: _ClassVar[ContainerState]
     CONTAINER_STATE_DIED: _ClassVar[ContainerState]
+    CONTAINER_STATE_STOPPING: _ClassVar[ContainerState]
 CONTAINER_STATE_UNSPECIFIED: ContainerState
 CONTAINER_STATE_STARTING: ContainerState
 CONTAINER_STATE_READY: ContainerState
 CONTAINER_STATE_STOPPED: ContainerState
 CONTAINER_STATE_FAILED: ContainerState
 CONTAINER_STATE_DIED: ContainerState
+CONTAINER_STATE_STOPPING: ContainerState
 
 class Gpu(_message.Message):
     __slots__ = ("index", "kind")

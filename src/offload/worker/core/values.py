@@ -49,6 +49,7 @@ class ContainerState(enum.IntEnum):
     STOPPED = 3
     FAILED = 4
     DIED = 5
+    STOPPING = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -45,7 +45,7 @@ class AppsHandlers:
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
-        functions = [_function(definition, request.app_id) for definition in request.functions]
+        functions = [function_of(definition, request.app_id) for definition in request.functions]
         variants = {
             function.function_id
             for function, definition in zip(functions, request.functions, strict=True)
@@ -99,11 +99,13 @@ class AppsHandlers:
                 apps_pb2.AppSummary(
                     app_id=app.app_id,
                     name=app.name,
-                    state="stopped" if app.stopped_at else "running",
+                    state=state,
                     created_at=app.created_at,
                     open_calls=open_calls,
+                    workspace=app.workspace,
+                    environment=app.environment,
                 )
-                for app, open_calls in apps
+                for app, state, open_calls in apps
             ]
         )
 
@@ -123,7 +125,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
     _check_allow_list(definition)
     definition.app_id = app_id
