@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.network_options import Reachable, check_network
 from offload.sdk.option_checks import (
     check_image,
     check_labels,
@@ -22,7 +23,7 @@ from offload.sdk.option_checks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from typing import Protocol, Self, Unpack
 
@@ -141,6 +142,8 @@ class FunctionArguments(TypedDict, total=False):
     runtime: str | None
     block_network: bool
     restrict_platform_access: bool
+    outbound_cidr_allowlist: Sequence[str] | None
+    outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
     single_use_containers: bool
@@ -185,6 +188,9 @@ class FunctionOptions(NamedTuple):
     restrict_platform_access: bool = (
         False  # its code may use no function, dict, queue or other object
     )
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     single_use_containers: bool = False  # each container runs one input and ends
@@ -213,6 +219,12 @@ class FunctionOptions(NamedTuple):
     def gpu_request(self) -> tuple[int, str]:
         """How many devices, and of which kind ("": any), however that was written."""
         return parse_gpus(self.gpu)
+
+    @property
+    def reachable(self) -> Reachable | None:
+        """All that may be reached, however that was written; None: everything."""
+        lists = (self.outbound_cidr_allowlist, self.outbound_domain_allowlist)
+        return check_network(self.block_network, *lists)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed. Raises `InvalidError`."""
@@ -290,6 +302,9 @@ def _check(options: FunctionOptions) -> None:
     _check_names(options)
     parse_gpus(options.gpu)
     check_labels(options.labels)
+    check_network(
+        options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
+    )
     check_image(options.image)
     check_schedule(options.schedule)
     _check_sharing(options)
@@ -345,9 +360,6 @@ def _check_names(options: FunctionOptions) -> None:
     restricted: object = options.restrict_platform_access
     if not isinstance(restricted, bool):
         raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")
-    blocked: object = options.block_network
-    if not isinstance(blocked, bool):
-        raise InvalidError(f"block_network={blocked!r} is neither True nor False")
     name: object = options.name
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidError(f"name={name!r} is not a name")

@@ -155,6 +155,7 @@ class WorkerInfo:
     abilities: dict[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # what each can hold containers to
+    notes: tuple[str, ...] = ()  # for whoever runs it
 
 
 class ContainerState(enum.StrEnum):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
@@ -126,6 +127,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
 
 def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
@@ -171,11 +173,25 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
     )
 
 
+def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:
+    """Refuse what no worker could hold, from clients that do not check it themselves."""
+    try:
+        for cidr in definition.allow_list.cidrs:
+            ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Function {definition.name!r}: its allow-list has no IPv4 network: {error}.",
+        ) from None
+
+
 def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
     """List what its runtime must be able to hold it to."""
     asked = {
         CPU_LIMIT: definition.cpu_limit_milli,
         EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+        BLOCK_NETWORK: definition.block_network,
+        ALLOW_LIST: definition.HasField("allow_list"),
     }
     return tuple(ability for ability, amount in asked.items() if amount)
 
