@@ -126,19 +126,3 @@ def _smallest(paths: Iterable[Path]) -> tuple[str, ...]:
         if path != os.sep and not inside:
             kept.append(path)
     return tuple(kept)
-
-
-def check_function(function: object, name: str | None) -> None:
-    """Refuse what `@app.function()` cannot decorate."""
-    if not callable(function):
-        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
-    if isinstance(function, type):
-        raise InvalidError(
-            f"@app.function() decorates functions, and {function.__name__} is a class"
-        )
-    given = getattr(function, "__name__", None)
-    if name is None and (given is None or given == "<lambda>"):
-        raise InvalidError(
-            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
-        )
-    check_closure(function, f"{name or given}()")
