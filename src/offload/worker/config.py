@@ -21,6 +21,7 @@ RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 _MEMORY_SHARE = 0.9
 _MIB = 1024 * 1024
+_GIB = 1024 * _MIB
 
 _LABEL_CHARS = 255
 _LABEL_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{_LABEL_CHARS - 1}}}")
@@ -95,7 +96,7 @@ class WorkerConfig:
         8  # functions whose containers are forked, at most; 0: every container starts anew
     )
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
-    cache_bytes: int = 10 * 1024**3
+    cache_bytes: int = 10 * _GIB  # of blobs
     images: ImageSettings = field(default_factory=ImageSettings)
     tls_ca_file: Path | None = (
         None  # who signed the server's certificate; None: the system's authorities
@@ -135,7 +136,8 @@ class WorkerConfig:
             ("give-up-after-seconds", self.give_up_after_seconds),
             ("drain-seconds", self.drain_seconds),
             ("cancel-grace", self.cancel_grace_seconds),
-            ("cache", self.cache_bytes),
+            ("blob-cache-gib", self.cache_bytes),
+            ("image-cache-gib", self.images.max_bytes),
             ("templates", self.templates),
         ):
             if not number >= 0:
@@ -159,6 +161,7 @@ class WorkerConfig:
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
+            "cache_bytes": ("OFFLOAD_BLOB_CACHE_GIB", _read_gib),
         }
         given = {
             field_name: read(environment[name], name)
@@ -166,6 +169,9 @@ class WorkerConfig:
             if environment.get(name)
         }
         images = read_image_settings(environment)
+        if environment.get("OFFLOAD_IMAGE_CACHE_GIB"):
+            limit = _read_gib(environment["OFFLOAD_IMAGE_CACHE_GIB"], "OFFLOAD_IMAGE_CACHE_GIB")
+            images = replace(images, max_bytes=limit)
         return cls(server_url=url, token=token, data_dir=data_dir, images=images, **given)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
@@ -209,6 +215,13 @@ def _read_seconds(text: str, setting: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"{setting}: {text!r} is not a number of seconds") from None
+
+
+def _read_gib(text: str, setting: str) -> int:
+    try:
+        return round(float(text) * _GIB)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{setting}: {text!r} is not a number of GiB") from None
 
 
 def _read_count(text: str, setting: str) -> int:

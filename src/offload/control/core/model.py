@@ -85,6 +85,7 @@ class Function:
     workspace: str = DEFAULT_WORKSPACE
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
+    image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
+    from offload.wire.gen import images_pb2
     from offload.wire.rpc import RequestContext
 
 
@@ -141,4 +142,13 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         is_generator=definition.is_generator,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
+        image_blobs=_image_blobs(definition.image),
     )
+
+
+def _image_blobs(image: images_pb2.Image) -> tuple[str, ...]:
+    contents = (
+        *(step.content for step in image.steps),
+        *(files.content for files in image.attached),
+    )
+    return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))

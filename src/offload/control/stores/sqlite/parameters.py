@@ -36,6 +36,7 @@ def function(f: Function) -> tuple[object, ...]:
         f.is_generator,
         f.body,
         f.blob,
+        json.dumps(f.image_blobs),
     )
 
 

@@ -11,7 +11,7 @@ ORDER BY app_key;
 SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob
+    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE a.stopped_at = 0 OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
 ORDER BY f.function_key;
@@ -21,7 +21,7 @@ ORDER BY f.function_key;
 SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob
+    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
@@ -233,4 +233,5 @@ SELECT json_group_array(w.value) FROM json_each(:sha256) AS w
 WHERE EXISTS (SELECT 1 FROM inputs WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM outcomes WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM items WHERE blob = w.value AND blob <> '')
-    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '');
+    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '')
+    OR EXISTS (SELECT 1 FROM image_blobs WHERE blob = w.value);

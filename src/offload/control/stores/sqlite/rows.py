@@ -67,6 +67,7 @@ def function(row: sqlite3.Row) -> Function:
         workspace=row["workspace"],
         body=row["body"],
         blob=row["blob"],
+        image_blobs=tuple(json.loads(row["image_blobs"])),
     )
 
 
