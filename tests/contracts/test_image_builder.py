@@ -13,7 +13,7 @@ from tests.support.oci import special, tar
 
 from offload.worker.core.content import Content
 from offload.worker.core.images import AttachedFiles
-from offload.worker.images.builder import content_sha256
+from offload.worker.images.chain import content_sha256
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:

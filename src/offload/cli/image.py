@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from offload.cli.program import Target
     from offload.worker.config import WorkerConfig
     from offload.worker.core.content import Content
-    from offload.worker.images.builder import RootfsBuilder, RootfsHold
+    from offload.worker.images.builder import RootfsBuilder
+    from offload.worker.images.chain import BuiltImage
     from offload.worker.images.store import LayerStore, StoredStep
 
 _MIB = 1024 * 1024
@@ -142,7 +143,7 @@ class _Narrator:
             print(text, file=sys.stderr, flush=True)
 
 
-async def _built(builder: RootfsBuilder, target: Target, *, quiet: bool) -> RootfsHold:
+async def _built(builder: RootfsBuilder, target: Target, *, quiet: bool) -> BuiltImage:
     from offload.errors import InvalidError
     from offload.sdk.client.images import describe, send_inline
     from offload.sdk.image_choice import image_of

@@ -217,8 +217,11 @@ class LayerStore:
     # --- room ---
 
     def make_room(self) -> int:
-        """Drop layers that nobody uses until the rest fits, the least recently used first; return the bytes freed."""
-        return self._drop_down_to(self._max_bytes)
+        """Drop layers that nobody uses until the rest fits, the least recently used first; return the bytes freed.
+
+        What builds have fetched has as much room again, see `trim_shared`.
+        """
+        return self._drop_down_to(self._max_bytes) + self.trim_shared()
 
     def prune(self) -> int:
         """Drop every layer that nobody uses, and what was fetched for others; return the bytes freed."""
