@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.builders import make
 from tests.support.forked_runtime import make_forked
 from tests.support.image_runtime import ImageRuntime
 from tests.support.images import BASE, Recorder, chain, make_builder, put_base
@@ -39,7 +40,7 @@ _SANDBOXES = {
 
 
 # What holds for containers that see the caller's environment holds for those with a root of their own.
-_WITH_IMAGES = ["bubblewrap image", "gvisor image"]
+_WITH_IMAGES = ["bubblewrap image", "gvisor image", "docker docker_image"]
 _REAL = ["process", "bubblewrap", "forked", "gvisor", "docker", *_WITH_IMAGES]
 
 
@@ -47,6 +48,14 @@ _REAL = ["process", "bubblewrap", "forked", "gvisor", "docker", *_WITH_IMAGES]
 def image_root(tmp_path_factory: pytest.TempPathFactory) -> RootImage:
     builder = make_builder(tmp_path_factory.mktemp("images"))
     put_base(builder)
+    return asyncio.run(builder.build(chain(BASE), Recorder())).root
+
+
+@pytest.fixture(scope="session")
+def docker_image_root(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> RootImage:
+    builder = make("docker", request, tmp_path_factory.mktemp("images"))
     return asyncio.run(builder.build(chain(BASE), Recorder())).root
 
 

@@ -57,7 +57,9 @@ class AgentOptions:
         None
     )  # called once, when the server has welcomed the worker
     dial: Dial = connect
-    make_images: Callable[[OpenBlob], ImageBuilder] | None = None  # None: no image can be built
+    make_images: Callable[[OpenBlob], Mapping[str, ImageBuilder]] = (
+        lambda _: {}
+    )  # see `RuntimeCapabilities`
 
 
 class Agent:
@@ -101,7 +103,7 @@ class Agent:
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
-        self._images = options.make_images(self._open_blob) if options.make_images else None
+        self._images = options.make_images(self._open_blob)
         self._templates = Templates(
             TemplatesOptions(
                 runtimes=options.runtimes,
@@ -193,8 +195,8 @@ class Agent:
     async def _close(self) -> None:
         await self._supervisor.close()
         await self._desk.close()
-        if self._images is not None:
-            await self._images.close()
+        for builder in self._images.values():
+            await builder.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()

@@ -32,6 +32,7 @@ class RootImage:
     entrypoint: tuple[
         str, ...
     ] = ()  # started in place of the runner, with its command as arguments
+    engine_image: str = ""  # in place of layers: its name in the Docker Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ class RuntimeCapabilities:
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
-    runs_images: bool = False  # whether a `RootImage` can be its root
+    images: str = (
+        ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
+    )
     forks_templates: bool = False  # it is a `ForkingRuntime`
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 

@@ -14,8 +14,8 @@ from offload.worker.images.debian import SUITES, deb_lines, debootstrap_argument
 from offload.worker.images.references import RegistryError, parse_reference
 from offload.worker.images.registry import Registry
 from offload.worker.images.sandbox import Bind, Command
-from offload.worker.images.steps import CA_AT, PATH, UV_AT, build_environment
-from offload.worker.images.workshop import Archive
+from offload.worker.images.steps import CA_AT, PATH, UV_AT, build_environment, python_install
+from offload.worker.images.workshop import Archive, find_uv
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from offload.worker.core.images import ImageState, ImageStep
-    from offload.worker.images.references import Descriptor
+    from offload.worker.images.references import Configuration, Descriptor, Manifest
     from offload.worker.images.settings import ImageSettings
     from offload.worker.images.workshop import Workshop
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TARGET = "/mnt/root"
 _MIB = 1024 * 1024
-_DEFAULT_SUITE = "bookworm"
+DEFAULT_SUITE = "bookworm"
 
 
 class Sources:
@@ -66,11 +66,13 @@ class Sources:
                 "debian_slim is made with mmdebstrap, which the worker lacks: let root run `apt install mmdebstrap`"
             )
         version = step.setting("python")
-        suite = SUITES.get(version, _DEFAULT_SUITE)
+        suite = SUITES.get(version, DEFAULT_SUITE)
         packages = ("python3",) if version in SUITES else ()
         async with self._workshop.making(step.digest) as making:
             command = Command(
-                debootstrap_arguments(suite, _TARGET, packages, await self._mirrors(suite)),
+                debootstrap_arguments(
+                    suite, _TARGET, packages, await find_mirrors(suite, self._settings)
+                ),
                 {"PATH": PATH, "TMPDIR": "/tmp", **dict(self._settings.proxies)},  # noqa: S108 - the sandbox's own
                 (),
                 (str(making.fs), str(making.work)),
@@ -88,31 +90,17 @@ class Sources:
         layer = hashlib.sha256(f"{step.digest} python {version}".encode()).hexdigest()
         return await self._python(layer, version, after, on_line)
 
-    async def _mirrors(self, suite: str) -> list[str]:
-        known = ""
-        if not self._settings.debian_mirror:
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                asked = await asyncio.create_subprocess_exec(
-                    "apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)",
-                    stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                )  # fmt: skip
-                known = (await asked.communicate())[0].decode(errors="replace")
-        return deb_lines(suite, self._settings.debian_mirror, known)
-
     # --- releases of Python ---
 
     async def _python(
         self, layer: str, version: str, before: ImageState, on_line: Tell
     ) -> ImageState:
         workshop = self._workshop
-        argv = (
-            UV_AT, "python", "install", "--no-config", "--install-dir", "/opt/python", "--default", "--preview",
-            *(("--mirror", self._settings.python_mirror) if self._settings.python_mirror else ()), version,
-        )  # fmt: skip
+        argv, told = python_install(version, self._settings.python_mirror)
         ca_file = self._settings.ca_file
         env = build_environment(before.env, self._settings.proxies, has_ca=ca_file is not None)
-        env |= {"UV_PYTHON_BIN_DIR": "/usr/local/bin", "UV_CACHE_DIR": "/run/uv"}
-        binds = [Bind(workshop.uv(), UV_AT)]
+        env |= told
+        binds = [Bind(find_uv(), UV_AT)]
         if ca_file is not None:
             binds.append(Bind(str(ca_file), CA_AT))
         async with workshop.making(layer) as making:
@@ -135,17 +123,9 @@ class Sources:
     # --- registries ---
 
     async def _registry(self, step: ImageStep, before: ImageState, tell: Tell) -> ImageState:
-        registry = Registry(
-            parse_reference(step.arguments[0]),
-            dict(step.secrets),
-            mirror=self._settings.oci_mirror,
-            ca_file=self._settings.ca_file,
-        )
+        registry = open_registry(step, self._settings)
         try:
-            manifest = await asyncio.to_thread(registry.manifest)
-            configuration = await asyncio.to_thread(registry.configuration, manifest)
-            if len(configuration.diff_ids) != len(manifest.layers):
-                raise RegistryError("its manifest and its configuration do not fit together")
+            manifest, configuration = await read_manifest(registry)
             state, chain = before, ""
             for number, layer in enumerate(manifest.layers, start=1):
                 # By what is in it, and not how it was compressed.
@@ -153,10 +133,7 @@ class Sources:
                     f"{chain} {configuration.diff_ids[number - 1]}".encode()
                 ).hexdigest()
                 name = f"oci-{chain}"
-                where = (
-                    f"layer {number} of {len(manifest.layers)}, {layer.size_bytes / _MIB:.1f} MiB"
-                )
-                tell(where)
+                tell(layer_position(number, manifest))
                 if not self._workshop.store.has_layer(name):
                     await self._layer(registry, layer, state, name)
                 state = state.with_layer(name)
@@ -180,9 +157,52 @@ class Sources:
     ) -> None:
         async with self._workshop.making(name) as making:
             path = making.directory / "content"
-            await _in_thread(_fetch, registry, layer, path)
+            await fetch_layer(registry, layer, path)
             archive = Archive(path, layer.compression, is_layer=True)
             await self._workshop.unpack(archive, below, making)
+
+
+async def find_mirrors(suite: str, settings: ImageSettings) -> list[str]:
+    """Return the lines of a sources.list that a suite is made from."""
+    known = ""
+    if not settings.debian_mirror:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            asked = await asyncio.create_subprocess_exec(
+                "apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)",
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            known = (await asked.communicate())[0].decode(errors="replace")
+    return deb_lines(suite, settings.debian_mirror, known)
+
+
+def open_registry(step: ImageStep, settings: ImageSettings) -> Registry:
+    """Return the registry that a step's image comes from."""
+    return Registry(
+        parse_reference(step.arguments[0]),
+        dict(step.secrets),
+        mirror=settings.oci_mirror,
+        ca_file=settings.ca_file,
+    )
+
+
+async def read_manifest(registry: Registry) -> tuple[Manifest, Configuration]:
+    """Return what an image consists of, and how programs run in it. Raises `RegistryError`."""
+    manifest = await asyncio.to_thread(registry.manifest)
+    configuration = await asyncio.to_thread(registry.configuration, manifest)
+    if len(configuration.diff_ids) != len(manifest.layers):
+        raise RegistryError("its manifest and its configuration do not fit together")
+    return manifest, configuration
+
+
+async def fetch_layer(registry: Registry, layer: Descriptor, path: Path) -> None:
+    """Bring a layer here. Raises `RegistryError`."""
+    await _in_thread(_fetch, registry, layer, path)
+
+
+def layer_position(number: int, manifest: Manifest) -> str:
+    """Say which of its layers is being fetched."""
+    layer = manifest.layers[number - 1]
+    return f"layer {number} of {len(manifest.layers)}, {layer.size_bytes / _MIB:.1f} MiB"
 
 
 def _fetch(

@@ -49,7 +49,7 @@ def describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
-        runs_images=True,
+        images="rootfs",
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
         notes=tuple(notes),

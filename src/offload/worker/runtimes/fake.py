@@ -152,7 +152,7 @@ class FakeRuntime:
             limits_memory="none",
             limits_pids="none",
             limits_scratch=False,
-            runs_images=True,
+            images="rootfs",
             forks_templates=script is not None and script.forks_templates,
         )
         self.script = script or Script()

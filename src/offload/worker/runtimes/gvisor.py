@@ -355,6 +355,6 @@ def _describe(cgroups: Cgroups) -> RuntimeCapabilities:
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,
-        runs_images=True,
+        images="rootfs",
         notes=tuple(notes),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
@@ -73,7 +73,7 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: ImageBuilder | None = None  # None: functions with an image cannot start
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
 
 

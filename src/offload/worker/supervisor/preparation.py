@@ -10,7 +10,7 @@ from offload.worker.core.values import Failure, FailureKind, Line
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from offload.wire import guest
     from offload.worker.core.values import Function
@@ -43,14 +43,16 @@ class Preparation:
         """The image's root; None where the function has no image."""
         return self._hold.root if self._hold is not None else None
 
-    async def prepare(self, builder: ImageBuilder | None, runtime: Runtime) -> None:
+    async def prepare(self, builders: Mapping[str, ImageBuilder], runtime: Runtime) -> None:
         """Return when the image is there, however long that takes. Raises `ImageError`."""
         image = self._function.image
         if image is None:
             return
-        if builder is None or not runtime.capabilities.runs_images:
+        builder = builders.get(runtime.capabilities.images)
+        if builder is None:
             raise ImageError(
-                f"the runtime {runtime.capabilities.name!r} has no roots of its own and so runs no images; bubblewrap does"
+                f"the runtime {runtime.capabilities.name!r} has no roots of its own and so runs no images; "
+                "bubblewrap, gvisor and docker do"
             )
         try:
             self._hold = await builder.build(image, self)
