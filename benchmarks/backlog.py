@@ -3,6 +3,8 @@
 A scripted worker speaks the link of real ones, holds one input at a time and answers at once. A claim is the time from its
 answer to its next input, payload included. The server is killed with the million pending and claims are measured again,
 when everything comes from the disk. The last line is one JSON object.
+
+`--calls` makes each input a call of its own, as a program does that calls `spawn` a million times.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 BATCH = 1_000
 IN_FLIGHT = 8
+CALLERS = 512
 CLAIMS = 2_000
 LOOKS = 200
 CALL_ID = "fc-backlog"
@@ -125,8 +128,8 @@ class Worker:
         await self._stream.send(message)
 
 
-async def _open(link: Link) -> str:
-    """Open an app that nobody has to attach to; return its one function."""
+async def _open(link: Link) -> tuple[str, str]:
+    """Open an app that nobody has to attach to; return it with its one function."""
     app = await link.unary(
         "offload.v1.Apps/CreateApp",
         apps_pb2.CreateAppRequest(name="backlog"),
@@ -155,7 +158,7 @@ async def _open(link: Link) -> str:
         ),
         calls_pb2.SubmitReply,
     )
-    return function_id
+    return app.app_id, function_id
 
 
 async def _submit(link: Link, start: int, end: int) -> float:
@@ -177,6 +180,28 @@ async def _submit(link: Link, start: int, end: int) -> float:
     began = time.perf_counter()
     await asyncio.gather(*(add(first) for first in range(start, end, BATCH)))
     return (end - start) / (time.perf_counter() - began)
+
+
+async def _submit_calls(link: Link, app_id: str, function_id: str, count: int) -> float:
+    """Submit so many calls of one input; return how many a second were acknowledged."""
+    numbers = iter(range(count))
+
+    async def submit() -> None:
+        for number in numbers:
+            payload = common_pb2.Payload(encoding="pickle", inline=b"((%d,), {})" % number)
+            request = calls_pb2.SubmitRequest(
+                function_id=function_id,
+                kind=calls_pb2.CALL_KIND_SINGLE,
+                inputs=[calls_pb2.Input(index=0, args=payload)],
+                closed=True,
+            )
+            await link.unary("offload.v1.Calls/Submit", request, calls_pb2.SubmitReply)
+
+    held = link.stream("offload.v1.Apps/Attach", apps_pb2.AppEvents)
+    await held.send(apps_pb2.AttachRequest(app_id=app_id))
+    began = time.perf_counter()
+    await asyncio.gather(*(submit() for _ in range(CALLERS)))
+    return count / (time.perf_counter() - began)
 
 
 async def _claim(server: Server) -> list[float]:
@@ -259,20 +284,50 @@ async def _measure(server: Server, count: int) -> dict[str, object]:
     }
 
 
+async def _measure_calls(server: Server, count: int) -> dict[str, object]:
+    link = await server.connect()
+    app_id, function_id = await _open(link)
+    empty = server.memory_mb("VmRSS")
+    rate = await _submit_calls(link, app_id, function_id, count)
+    rss = server.memory_mb("VmRSS")
+    looks = await _look(server)
+    claims = await _claim(server)
+    await link.close()
+    server.kill()
+    server.start()
+    began = time.perf_counter()
+    link = await server.connect()
+    restart_seconds = time.perf_counter() - began
+    cold = await _claim(server)
+    await link.close()
+    return {
+        "calls_per_s": round(rate),
+        "server_empty_mb": round(empty, 1),
+        "server_rss_mb": round(rss, 1),
+        "server_peak_mb_after_restart": round(server.memory_mb("VmHWM"), 1),
+        "claim_p50_ms": round(statistics.median(claims), 3),
+        "claim_p50_ms_after_restart": round(statistics.median(cold), 3),
+        "status_p99_ms": round(quantile(looks, 0.99), 2),
+        "restart_seconds": round(restart_seconds, 2),
+    }
+
+
 def main() -> None:
     """Pile up, look, claim, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--calls", action="store_true", help="each input a call of its own")
     options = parser.parse_args()
+    measure = _measure_calls if options.calls else _measure
     with tempfile.TemporaryDirectory(prefix="offload-backlog-") as folder:
         server = Server(Path(folder), free_port())
         server.start()
         try:
-            result = asyncio.run(_measure(server, options.inputs))
+            result = asyncio.run(measure(server, options.inputs))
         finally:
             server.kill()
     rows = {name: {"": str(value)} for name, value in result.items()}
-    report(f"{options.inputs:,} pending inputs", rows, result)
+    report(f"{options.inputs:,} pending {'calls' if options.calls else 'inputs'}", rows, result)
 
 
 if __name__ == "__main__":

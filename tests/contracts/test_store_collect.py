@@ -74,7 +74,7 @@ def everything_of(store: Store, call_id: str) -> list[object]:
         store.call(call_id),
         [c for c in store.calls("", False, 99) if c.call_id == call_id],
         [c for c in store.calls("demo", False, 99) if c.call_id == call_id],
-        [c for c in store.snapshot().calls if c.call.call_id == call_id],
+        [c for c in tuple(store.open_calls()) if c.call.call_id == call_id],
         store.states([call_id]),
         store.payloads([first]),
         store.outcomes(call_id, 0, 9),
@@ -126,7 +126,7 @@ def test_a_call_of_the_same_id_begins_anew_after_the_first_pass(store: Store, li
     store.commit([SaveCall(call("fc-OLD")), SaveCall(call("fc-NEXT")), inputs([7], "fc-OLD")])
     collect_all(store, 20.0, limit)
 
-    again = {one.call.call_id: one for one in store.snapshot().calls}
+    again = {one.call.call_id: one for one in tuple(store.open_calls())}
     assert again["fc-OLD"].known == again["fc-OLD"].unfinished == (range(7, 8),)
     assert (again["fc-OLD"].tried, again["fc-OLD"].counts) == ((), {})
     assert again["fc-NEXT"].known == ()
@@ -174,7 +174,7 @@ def test_what_comes_after_a_collected_call_is_not_told_its_end(store: Store) -> 
 
     store.collect(20.0, 1)
 
-    assert [one.ended for one in store.snapshot().calls] == [(), ()]
+    assert [one.ended for one in tuple(store.open_calls())] == [(), ()]
 
 
 def test_a_stopped_app_goes_after_the_last_of_its_calls(store: Store) -> None:

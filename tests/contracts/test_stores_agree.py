@@ -160,6 +160,7 @@ def everything(store: Store) -> dict[str, object]:
     some_apps = ("", "demo", "ap-2")
     return {
         "snapshot": store.snapshot(),
+        "open calls": tuple(store.open_calls()),
         "apps": (store.apps(9), [store.app(app) for app in (*APPS, "demo", "other")]),
         "functions": [store.function(function_id) for function_id in FUNCTIONS],
         "calls": [store.calls(app, flag, 2) for app in some_apps for flag in (True, False)],

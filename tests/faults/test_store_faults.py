@@ -103,7 +103,7 @@ def test_whatever_was_acknowledged_is_there_after_kill_9(
         child.stdout.close()
 
         store = SqliteStore(path)
-        (restored,) = store.snapshot().calls
+        (restored,) = tuple(store.open_calls())
         left = [index for run in restored.unfinished for index in run]
         ended = {row.index for row in store.outcomes("fc-A", 0, 10**6)}
         store.close()
@@ -217,12 +217,12 @@ def test_a_full_disk_fails_a_commit_whole_and_room_heals_it(tmp_path: Path) -> N
         done, refusal = commit_until_refused(store, 500)
 
         assert "free some space" in refusal.message
-        assert unfinished_count(store.snapshot().calls[0]) == done
+        assert unfinished_count(next(iter(store.open_calls()))) == done
 
         ballast.unlink()
         store.commit([inputs(range(done, done + 500)), outcomes(outcome(0, 1))])
 
-        assert unfinished_count(store.snapshot().calls[0]) == done + 499
+        assert unfinished_count(next(iter(store.open_calls()))) == done + 499
         store.close()
 
 
@@ -240,7 +240,7 @@ def test_a_call_refused_by_a_full_disk_keeps_apart_from_the_next_one(tmp_path: P
         store.commit([SaveCall(call("fc-NEXT")), inputs([0], "fc-NEXT")])
         store.commit(refused)
 
-        sizes = {found.call.call_id: unfinished_count(found) for found in store.snapshot().calls}
+        sizes = {found.call.call_id: unfinished_count(found) for found in tuple(store.open_calls())}
         assert sizes == {"fc-A": 0, "fc-NEXT": 1, "fc-REFUSED": 2000}
         store.close()
 

@@ -182,6 +182,24 @@ MUTATIONS = [
         "the backlog is counted right",
     ),
     Mutation(
+        "calls.py",
+        "                self._calls.wake(call_id)\n",
+        "                pass\n",
+        "a resting call is served when its turn comes",
+    ),
+    Mutation(
+        "call_table.py",
+        "        record.pool.queue.wake(record)\n",
+        "        record.pool.queue.resting -= 1\n",
+        "a call that rests no longer is in line",
+    ),
+    Mutation(
+        "ledger.py",
+        "    is_untouched = not event.tried and event.unfinished == event.known\n",
+        "    is_untouched = event.unfinished == event.known\n",
+        "what an input has spent is remembered where its call rests after a restart",
+    ),
+    Mutation(
         "membership.py",
         "        state.is_recovering = False\n",
         "        state.is_recovering = not state.workers\n",

@@ -20,13 +20,16 @@ HELD = {InputState.ASSIGNED, InputState.RUNNING}
 def check(core: Dispatcher) -> None:
     """Raise `AssertionError` where the dispatcher's memory contradicts itself."""
     state = core._state
-    for call in state.calls.values():
-        _check_call(state, call)
-    blocked = (len(call.waiting) for call in state.calls.values() if call.is_blocked)
+    calls = list(state.calls.all())
+    in_line = {call.call.call_id for pool in state.pools.values() for call in pool.queue.in_line()}
+    for call in calls:
+        _check_call(state, call, in_line)
+    _same("calls", len(state.calls), len(calls))
+    blocked = (len(call.waiting) for call in calls if call.is_blocked)
     due = state.timers.next()
     # An event that is refused leaves what is due to the next one.
     is_due = due is not None and due <= state.now
-    overdue = [i for i, call in state.calls.items() if 0 < call.call.deadline <= state.now]
+    overdue = [call.call.call_id for call in calls if 0 < call.call.deadline <= state.now]
     overdue = [] if is_due else overdue
     _same("calls past their deadline", overdue, [])
     _same("blocked_total", state.blocked_total, sum(blocked))
@@ -42,9 +45,7 @@ def check(core: Dispatcher) -> None:
     _same("total_gpus", state.total_gpus, sum(len(one.gpus) for one in online))
     held = {c for pool in state.pools.values() for s in pool.slots.values() for c in s.containers}
     _same("containers", set(state.containers), held)
-    edges = {
-        (other, call.call.call_id) for call in state.calls.values() for other in call.blocked_on
-    }
+    edges = {(other, call.call.call_id) for call in calls for other in call.blocked_on}
     known = {(other, one) for other, calls in state.dependants.items() for one in calls}
     _same("dependants", known, edges)
     _same("inputs", [i for i, r in state.inputs.items() if r.call.open.get(r.index) is not r], [])
@@ -67,7 +68,7 @@ def is_overfull(core: Dispatcher, worker_id: str, function_id: str) -> bool:
     return len(slot.held) > slot.window
 
 
-def _check_call(state: State, call: CallRecord) -> None:
+def _check_call(state: State, call: CallRecord, in_line: set[str]) -> None:
     name = call.call.call_id
     assert state.pools.get(call.pool.function.function_id) is call.pool, f"{name}'s pool is gone"
     assert len(call.waiting) + len(call.open) > 0 or not call.closed or call.is_blocked, (
@@ -82,13 +83,13 @@ def _check_call(state: State, call: CallRecord) -> None:
         assert (record.state in HELD) == is_held, f"{record.input_id} is {record.state}, not held"
         assert (record.state is InputState.READY) == is_ready, f"{record.input_id} is in no line"
         assert index not in call.waiting, f"{record.input_id} waits twice"
-    ready = call.pool.queue.first() if call.has_ready else call
-    assert ready is not None, f"{name} is not in line"
+    _same(f"{name}: in line", name in in_line, call.has_ready)
 
 
 def _check_pool(state: State, pool: Pool) -> None:
     name = pool.function.function_id
-    calls = [call for call in state.calls.values() if call.pool is pool]
+    calls = [call for call in state.calls.all() if call.pool is pool]
+    resting = [call for call in calls if state.calls.is_resting(call.call.call_id)]
     records = [record for call in calls for record in call.open.values()]
     waiting = sum(len(call.waiting) for call in calls if not call.is_blocked)
     slots = list(pool.slots.values())
@@ -96,6 +97,9 @@ def _check_pool(state: State, pool: Pool) -> None:
     late = sum(record.ticket > 0 for record in records)
     ready = sum(record.state is InputState.READY for record in records)
     _same(f"{name}: size", pool.queue.size, waiting + ready)
+    _same(f"{name}: resting", pool.queue.resting, len(resting))
+    places = [(call.order, call.number) for call in pool.queue.in_line()]
+    _same(f"{name}: line", places, sorted(places))
     _same(f"{name}: late", pool.queue.late, late)
     _same(f"{name}: held", pool.held, sum(record.state in HELD for record in records))
     _same(f"{name}: held by slot", pool.held, sum(len(slot.held) for slot in slots))

@@ -66,6 +66,7 @@ FUNCTIONS = {
 }
 POLICY = Policy(
     ageing_seconds=5.0,
+    resting_beyond=1,
     workspaces={"other": WorkspaceLimits(2.0), "third": WorkspaceLimits(1.0, max_containers=1)},
 )
 

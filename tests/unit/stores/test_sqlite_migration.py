@@ -84,7 +84,7 @@ def test_what_the_first_release_kept_reads_as_before(store: SqliteStore) -> None
         blob=CODE,
         image_blobs=(FILES,),
     )
-    assert store.snapshot().calls == (
+    assert tuple(store.open_calls()) == (
         CallRestored(
             call=Call("fc-A", "fu-1", CallKind.MAP, 10.0, attached=True, durable=False),
             known=(range(3),),

@@ -88,7 +88,7 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
     second = SqliteStore(path)
 
-    (restored,) = second.snapshot().calls
+    (restored,) = tuple(second.open_calls())
     assert restored.call == call()
     assert restored.unfinished == (range(1), range(2, 3))
     assert second.function("fu-1") == function()

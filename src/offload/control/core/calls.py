@@ -7,6 +7,7 @@ costs. It gets a record when it is handed out, and keeps it until its outcome.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from typing import TYPE_CHECKING
 
 from offload.control.core.ids import input_id
@@ -16,6 +17,7 @@ from offload.control.core.inputs import InputEvent, InputState, move
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from offload.control.core.call_table import CallTable
     from offload.control.core.model import Call, FailureKind
     from offload.control.core.records import ContainerRecord, Pool, Slot
 
@@ -130,19 +132,44 @@ class InputRecord:
 class Queue:
     """A pool's ready inputs: calls in their order, each with a line of its own, and inputs that wait for a delay.
 
+    Resting calls stand in a line beside that of the others, in the order they came, which is theirs.
+
     A call without ready inputs only loses its place when it is met, and an input leaves the delayed by losing its
     ticket; void places are swept once they outnumber the valid ones. So every operation is O(log calls) on average,
     whatever the number of inputs.
     """
 
-    __slots__ = ("_delayed", "_line", "_tickets", "late", "size")
+    __slots__ = (
+        "_calls", "_delayed", "_last_order", "_line", "_resting", "_tickets", "late", "resting", "size",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, calls: CallTable) -> None:
+        self._calls = calls
         self.size = 0  # of the ready inputs, delayed ones too
+        self.resting = 0  # calls
+        self._resting: deque[str] = deque()
+        self._last_order = 0.0  # of the last one that came to rest
         self.late = 0  # those of them that wait for a delay
         self._line: list[tuple[float, int, CallRecord]] = []
         self._delayed: list[tuple[float, int, InputRecord]] = []
         self._tickets = 0
+
+    def can_rest(self, order: float) -> bool:
+        """Whether a call of this order would be the last of the resting ones."""
+        return not self._resting or order >= self._last_order
+
+    def rest(self, call_id: str, order: float) -> None:
+        """Take a call of one input in without a record."""
+        self._resting.append(call_id)
+        self._last_order = order
+        self.resting += 1
+        self.size += 1
+
+    def wake(self, record: CallRecord) -> None:
+        """Put a call that rested in line."""
+        self.resting -= 1
+        self._line_up(record)
+        self._sweep()
 
     def enter(self, call: CallRecord, count: int) -> None:
         """Take note of `count` more ready inputs in the call's `waiting`."""
@@ -185,7 +212,10 @@ class Queue:
     def take(self, limit: int, now: float) -> list[InputRecord]:
         """Remove and return the first in line; none when all that is left waits for a delay."""
         taken: list[InputRecord] = []
-        while len(taken) < limit and self._line:
+        while len(taken) < limit:
+            self._wake_first()
+            if not self._line:
+                break
             call = self._line[0][2]
             if call.has_ready:
                 self._take_from(call, limit - len(taken), now, taken)
@@ -205,16 +235,27 @@ class Queue:
 
     def first(self) -> CallRecord | None:
         """Return the call that is served next."""
-        while self._line:
+        while True:
+            self._wake_first()
+            if not self._line:
+                return None
             call = self._line[0][2]
             if call.has_ready:
                 return call
             heapq.heappop(self._line)
             call.in_line = False
-        return None
 
     def in_line(self) -> Iterator[CallRecord]:
-        """Iterate over the calls that only wait for room, first to last; costs what it yields, not what there is."""
+        """Iterate over the calls that only wait for room, first to last, to look at only.
+
+        Costs what it yields, not what there is.
+        """
+        resting = filter(None, map(self._calls.peek, filter(self._calls.is_resting, self._resting)))
+        return heapq.merge(
+            self._with_records(), resting, key=lambda call: (call.order, call.number)
+        )
+
+    def _with_records(self) -> Iterator[CallRecord]:
         line = self._line
         # A heap is a tree in which every place comes before its two children: the next one is among the children seen.
         seen = [(line[0], 0)] if line else []
@@ -242,6 +283,17 @@ class Queue:
                     record = call.open[index] = InputRecord(call, index, now)
                     taken.append(record)
 
+    def _wake_first(self) -> None:
+        """Have the first resting call in line if its place is before all others."""
+        while self._resting:
+            place = self._calls.place(self._resting[0])
+            if place is not None and self._line and self._line[0][:2] < place:
+                return
+            call_id = self._resting.popleft()
+            if place is not None:
+                self._calls.wake(call_id)
+                return
+
     def _line_up(self, call: CallRecord) -> None:
         if not call.in_line:
             call.in_line = True
@@ -259,6 +311,8 @@ class Queue:
                 place[2].in_line = place[2].has_ready
             self._line = [place for place in self._line if place[2].in_line]
             heapq.heapify(self._line)
+        if len(self._resting) > 2 * self.resting + 64:
+            self._resting = deque(filter(self._calls.is_resting, self._resting))
         if len(self._delayed) > 2 * self.late + 64:
             self._delayed = [place for place in self._delayed if place[1] == place[2].ticket]
             heapq.heapify(self._delayed)

@@ -145,9 +145,8 @@ class Dispatcher(watching.Views):
             for call in list(pool.attached.values()):
                 ledger.cancel(state, call, event.reason)
         if event.cancel:
-            for call in list(state.calls.values()):
-                if call.pool.function.app_id == event.app_id:
-                    ledger.cancel(state, call, event.reason)
+            for call in state.calls.of_app(event.app_id):
+                ledger.cancel(state, call, event.reason)
 
     def _take_due(self) -> None:
         state = self._state

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from offload.control.core.events import History
 from offload.control.core.inputs import InputState
-from offload.control.core.model import FailureKind
+from offload.control.core.model import Call, FailureKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,13 @@ class RecordHistory:
 class CallCompleted:
     """Every input of the closed call has its outcome. Comes after the last of its `RecordOutcomes`."""
 
-    call_id: str
+    call: Call
     state: str  # "succeeded", "failed" or "cancelled"
+
+    @property
+    def call_id(self) -> str:
+        """Whose end it is."""
+        return self.call.call_id
 
 
 @dataclass(frozen=True, slots=True)

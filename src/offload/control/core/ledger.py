@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.control.core import dependencies
+from offload.control.core.call_table import is_plain
 from offload.control.core.calls import CallRecord, Ended, InputRecord
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import input_id as make_input_id
@@ -30,6 +31,8 @@ def submit(state: State, event: CallSubmitted) -> None:
     if event.call.call_id in state.calls:
         return
     pool = check_submit(state, event.call, event.ended, although_stopped=event.although_stopped)
+    if is_plain(event.call, event.inputs, closed=event.closed) and _rest(state, event.call, pool):
+        return
     call = _add_call(state, event.call, pool)
     call.closed = event.closed
     if event.call.after:
@@ -76,6 +79,13 @@ def restore(state: State, event: CallRestored) -> None:
     if state.now < state.recover_until and not state.is_recovering:
         state.is_recovering = True
         state.wake(state.recover_until, Recovery())
+    is_untouched = not event.tried and event.unfinished == event.known
+    if (
+        is_untouched
+        and is_plain(event.call, event.known, closed=event.closed)
+        and _rest(state, event.call, pool)
+    ):
+        return
     call = _add_call(state, event.call, pool)
     call.closed = event.closed
     call.counts = dict(event.counts)
@@ -127,7 +137,7 @@ def end_call(state: State, call: CallRecord, ended: Ended) -> None:
 
 def fail_ready(state: State, pool: Pool, ended: Ended) -> None:
     """End every input that waits for a container of the pool."""
-    for call in list(pool.queue.in_line()):
+    while (call := pool.queue.first()) is not None:
         for record in list(call.front.values()):
             end(state, record, ended)
         end_waiting(state, call, ended)
@@ -201,7 +211,7 @@ def complete_if_over(state: State, call: CallRecord) -> None:
         return
     if state.calls.get(call_id) is not call:
         return
-    del state.calls[call_id]
+    state.calls.remove(call_id)
     call.pool.open_calls -= 1
     call.pool.attached.pop(call_id, None)
     state.touch_pool(call.pool)
@@ -213,7 +223,7 @@ def complete_if_over(state: State, call: CallRecord) -> None:
         ending = "cancelled"
     else:
         ending = "succeeded"
-    state.out.complete(call_id, ending)
+    state.out.complete(call.call, ending)
     if state.is_recovering:
         state.restored_endings[call_id] = ending
     if call_id in state.dependants:
@@ -245,15 +255,26 @@ def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
 
 
 def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:
-    order = call.created_at - call.priority * state.policy.ageing_seconds
+    order = state.calls.order(call.created_at, call.priority)
     record = CallRecord(call, pool, order, state.next_call_number())
-    state.calls[call.call_id] = record
+    state.calls.add(record)
     pool.open_calls += 1
     if call.attached:
         pool.attached[call.call_id] = record
     if call.deadline:
         state.wake(call.deadline, record)
     return record
+
+
+def _rest(state: State, call: Call, pool: Pool) -> bool:
+    """Take a plain call in without a record, where the line is long; return whether that was done."""
+    order = state.calls.order(call.created_at, call.priority)
+    if pool.queue.size < state.policy.resting_beyond or not pool.queue.can_rest(order):
+        return False
+    state.calls.rest(call, pool, state.next_call_number())
+    pool.open_calls += 1
+    state.touch_pool(pool)
+    return True
 
 
 def _end_if_hopeless(state: State, call: CallRecord) -> None:

@@ -17,6 +17,7 @@ from offload.control.core.instructions import (
 
 if TYPE_CHECKING:
     from offload.control.core.events import History
+    from offload.control.core.model import Call
 
 
 class Outbox:
@@ -42,9 +43,9 @@ class Outbox:
         """Add the outcome of many inputs."""
         self._runs.append(run)
 
-    def complete(self, call_id: str, state: str) -> None:
+    def complete(self, call: Call, state: str) -> None:
         """Add a call's end."""
-        self._completed.append(CallCompleted(call_id, state))
+        self._completed.append(CallCompleted(call, state))
 
     def cancel(self, worker_id: str, input_id: str, reason: str) -> None:
         """Have a worker end an input."""

@@ -41,6 +41,7 @@ class Policy:
         3  # containers in a row that a worker could not start before it is quarantined
     )
     quarantine_seconds: float = 10.0  # for how long at first; doubles each time, to ten minutes
+    resting_beyond: int = 1000  # inputs in a function's line beyond which calls of one input rest
     packs: bool = False  # place containers where least is left, instead of where most is
     workspaces: Mapping[str, WorkspaceLimits] = field(
         default_factory=dict

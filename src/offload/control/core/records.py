@@ -19,6 +19,7 @@ from offload.control.core.workers import WorkerEvent, WorkerState, move_worker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from offload.control.core.call_table import CallTable
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Function, Needs, WorkerInfo
 
@@ -211,11 +212,11 @@ class Pool:
         "peak", "promises", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "wanted", "workspace",
     )  # fmt: skip
 
-    def __init__(self, function: Function, workspace: Workspace) -> None:
+    def __init__(self, function: Function, workspace: Workspace, calls: CallTable) -> None:
         self.function = function
         self.workspace = workspace
         self.scaling = function.scaling
-        self.queue = Queue()
+        self.queue = Queue(calls)
         self.breaker = Breaker()
         self.slots: dict[str, Slot] = {}
         self.roomy = Roomy()

@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING
 
-from offload.control.core.calls import CallRecord
+from offload.control.core.call_table import CallTable
 from offload.control.core.candidates import Candidates
 from offload.control.core.inputs import InputEvent
 from offload.control.core.instructions import StopContainer
@@ -20,7 +20,7 @@ from offload.control.core.waiters import Overdue, Stranded, Turn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offload.control.core.calls import InputRecord
+    from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Function, Needs, WorkerInfo
     from offload.control.core.waiters import Waiter
     from offload.control.core.workers import WorkerEvent
@@ -43,11 +43,11 @@ class State:
             str, str
         ] = {}  # of calls that were over when they were restored
         self.expected: dict[str, str] = {}  # workers that may come back after a restart: name by id
-        self.calls: dict[str, CallRecord] = {}
         self.dependants: dict[str, dict[str, CallRecord]] = {}  # calls that wait for a call
         self.ended: deque[tuple[CallRecord, str]] = deque()  # whose dependants do not know it yet
         self.inputs: dict[str, InputRecord] = {}  # those with a record
         self.pools: dict[str, Pool] = {}
+        self.calls = CallTable(self.pools, policy.ageing_seconds)
         self.workspaces: dict[str, Workspace] = {}
         self.workers: dict[str, WorkerRecord] = {}
         self.containers: dict[str, ContainerRecord] = {}
@@ -104,7 +104,7 @@ class State:
 
     def add_pool(self, function: Function) -> Pool:
         """Register a function."""
-        pool = Pool(function, self.workspace(function.workspace))
+        pool = Pool(function, self.workspace(function.workspace), self.calls)
         self.pools[function.function_id] = pool
         pool.workspace.pools += 1
         self.touch_pool(pool)

@@ -12,6 +12,7 @@ from offload.control.core.records import ContainerRecord, Pool, WorkerRecord
 from offload.control.core.waiters import Overdue, Stranded
 
 if TYPE_CHECKING:
+    from offload.control.core.call_table import CallTable
     from offload.control.core.waiters import Waiter
 
 
@@ -22,7 +23,7 @@ class Timers:
     is swept away whenever their number has doubled.
     """
 
-    def __init__(self, calls: dict[str, CallRecord], workers: dict[str, WorkerRecord]) -> None:
+    def __init__(self, calls: CallTable, workers: dict[str, WorkerRecord]) -> None:
         self._calls = calls
         self._workers = workers
         self._heap: list[tuple[float, int, Waiter]] = []

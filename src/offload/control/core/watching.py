@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from offload.control.core.calls import CallRecord, InputRecord
-    from offload.control.core.model import Function, Needs, Scaling
+    from offload.control.core.model import Call, Function, Needs, Scaling
     from offload.control.core.records import Pool, WorkerRecord
     from offload.control.core.state import State
 
@@ -58,6 +58,15 @@ class Views:
         """Whether the call is unfinished here."""
         return call_id in self._state.calls
 
+    def call(self, call_id: str) -> Call | None:
+        """Return an unfinished call."""
+        record = self._state.calls.peek(call_id)
+        return record.call if record is not None else None
+
+    def is_resting(self, call_id: str) -> bool:
+        """Whether the call waits untouched in a long line."""
+        return self._state.calls.is_resting(call_id)
+
     def is_open(self, input_id: str) -> bool:
         """Whether the input is known and has no outcome."""
         if input_id in self._state.inputs:
@@ -66,7 +75,7 @@ class Views:
             call_id, index = split_input_id(input_id)
         except ValueError:
             return False
-        call = self._state.calls.get(call_id)
+        call = self._state.calls.peek(call_id)
         return call is not None and (index in call.open or index in call.waiting)
 
     def open_calls(self) -> dict[str, int]:
@@ -82,11 +91,17 @@ class Views:
         pool = self._state.pools.get(function_id)
         return pool.scaling if pool is not None else None
 
-    def next_inputs(self, input_id: str, limit: int) -> list[str]:
-        """Return the first ones of the inputs of the same call that were never handed out."""
-        call_id, _ = split_input_id(input_id)
-        call = self._state.calls.get(call_id)
-        return [make_input_id(call_id, i) for i in islice(call.waiting, limit)] if call else []
+    def next_inputs(self, function_id: str, limit: int) -> list[str]:
+        """Return the first ones of the function's inputs in line that were never handed out."""
+        pool = self._state.pools.get(function_id)
+        if pool is None:
+            return []
+        ids = (
+            make_input_id(call.call.call_id, index)
+            for call in pool.queue.in_line()
+            for index in call.waiting
+        )
+        return list(islice(ids, limit))
 
     def function(self, function_id: str) -> Function | None:
         """Return a registered function."""
@@ -158,7 +173,7 @@ class Views:
 
     def inputs(self, call_id: str, limit: int) -> list[InputView]:
         """List a call's unfinished inputs: those that were handed out by their index, then those that were not."""
-        call = self._state.calls.get(call_id)
+        call = self._state.calls.peek(call_id)
         if call is None:
             return []
         records = heapq.nsmallest(limit, call.open.values(), key=lambda record: record.index)
@@ -168,7 +183,7 @@ class Views:
 
     def counts(self, call_id: str) -> dict[InputState, int]:
         """Count a call's unfinished inputs by their state."""
-        call = self._state.calls.get(call_id)
+        call = self._state.calls.peek(call_id)
         if call is None:
             return {}
         counts = {call.resting_state: len(call.waiting)} if call.waiting else {}
@@ -178,7 +193,7 @@ class Views:
 
     def why_call_waits(self, call_id: str) -> str:
         """Say what the call as a whole waits for; empty where it is over, or part of it runs."""
-        call = self._state.calls.get(call_id)
+        call = self._state.calls.peek(call_id)
         if call is None or any(record.slot is not None for record in call.open.values()):
             return ""
         if call.is_blocked:

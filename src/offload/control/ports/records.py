@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from offload.control.core.events import CallRestored, History
+    from offload.control.core.events import History
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
 
@@ -317,12 +317,12 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a server needs to go on where the last one stopped. `last_log_seq` is 0 for an empty store."""
+    """What a server needs to go on where the last one stopped, beside `Store.open_calls`.
+
+    `last_log_seq` is 0 for an empty store.
+    """
 
     apps: tuple[StoredApp, ...]  # running ones, and those of unfinished calls
     functions: tuple[Function, ...]  # of those apps
-    calls: tuple[
-        CallRestored, ...
-    ]  # unfinished ones; their memory depends on the runs of inputs, not on the inputs
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
     from offload.control.ports.records import (
         Collected,
@@ -43,7 +44,13 @@ class Store(Protocol):
         """Write the records, all or none, durably."""
 
     def snapshot(self) -> Snapshot:
-        """Read what is unfinished: calls in the order they were saved, their inputs in the order of their index."""
+        """Read what a server needs to go on where the last one stopped, but the calls."""
+
+    def open_calls(self) -> Iterator[CallRestored]:
+        """Read the unfinished calls one by one; commits meanwhile do not change what is read.
+
+        Those of an app come in the order they were saved, and calls that come after others behind all that do not.
+        """
 
     def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
         """Read the encoded payloads of these inputs; unknown ones are missing from the answer."""

@@ -97,7 +97,7 @@ async def start(outside: Outside) -> Services:
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
-    _restore(snapshot, kernel, apps)
+    _restore(snapshot, outside.store, kernel, apps)
     workers.start()
     retention.start()
     outside.telemetry.read_load = cluster.load
@@ -118,10 +118,10 @@ async def start(outside: Outside) -> Services:
     )
 
 
-def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
+def _restore(snapshot: Snapshot, store: Store, kernel: Kernel, apps: Apps) -> None:
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
-    for call in snapshot.calls:
+    for call in store.open_calls():
         _restore_call(call, kernel)
     for app in snapshot.apps:
         if app.stopped_at:
@@ -132,7 +132,8 @@ def _restore(snapshot: Snapshot, kernel: Kernel, apps: Apps) -> None:
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:
-    live = kernel.open_call(restored.call, restored.closed)
+    live = kernel.calls.open(restored.call, restored.closed)
     for run in restored.known:
         live.indices.add(run.start, run.stop)
     kernel.apply(restored)
+    kernel.calls.leave_resting(restored.call.call_id)

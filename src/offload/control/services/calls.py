@@ -113,6 +113,7 @@ class Calls:
             return new.call_id
         await self._open(new, inputs)
         await self._flush_or_withdraw([new.call_id])
+        self._kernel.calls.leave_resting(new.call_id)
         return new.call_id
 
     async def submit_graph(self, graph: Sequence[tuple[NewCall, Inputs]]) -> list[str]:
@@ -142,6 +143,8 @@ class Calls:
                 self._withdraw(call_id, error.message)
             raise
         await self._flush_or_withdraw(opened)
+        for call_id in opened:
+            self._kernel.calls.leave_resting(call_id)
         return [new.call_id for new, _ in calls]
 
     async def add_inputs(self, call_id: str, inputs: Inputs, close: bool) -> None:

@@ -45,7 +45,7 @@ from offload.control.ports.records import (
 )
 from offload.control.services.feeds import Topic
 from offload.control.services.journal import SHOWN_SECONDS, WRITE_BEHIND_SECONDS
-from offload.control.services.live import LiveCall
+from offload.control.services.live import LiveCalls
 from offload.control.services.payloads import Payloads
 from offload.control.services.recent import RecentIds
 from offload.control.telemetry import Telemetry, log_event
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from offload.control.core.model import Call
     from offload.control.ports.clock import Clock
     from offload.control.services.journal import Journal
+    from offload.control.services.live import LiveCall
     from offload.control.services.reading import Reading
     from offload.control.services.sessions import WorkerSession
 
@@ -85,7 +86,7 @@ class Kernel:
         self.dispatcher = dispatcher
         self.journal = journal
         self.clock = clock
-        self.calls: dict[str, LiveCall] = {}
+        self.calls = LiveCalls(dispatcher)
         self.sessions: dict[str, WorkerSession] = {}
         self.items: dict[str, Topic[ItemRow]] = {}
         self.payloads = Payloads(reading)
@@ -128,11 +129,6 @@ class Kernel:
         """How far the time that people see is ahead of the dispatcher's; 0 where nobody would notice."""
         drift = self.clock.now() - self.clock.steady()
         return drift if abs(drift) > NOTICED_SECONDS else 0.0
-
-    def open_call(self, call: Call, closed: bool) -> LiveCall:
-        """Remember a call until its end is on disk."""
-        live = self.calls[call.call_id] = LiveCall(call, closed)
-        return live
 
     def keep_items(self, rows: Sequence[tuple[ItemRow, int]]) -> None:
         """Write items, each given with its attempt; those of an attempt that is not current are void."""
@@ -204,7 +200,11 @@ class Kernel:
     ) -> None:
         # An input that ended meanwhile is not sent, and a session that ended meanwhile drops what it gets.
         wanted = [task.input_id for task in tasks]
-        ahead = [] if self.payloads.is_full else self.dispatcher.next_inputs(wanted[-1], READ_AHEAD)
+        ahead = (
+            []
+            if self.payloads.is_full
+            else self.dispatcher.next_inputs(order.function_id, READ_AHEAD)
+        )
         while session is self.sessions.get(order.worker_id):
             try:
                 payloads = await self.payloads.load(wanted + ahead)
@@ -298,13 +298,12 @@ class Kernel:
 
     def _complete(self, order: CallCompleted) -> None:
         self.journal.write((FinishCall(order.call_id, order.state, self.clock.now()),))
-        live = self.calls.get(order.call_id)
-        if live is not None:
-            live.ending = order.state
+        live = self.calls.get(order.call_id) or self.calls.open(order.call, closed=True)
+        live.ending = order.state
         self.journal.after_commit(partial(self._forget_call, order.call_id))
 
     def _forget_call(self, call_id: str) -> None:
-        live = self.calls.pop(call_id, None)
+        live = self.calls.pop(call_id)
         if live is not None:
             live.end()
             self.recent.add(call_id)

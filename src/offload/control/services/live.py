@@ -1,4 +1,7 @@
-"""Calls that are not finished on disk yet, and who waits for them."""
+"""Calls that are not finished on disk yet, and who waits for them.
+
+One that rests at the dispatcher and that nobody watches is not kept here; it is made again for whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from offload.control.services.feeds import Topic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from offload.control.core.dispatch import Dispatcher
     from offload.control.core.model import Call
     from offload.control.ports.records import OutcomeRow
 
@@ -28,6 +32,11 @@ class LiveCall:
         )
         self._topic: Topic[OutcomeRow] | None = None
         self._waiting: list[Callable[[OutcomeRow], None]] | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody waits for what becomes of it."""
+        return self._topic is not None or self._waiting is not None
 
     @property
     def outcomes(self) -> Topic[OutcomeRow]:
@@ -63,3 +72,42 @@ class LiveCall:
             return ()
         waiting, self._waiting = self._waiting, None
         return waiting
+
+
+class LiveCalls:
+    """Such calls by their id."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._calls: dict[str, LiveCall] = {}
+
+    def __contains__(self, call_id: str) -> bool:
+        return call_id in self._calls or self._dispatcher.knows_call(call_id)
+
+    def __bool__(self) -> bool:
+        return bool(self._calls) or self._dispatcher.calls_total > 0
+
+    def open(self, call: Call, closed: bool) -> LiveCall:
+        """Keep a call until its end is on disk."""
+        live = self._calls[call.call_id] = LiveCall(call, closed)
+        return live
+
+    def get(self, call_id: str) -> LiveCall | None:
+        """Return the call, made again where it was left to the dispatcher."""
+        live = self._calls.get(call_id)
+        if live is None:
+            call = self._dispatcher.call(call_id)
+            if call is not None:
+                live = self.open(call, closed=True)
+                live.indices.add(0, 1)
+        return live
+
+    def leave_resting(self, call_id: str) -> None:
+        """Keep the call no longer if it rests and nobody watches it."""
+        live = self._calls.get(call_id)
+        if live is not None and not live.is_watched and self._dispatcher.is_resting(call_id):
+            del self._calls[call_id]
+
+    def pop(self, call_id: str) -> LiveCall | None:
+        """Keep the call no longer: its end is on disk."""
+        return self._calls.pop(call_id, None)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 64 * 1024 * 1024
 # What an entry takes beside its bytes: two objects and a place in a dict.
 ENTRY_BYTES = 200
+# What a call takes that has an entry: its id, a dict and a place in another.
+CALL_BYTES = 400
 
 
 class Payloads:
@@ -34,6 +36,7 @@ class Payloads:
         of_call = self._by_call.get(stem)
         if of_call is None:
             of_call = self._by_call[stem] = {}
+            self._size_bytes += CALL_BYTES
         if index not in of_call:
             of_call[index] = payload
             self._size_bytes += len(payload) + ENTRY_BYTES
@@ -55,6 +58,7 @@ class Payloads:
             self._size_bytes -= len(payload) + ENTRY_BYTES
         if not of_call:
             del self._by_call[stem]
+            self._size_bytes -= CALL_BYTES
 
     def discard_run(self, call_id: str, run: range) -> None:
         """Let go of the payloads of many inputs of one call."""

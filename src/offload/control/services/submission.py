@@ -152,7 +152,7 @@ def begin(
     although_stopped: bool = False,
 ) -> LiveCall:
     """Take a new call in: remember it, write it behind, and tell the dispatcher. See `CallSubmitted`."""
-    live = kernel.open_call(call, closed)
+    live = kernel.calls.open(call, closed)
     rows = new_rows(live, inputs)
     records: list[Record] = [SaveCall(call), SaveInputs(call.call_id, rows)]
     if closed:

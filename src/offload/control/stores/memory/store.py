@@ -40,7 +40,7 @@ from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.places import places, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
@@ -74,10 +74,17 @@ class MemoryStore:
             return Snapshot(
                 apps=tuple(apps),
                 functions=tuple(f for f in self._functions.values() if f.app_id in kept),
-                calls=tuple(self._restored(held) for held in unfinished),
                 last_log_seq=max(self._logs, default=0),
                 workers=tuple(self._workers.items()),
             )
+
+    def open_calls(self) -> Iterator[CallRestored]:
+        """See `Store`."""
+        with self._lock:
+            unfinished = [held for held in self._calls.values() if not held.state]
+            unfinished.sort(key=lambda held: bool(held.call.after))
+            calls = [self._restored(held) for held in unfinished]
+        return iter(calls)
 
     def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
         """See `Store`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
     from offload.control.ports.records import DeadLetter, LogRow, OutcomeRow, StoredApp, StoredCall
 
@@ -45,10 +46,18 @@ class Reader:
                 return Snapshot(
                     apps=tuple(map(rows.app, _all(connection, "running_apps"))),
                     functions=tuple(map(rows.function, _all(connection, "running_functions"))),
-                    calls=restored_calls(connection),
                     last_log_seq=_all(connection, "last_log_seq")[0][0],
                     workers=tuple((w["worker_id"], w["name"]) for w in _all(connection, "workers")),
                 )
+            finally:
+                connection.execute("ROLLBACK")
+
+    def open_calls(self) -> Iterator[CallRestored]:
+        """See `Store`."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield from restored_calls(connection)
             finally:
                 connection.execute("ROLLBACK")
 

@@ -3,6 +3,7 @@
 A store may hold a million inputs in one call, or in a million calls. So nothing is read whole: one cursor walks the open
 calls, another one beside it says of each, in the same order, from where to where its inputs reach. Only where that does
 not say all, because some are missing in between or have ended, their keys are walked one by one. What is kept are runs.
+Calls go out as they are read: what becomes of them may take less than they do.
 
 The cursors here give plain tuples and the values are made by position: with names a million calls take twice as long.
 """
@@ -21,6 +22,7 @@ from offload.control.stores.sqlite.statements import statements
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
 Runs: TypeAlias = tuple[range, ...]
 
@@ -37,13 +39,13 @@ class _Extent(NamedTuple):
     input_count: int
 
 
-def restored_calls(connection: sqlite3.Connection) -> tuple[CallRestored, ...]:
-    """Return the open calls in the order they were saved. The caller holds a read transaction."""
+def restored_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
+    """Yield the open calls, see `Store.open_calls`. The caller holds a read transaction."""
     histories = _histories(connection)
     function_ids: dict[str, str] = {}  # one object for all calls of a function
     extents = map(_Extent._make, _cursor(connection, "open_inputs"))
     extent = next(extents, None)
-    found: list[tuple[int, CallRestored]] = []
+    dependants: list[tuple[int, CallRestored]] = []
     for row in _cursor(connection, "open_calls"):
         call_key, call_id, function_id, kind, created_at, attached, durable = row[:7]
         priority, deadline, after, run_anyway, closed, counts, ended = row[7:]
@@ -73,9 +75,12 @@ def restored_calls(connection: sqlite3.Connection) -> tuple[CallRestored, ...]:
             {} if counts == "{}" else json.loads(counts),
             () if ended == "[]" else tuple((of, state) for of, state in json.loads(ended)),
         )
-        found.append((call_key, restored))
-    found.sort(key=itemgetter(0))
-    return tuple(restored for _, restored in found)
+        if call.after:
+            dependants.append((call_key, restored))
+        else:
+            yield restored
+    dependants.sort(key=itemgetter(0))
+    yield from map(itemgetter(1), dependants)
 
 
 def _histories(connection: sqlite3.Connection) -> dict[int, list[History]]:
