@@ -286,6 +286,28 @@ def test_an_interpreter_of_another_version_than_the_codes_is_refused(
         asyncio.run(builder.build(chain(BASE, python="3.1"), Recorder()))
 
 
+def test_a_base_of_another_version_is_refused_before_a_step_is_run_on_it(
+    builder: Builder,
+) -> None:
+    recorder = Recorder()
+    image = chain(BASE, ("workdir", ("/srv",)), ("pip_install", ("numpy",)), python="3.1")
+
+    with pytest.raises(ImageError, match=r"compiled code of Python 3\.1, and its image has Python"):
+        asyncio.run(builder.build(image, recorder))
+
+    assert recorder.lines == []
+
+
+def test_a_step_may_bring_another_python_than_the_base(builder: Builder) -> None:
+    recorder = Recorder()
+    image = chain(BASE, *run("echo so far"), python="3.1")
+
+    with pytest.raises(ImageError, match=r"compiled code of Python 3\.1, and its image has Python"):
+        asyncio.run(builder.build(image, recorder))
+
+    assert "so far" in recorder.lines
+
+
 def test_an_image_without_an_interpreter_is_refused(builder: Builder) -> None:
     with pytest.raises(ImageError, match="has no Python on its PATH"):
         asyncio.run(builder.build(chain(BASE, *run("rm /usr/bin/python3")), Recorder()))

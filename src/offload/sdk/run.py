@@ -12,7 +12,7 @@ from offload.sdk.client import DirectRun, Registration, Submission
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
-from offload.sdk.image_choice import image_of
+from offload.sdk.image_choice import image_elsewhere, image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
@@ -209,6 +209,8 @@ class AppRun:
         self._name = name
         self._workspace = workspace
         self._output = Waiting(ToughOutput(output))
+        # Where the caller's environment can be had, no function gets another because that worker is busy.
+        self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -218,7 +220,8 @@ class AppRun:
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
-            image = image_of(function.raw_function, function.name, function.options.image)
+            choice = function.options.image
+            image = image_of(function.raw_function, function.name, choice)
             registration = Registration(
                 name=function.name,
                 code=pickle_function(function.raw_function, f"{function.name}()"),
@@ -227,6 +230,9 @@ class AppRun:
                 environment=None if image is not None else describe_environment(),
                 python_version=PYTHON_VERSION,
                 image=image,
+                image_elsewhere=None
+                if choice is not None or self._is_served_here
+                else image_elsewhere(function.raw_function),
             )
             known = self._functions[function] = RegisteredFunction(self, registration)
         return known
@@ -235,7 +241,7 @@ class AppRun:
         """Open the app and begin to receive its output."""
         client = current_client()
         workspace = self._workspace or read_config().workspace
-        await client.create_app(self._name, self.app_id, workspace)
+        self._is_served_here = await client.create_app(self._name, self.app_id, workspace)
         attach = client.attach(self.app_id, self._output)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())

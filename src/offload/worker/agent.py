@@ -220,7 +220,8 @@ class Agent:
             self._options.on_ready()
 
     def _on_orders(self, orders: Orders) -> None:
-        for function in orders.functions:
+        for sent in orders.functions:
+            function = sent.on(self._options.session.facts.host_id)
             self._functions[function.function_id] = function
             self._desk.add_function(function)
         for function_id, tasks in orders.assignments:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from offload.sdk.image_choice import ChosenImage
     from offload.sdk.options import FunctionOptions
     from offload.sdk.values import LocalEnvironment, Output
-    from offload.wire.link import Link
+from offload.wire.host import host_id
+from offload.wire.link import Link
 
 M = TypeVar("M", bound=Message)
 
@@ -45,6 +46,7 @@ class Registration:
     environment: LocalEnvironment | None  # None where there is an image
     python_version: str
     image: ChosenImage | None = None
+    image_elsewhere: ChosenImage | None = None  # in place of the environment on other machines
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,13 @@ class Client:
         """Close the connection."""
         await self._connection.close()
 
-    async def create_app(self, name: str, app_id: str, workspace: str = "") -> None:
-        """Open an ephemeral app."""
-        request = apps_pb2.CreateAppRequest(name=name, app_id=app_id, workspace=workspace)
-        await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+    async def create_app(self, name: str, app_id: str, workspace: str = "") -> bool:
+        """Open an ephemeral app; return whether a worker of this machine takes work."""
+        request = apps_pb2.CreateAppRequest(
+            name=name, app_id=app_id, workspace=workspace, host_id=host_id()
+        )
+        reply = await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        return reply.has_worker_on_host
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
         """End an app; with `cancel`, what was spawned in it too."""
@@ -91,9 +96,12 @@ class Client:
         )
         if function.environment is not None:
             definition.local_image.CopyFrom(translate.local_image(function.environment))
+        send = images.SendToServer(self._connection)
         if function.image is not None:
-            send = images.SendToServer(self._connection)
             definition.image.CopyFrom(await images.describe(function.image, send))
+        if function.image_elsewhere is not None:
+            described = await images.describe(function.image_elsewhere, send)
+            definition.image_elsewhere.CopyFrom(described)
         translate.set_options(definition, function.options)
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(

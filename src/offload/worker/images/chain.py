@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.05
 
 _SOURCES = ("debian_slim", "registry", "add_python")
+# After these `python3` may be another than the base's.
+_MAY_BRING_PYTHON = ("apt_install", "run_commands", "run_function", "add_files", "env")
 _NEED_PYTHON = ("pip_install", "pip_requirements", "run_function")
 
 
@@ -147,6 +149,7 @@ class ChainBuilder(ABC):
         try:
             for number, step in enumerate(image.steps, start=1):
                 before = state
+                await self._check_base(image, number, before)
                 state = await self._step(step, before, number, len(image.steps), build)
                 hold = self._layers.hold(state.layers[len(before.layers) :])
                 if hold is None:
@@ -160,6 +163,23 @@ class ChainBuilder(ABC):
         finally:
             for hold in held:
                 hold.release()
+
+    async def _check_base(self, image: Image, number: int, before: ImageState) -> None:
+        """Raise `ImageError` where the base has another Python than the function needs, before any step is run on it.
+
+        Not where a step may bring another; the whole is looked at in the end.
+        """
+        steps, step = image.steps[number - 2 :], image.steps[number - 1]
+        is_first = number > 1 and steps[0].kind in _SOURCES and step.kind not in _SOURCES
+        if (
+            is_first
+            and image.python_version
+            and not any(each.kind in _MAY_BRING_PYTHON for each in steps[1:])
+            and self._layers.state_of(step.digest) is None
+        ):
+            state = before if before.python else await self._find_python(before)
+            if state.python:
+                check_version(image, state)
 
     async def _step(
         self, step: ImageStep, before: ImageState, number: int, of: int, build: _Build

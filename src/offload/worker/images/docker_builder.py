@@ -32,7 +32,9 @@ from offload.worker.images.sources import (
     fetch_layer,
     find_mirrors,
     layer_position,
+    no_python,
     open_registry,
+    python_image,
     read_manifest,
 )
 from offload.worker.images.steps import (
@@ -98,6 +100,9 @@ class DockerBuilder(ChainBuilder):
     ) -> ImageState:
         match step.kind:
             case "debian_slim":
+                image = python_image(step, self._settings)
+                if image is not None:
+                    return await self._registry(image, before, tell)
                 return await self._debian(step, before, on_line)
             case "registry":
                 return await self._registry(step, before, tell)
@@ -248,10 +253,16 @@ class DockerBuilder(ChainBuilder):
         if version in SUITES:
             return after
         layer = hashlib.sha256(f"{step.digest} python {version}".encode()).hexdigest()
-        return await self._python(layer, version, after, on_line)
+        return await self._python(layer, version, after, on_line, is_debian=True)
 
     async def _python(
-        self, layer: str, version: str, before: ImageState, on_line: Tell
+        self,
+        layer: str,
+        version: str,
+        before: ImageState,
+        on_line: Tell,
+        *,
+        is_debian: bool = False,
     ) -> ImageState:
         argv, told = python_install(version, self._settings.python_mirror)
         job = Job(
@@ -262,11 +273,7 @@ class DockerBuilder(ChainBuilder):
         )
         result = await self.shop.run(job, before.layers[-1], layer, on_line)
         if result.code != 0:
-            raise ImageError(
-                f"Python {version} could not be fetched (OFFLOAD_PYTHON_MIRROR says from where)",
-                result.code,
-                result.last_lines,
-            )
+            raise no_python(version, result, is_debian=is_debian)
         return before.with_layer(layer)
 
 

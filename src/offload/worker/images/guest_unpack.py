@@ -14,6 +14,7 @@ import grp
 import importlib
 import os
 import pwd
+import resource
 import shutil
 import sys
 import tarfile
@@ -26,6 +27,9 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _CHUNK = 1024 * 1024
 _MAX_ENTRIES = 2_000_000
+_MAX_NAME_BYTES = 4095
+# Headers are read as a whole, and a header may say that it is of any size.
+_MEMORY_BYTES = 384 * 1024 * 1024
 
 
 class HostileArchiveError(Exception):
@@ -66,6 +70,8 @@ def unpack(archive: tarfile.TarFile, max_bytes: int, *, is_layer: bool) -> int:
 
 def checked_name(name: str) -> str:
     """Return an entry's name as an absolute path below the root."""
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        raise HostileArchiveError("it has a name that is longer than any path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in name:
         raise HostileArchiveError(f"it names {name[:200]!r}, which leads out of the image")
@@ -175,6 +181,7 @@ def main(max_bytes: int, archives: list[str], *, is_layer: bool, folder: str) ->
             module.getgrgid(0) if module is grp else module.getpwuid(0)
     import bz2, lzma, zlib  # noqa: E401, F401, I001, PLC0415 - as above
 
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     try:
         opened = [_opened(archive) for archive in archives]
         os.chroot(TARGET)
@@ -185,7 +192,10 @@ def main(max_bytes: int, archives: list[str], *, is_layer: bool, folder: str) ->
             with archive:
                 left = unpack(archive, left, is_layer=is_layer)
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-    except (HostileArchiveError, tarfile.TarError, OSError, EOFError) as error:
+    except MemoryError:
+        sys.stderr.write("the archive cannot be unpacked: it takes too much memory\n")
+        return 1
+    except (HostileArchiveError, tarfile.TarError, OSError, EOFError, ValueError) as error:
         sys.stderr.write(f"the archive cannot be unpacked: {error}\n")
         return 1
     return 0

@@ -15,7 +15,7 @@ from offload.worker.images.references import RegistryError, parse_reference
 from offload.worker.images.registry import Registry
 from offload.worker.images.sandbox import Bind, Command
 from offload.worker.images.steps import CA_AT, PATH, UV_AT, build_environment, python_install
-from offload.worker.images.workshop import Archive, find_uv
+from offload.worker.images.workshop import Archive, find_uv, last_said
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from offload.worker.core.images import ImageState, ImageStep
     from offload.worker.images.references import Configuration, Descriptor, Manifest
+    from offload.worker.images.sandbox import Result
     from offload.worker.images.settings import ImageSettings
     from offload.worker.images.workshop import Workshop
 
@@ -47,6 +48,9 @@ class Sources:
         """Return what the chain has come to with a source. Raises `ImageError`."""
         match step.kind:
             case "debian_slim":
+                image = python_image(step, self._settings)
+                if image is not None:
+                    return await self._registry(image, before, tell)
                 return await self._debian(step, before, on_line)
             case "registry":
                 return await self._registry(step, before, tell)
@@ -88,12 +92,18 @@ class Sources:
         if version in SUITES:
             return after
         layer = hashlib.sha256(f"{step.digest} python {version}".encode()).hexdigest()
-        return await self._python(layer, version, after, on_line)
+        return await self._python(layer, version, after, on_line, is_debian=True)
 
     # --- releases of Python ---
 
     async def _python(
-        self, layer: str, version: str, before: ImageState, on_line: Tell
+        self,
+        layer: str,
+        version: str,
+        before: ImageState,
+        on_line: Tell,
+        *,
+        is_debian: bool = False,
     ) -> ImageState:
         workshop = self._workshop
         argv, told = python_install(version, self._settings.python_mirror)
@@ -113,11 +123,7 @@ class Sources:
             )
             result = await workshop.sandbox.run(command, on_line)
             if result.code != 0:
-                raise ImageError(
-                    f"Python {version} could not be fetched (OFFLOAD_PYTHON_MIRROR says from where)",
-                    result.code,
-                    result.last_lines,
-                )
+                raise no_python(version, result, is_debian=is_debian)
         return before.with_layer(layer)
 
     # --- registries ---
@@ -173,6 +179,30 @@ async def find_mirrors(suite: str, settings: ImageSettings) -> list[str]:
             )  # fmt: skip
             known = (await asked.communicate())[0].decode(errors="replace")
     return deb_lines(suite, settings.debian_mirror, known)
+
+
+def python_image(step: ImageStep, settings: ImageSettings) -> ImageStep | None:
+    """Return the image of a registry that a `debian_slim` is, where Debian has no such Python of its own; None: uv adds it."""
+    version = step.setting("python")
+    if version in SUITES or settings.python_mirror or not settings.oci_mirror:
+        return None
+    return replace(step, kind="registry", arguments=(f"python:{version}-slim",), secrets=())
+
+
+def no_python(version: str, result: Result, *, is_debian: bool) -> ImageError:
+    """Say that a release of Python cannot be had, and what would help."""
+    instead = (
+        f"or OFFLOAD_OCI_MIRROR to a registry that has python:{version}-slim"
+        if is_debian
+        else f"or begin with an image that has it, as from_registry('python:{version}-slim')"
+    )
+    why = f": {last_said(result.last_lines)}" if result.last_lines else ""
+    return ImageError(
+        f"Python {version} could not be fetched; on the worker, set OFFLOAD_PYTHON_MIRROR to where its releases are, "
+        f"{instead}{why}",
+        result.code,
+        result.last_lines,
+    )
 
 
 def open_registry(step: ImageStep, settings: ImageSettings) -> Registry:

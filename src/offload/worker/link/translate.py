@@ -71,6 +71,9 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
         image=read_image(definition.image) if definition.HasField("image") else None,
+        image_elsewhere=read_image(definition.image_elsewhere)
+        if definition.HasField("image_elsewhere")
+        else None,
     )
 
 

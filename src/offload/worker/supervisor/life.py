@@ -316,6 +316,8 @@ class Life:
 
     def _on_message(self, message: guest.Message) -> None:
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            if isinstance(message, guest.Results) and self._preparation.root is not None:
+                self._preparation.advise(message)
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():
             self._hello.set_result(message)

@@ -37,6 +37,7 @@ class Preparation:
         self._on_line = on_line
         self._on_change = on_change
         self._hold: ImageHold | None = None
+        self._has_advised = False
 
     @property
     def root(self) -> RootImage | None:
@@ -70,11 +71,26 @@ class Preparation:
         function = self._function
         self._on_line(Line(function.app_id, function.name, self._container_id, "", "system", text))
 
+    def advise(self, results: guest.Results) -> None:
+        """Tell the caller, once, what to add to the image, where an input has missed a module in it."""
+        for result in results.results:
+            fault = result.fault
+            if fault is not None and fault.type_name.endswith("ModuleNotFoundError"):
+                text = self.advice(fault).removeprefix("; ")
+                if text and not self._has_advised:
+                    self._has_advised = True
+                    self.on_build_line(text)
+
     def advice(self, fault: guest.Fault) -> str:
         """Say what to add to the image, where a module was missing in it."""
         missing = _MISSING.search(fault.message) if self._hold is not None else None
         if missing is None:
             return ""
+        if self._function.image is self._function.image_elsewhere:
+            return (
+                "; no worker shares your machine, so it runs in a minimal Debian: write "
+                f'image=offload.Image.debian_slim().pip_install("{missing[1]}"), or run a worker on your machine'
+            )
         return f'; its image lacks the module: add .pip_install("{missing[1]}"), or the package that brings it'
 
     def release(self) -> None:

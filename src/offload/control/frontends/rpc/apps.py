@@ -34,7 +34,11 @@ class AppsHandlers:
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
         app_id = await self._apps.create(request.name, request.app_id, request.workspace)
-        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+        return apps_pb2.CreateAppReply(
+            app_id=app_id,
+            lease_seconds=self._apps.lease_seconds,
+            has_worker_on_host=bool(request.host_id) and self._apps.has_worker_on(request.host_id),
+        )
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
@@ -121,7 +125,7 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
-            definition.local_image.host_id,
+            "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
         ),
         timeout_seconds=definition.timeout_seconds,
@@ -142,13 +146,11 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         is_generator=definition.is_generator,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
-        image_blobs=_image_blobs(definition.image),
+        image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
     )
 
 
-def _image_blobs(image: images_pb2.Image) -> tuple[str, ...]:
-    contents = (
-        *(step.content for step in image.steps),
-        *(files.content for files in image.attached),
-    )
+def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
+    contents = [step.content for image in images for step in image.steps]
+    contents += [files.content for image in images for files in image.attached]
     return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
