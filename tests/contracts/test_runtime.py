@@ -10,10 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.builders import make
 from tests.support.forked_runtime import make_forked
 from tests.support.image_runtime import ImageRuntime
-from tests.support.images import BASE, Recorder, chain, make_builder, put_base
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
 from offload.worker.core.values import Gpu
@@ -29,7 +27,6 @@ from offload.worker.runtimes.readiness import readable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from offload.worker.ports import RootImage
 
 _SANDBOXES = {
     "bubblewrap": BubblewrapRuntime,
@@ -40,23 +37,8 @@ _SANDBOXES = {
 
 
 # What holds for containers that see the caller's environment holds for those with a root of their own.
-_WITH_IMAGES = ["bubblewrap image", "gvisor image", "docker docker_image"]
+_WITH_IMAGES = ["bubblewrap image", "forked image", "gvisor image", "docker docker_image"]
 _REAL = ["process", "bubblewrap", "forked", "gvisor", "docker", *_WITH_IMAGES]
-
-
-@pytest.fixture(scope="session")
-def image_root(tmp_path_factory: pytest.TempPathFactory) -> RootImage:
-    builder = make_builder(tmp_path_factory.mktemp("images"))
-    put_base(builder)
-    return asyncio.run(builder.build(chain(BASE), Recorder())).root
-
-
-@pytest.fixture(scope="session")
-def docker_image_root(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> RootImage:
-    builder = make("docker", request, tmp_path_factory.mktemp("images"))
-    return asyncio.run(builder.build(chain(BASE), Recorder())).root
 
 
 @pytest.fixture(params=["fake", *_REAL])

@@ -111,6 +111,7 @@ class Agent:
                 open_blob=self._open_blob,
                 on_line=self.on_line,
                 policy=options.templates,
+                images=self._images,
             )
         )
         self._supervisor = Supervisor(

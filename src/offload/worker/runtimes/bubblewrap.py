@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import select
 import socket
 import sys
 from contextlib import suppress
@@ -20,14 +19,21 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
-from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap
+from offload.worker.runtimes.bubblewrap_program import (
+    describe,
+    find_bubblewrap,
+    open_filter,
+    try_out,
+)
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
 from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
+from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
+from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
 from offload.worker.runtimes.packages import compile_guest, guest_packages
-from offload.worker.runtimes.pipes import Pipes, read_now
+from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
@@ -35,7 +41,6 @@ from offload.worker.sandbox.arguments import (
     FILTER_FD,
     GATE_FD,
     STATUS_FD,
-    TRIAL,
     Sandbox,
     bubblewrap_arguments,
 )
@@ -56,6 +61,7 @@ from offload.worker.sandbox.view import (
     RefusedPathError,
     Shown,
     image_paths,
+    is_within,
     without_proc_masks,
 )
 
@@ -63,12 +69,12 @@ if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
 _MIB = 1024 * 1024
-_TRIAL_MILLISECONDS = 20_000
 
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
-_TRIAL_FILTER_FD = 3
+
+_SCRATCH = ("/tmp", "/dev/shm", CONTAINER_HOME)  # noqa: S108 - the containers' own
 
 
 # Without what a virtual environment adds: the keeper needs the standard library only.
@@ -109,7 +115,10 @@ class BubblewrapRuntime:
         self._filter = filter_program(os.uname().machine)
         try:
             self._bwrap = self._stage_bubblewrap()
-            self._try_out()
+            uid = os.getuid() if self._uids is None else self._uids.take()
+            try_out(self._ground, self._bwrap, uid, self._filter)
+            if self._uids is not None:
+                self._uids.give(uid)
         except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
             self._cgroups.close()
@@ -161,7 +170,6 @@ class BubblewrapRuntime:
             raise ContainerStartError(str(error)) from error
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
-        require_no_scratch_shown(spec.image)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -171,12 +179,26 @@ class BubblewrapRuntime:
             ours.close()
             raise
         argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
-        ours.send(json.dumps(keeper_order(spec, argv, self._facts, os.uname().machine)).encode())
+        order = keeper_order(spec, argv, self._facts, os.uname().machine)
+        order |= self._covered(spec.image)
+        ours.send(json.dumps(order).encode())
         template = BubblewrapTemplate(
             keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
         )
         self._templates[spec.container_id] = template
         return template
+
+    def _covered(self, image: LocalImage | RootImage) -> dict[str, list[str]]:
+        """Say what each container of a template shall not see, and what it shall see although its scratch covers it."""
+        if isinstance(image, RootImage):
+            return {"hidden": [KEEPERS_PLACE], "shown": []}
+        is_private = self._uids is not None and self._options.shows_private
+        targets = [
+            bind.target
+            for bind in view_image(self._facts, image, with_private=is_private).shown
+            if any(is_within(bind.target, scratch) for scratch in _SCRATCH)
+        ]
+        return {"hidden": [], "shown": targets}
 
     async def _start(
         self, spec: ContainerSpec, control_fd: int | None = None
@@ -198,7 +220,7 @@ class BubblewrapRuntime:
                 plan = _Plan(spec, self._command(spec), bubblewrap_arguments(sandbox), scratch)
             else:
                 sandbox = await self._add_keeper(sandbox)
-                argv = self._keeper_command()
+                argv = self._keeper_command(is_local=not sandbox.layers)
                 plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, control_fd)
             container = await self._launch(plan, held)
         except BaseException:
@@ -218,7 +240,7 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = self._open_filter() if plan.control_fd is None else ()
+        filter_fds = open_filter(self._filter) if plan.control_fd is None else ()
         container = None
         try:
             ends = pipes.theirs
@@ -320,20 +342,12 @@ class BubblewrapRuntime:
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
         )
 
-    def _open_filter(self) -> tuple[int, ...]:
-        """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
-        if self._filter is None:
-            return ()
-        read_fd, write_fd = os.pipe()
-        os.write(write_fd, self._filter)
-        os.close(write_fd)
-        return (read_fd,)
-
     async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:
         """Turn a container's sandbox into that of a keeper, which runs in the worker's own interpreter."""
-        own = image_paths(
-            self._facts, [resolve(path) for path in interpreter_prefixes(_KEEPERS_PYTHON)]
-        )
+        own = keepers_files()
+        if not sandbox.layers:
+            prefixes = interpreter_prefixes(_KEEPERS_PYTHON)
+            own = image_paths(self._facts, [resolve(path) for path in prefixes])
         known = {bind.target for bind in sandbox.shown}
         missing = [bind for bind in own if bind.target not in known]
         places = await self._ground.stage([bind.source for bind in missing])
@@ -351,8 +365,9 @@ class BubblewrapRuntime:
         filtered = ("--seccomp", str(FILTER_FD)) if self._filter is not None else ()
         return (*self._bubblewrap(), *filtered, "--", *guest)
 
-    def _keeper_command(self) -> tuple[str, ...]:
-        keeper = keeper_command(_KEEPERS_PYTHON, GuestPlace(GUEST_ROOT), CONTROL_FD)
+    def _keeper_command(self, *, is_local: bool) -> tuple[str, ...]:
+        python = (_KEEPERS_PYTHON,) if is_local else keepers_argv()
+        keeper = keeper_command(python, GuestPlace(GUEST_ROOT), CONTROL_FD)
         return (*self._bubblewrap(), "--", *keeper)
 
     def _bubblewrap(self) -> tuple[str, ...]:
@@ -362,38 +377,3 @@ class BubblewrapRuntime:
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
         )
-
-    def _try_out(self) -> None:
-        """Start a sandbox around nothing, so that a machine that cannot is found out now.
-
-        Raises `RuntimeUnavailableError` with bubblewrap's own words.
-        """
-        uid = os.getuid() if self._uids is None else self._uids.take()
-        error_fd, their_error_fd = os.pipe()
-        status_fd, their_status_fd = os.pipe()
-        null_fd = os.open(os.devnull, os.O_RDWR)
-        filter_fds = self._open_filter()
-        try:
-            filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
-            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
-            spawned = self._ground.spawn_now(
-                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
-            )
-            ended = select.poll()
-            ended.register(spawned.pidfd, select.POLLIN)
-            ended.poll(_TRIAL_MILLISECONDS)
-            os.close(spawned.pidfd)
-            os.set_blocking(status_fd, False)
-            os.set_blocking(error_fd, False)
-            if b'"exit-code": 0' not in read_now(status_fd):
-                said = read_now(error_fd).decode(errors="replace").strip()
-                raise RuntimeUnavailableError(
-                    f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
-                    "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
-                    "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
-                )
-        finally:
-            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
-                os.close(fd)
-            if self._uids is not None:
-                self._uids.give(uid)

@@ -1,17 +1,25 @@
-"""Where the program bubblewrap is, and what its runtime can give on this machine."""
+"""Where the program bubblewrap is, whether it works here, and what its runtime can give on this machine."""
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import RuntimeCapabilities, RuntimeUnavailableError
+from offload.worker.runtimes.ground import Spawn
+from offload.worker.runtimes.pipes import read_now
+from offload.worker.sandbox.arguments import TRIAL
 
 if TYPE_CHECKING:
+    from offload.worker.runtimes.ground import Ground
     from offload.worker.sandbox.guest import Enforced
+
+_TRIAL_MILLISECONDS = 20_000
+_TRIAL_FILTER_FD = 3
 
 
 def find_bubblewrap(chosen: str | None) -> str:
@@ -54,3 +62,46 @@ def describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
         forks_templates=has_filter,
         notes=tuple(notes),
     )
+
+
+def open_filter(program: bytes | None) -> tuple[int, ...]:
+    """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
+    if program is None:
+        return ()
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, program)
+    os.close(write_fd)
+    return (read_fd,)
+
+
+def try_out(ground: Ground, bwrap: str, uid: int, program: bytes | None) -> None:
+    """Start a sandbox around nothing, so that a machine that cannot is found out now.
+
+    Raises `RuntimeUnavailableError` with bubblewrap's own words.
+    """
+    error_fd, their_error_fd = os.pipe()
+    status_fd, their_status_fd = os.pipe()
+    null_fd = os.open(os.devnull, os.O_RDWR)
+    filter_fds = open_filter(program)
+    try:
+        filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
+        argv = (bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
+        spawned = ground.spawn_now(
+            Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
+        )
+        ended = select.poll()
+        ended.register(spawned.pidfd, select.POLLIN)
+        ended.poll(_TRIAL_MILLISECONDS)
+        os.close(spawned.pidfd)
+        os.set_blocking(status_fd, False)
+        os.set_blocking(error_fd, False)
+        if b'"exit-code": 0' not in read_now(status_fd):
+            said = read_now(error_fd).decode(errors="replace").strip()
+            raise RuntimeUnavailableError(
+                f"bubblewrap ({bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
+                "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
+                "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
+            )
+    finally:
+        for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
+            os.close(fd)

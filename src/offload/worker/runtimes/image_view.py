@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from offload.worker.ports import ContainerSpec, LocalImage
 
-_SCRATCH_DIRS = ("/tmp", "/dev/shm")  # noqa: S108 - the containers' own
-
 # Enough for a person's folder; one with more files was hardly made private file by file.
 _ENTRIES_LOOKED_AT = 1000
 
@@ -42,17 +40,6 @@ def require_local_image(spec: ContainerSpec, runtime: str) -> LocalImage:
             f"the {runtime} runtime cannot run a function with an image: leave out runtime={runtime!r} or image="
         )
     return spec.image
-
-
-def require_no_scratch_shown(image: LocalImage | RootImage) -> None:
-    """Raise `ContainerStartError` where a path of the image lies where every fork of a template has its own scratch."""
-    if isinstance(image, RootImage):
-        return
-    for path in (image.python, *image.read_only_paths):
-        if any(is_within(os.path.realpath(path), scratch) for scratch in _SCRATCH_DIRS):
-            raise ContainerStartError(
-                f"a fork would not see {path}: it has scratch of its own there"
-            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -110,3 +110,15 @@ def image_failure(error: ImageError) -> Failure:
         type_name="ImageError",
         is_hopeless=True,
     )
+
+
+class Unheard:
+    """Whoever waits for an image that is built already. See `BuildListener`."""
+
+    audience = ""
+
+    def on_progress(self, text: str) -> None:
+        """See `BuildListener`."""
+
+    def on_build_line(self, text: str) -> None:
+        """See `BuildListener`."""
