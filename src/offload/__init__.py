@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.concurrency import batched, concurrent
+    from offload.sdk.current import current_function_call_id, current_input_id, is_local
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
@@ -28,9 +30,14 @@ __all__ = [
     "InputCancellation",
     "LocalEntrypoint",
     "Retries",
+    "batched",
+    "concurrent",
+    "current_function_call_id",
+    "current_input_id",
     "dead_letters",
     "errors",
     "gather",
+    "is_local",
     "testing",
     "wait_first",
 ]
@@ -46,8 +53,13 @@ _HOME = {
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Retries": "offload.sdk.options",
+    "batched": "offload.sdk.concurrency",
+    "concurrent": "offload.sdk.concurrency",
+    "current_function_call_id": "offload.sdk.current",
+    "current_input_id": "offload.sdk.current",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
+    "is_local": "offload.sdk.current",
     "wait_first": "offload.sdk.call",
 }
 
@@ -59,6 +71,13 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("offload." + name)
     if name not in _HOME:
         raise AttributeError(f"module 'offload' has no attribute {name!r}")
+    import sys
+
+    if sys.version_info < (3, 11):  # noqa: UP036  # an image's own, where the runner is content with less
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise ImportError(
+            f"offload.{name} needs Python 3.11 or newer, and this is {version}: choose an image with a newer one"
+        )
     value: object = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -15,7 +15,7 @@ from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.setup import draw_function, draw_policy
 from tests.simulation.store import Store
-from tests.support.consistency import check, is_overfull, spent
+from tests.support.consistency import check, is_overfull, is_overstaffed, spent
 
 from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
@@ -28,6 +28,7 @@ from offload.control.core.instructions import (
     RecordHistory,
     RecordOutcomes,
     RecordRuns,
+    StartContainer,
 )
 from offload.control.core.model import ContainerState
 
@@ -233,6 +234,10 @@ class Simulation:
             case Assign():
                 if is_overfull(self.server, instruction.worker_id, instruction.function_id):
                     self.fail(f"{instruction.worker_id} was given more than its window")
+                self._send(instruction)
+            case StartContainer():
+                if is_overstaffed(self.server, instruction.function_id):
+                    self.fail(f"{instruction.function_id} has more containers than it needs")
                 self._send(instruction)
             case ForgetWorker():
                 self._expected.pop(instruction.worker_id, None)

@@ -242,6 +242,30 @@ MUTATIONS = [
         "nothing starts beside a container of which nothing is known",
     ),
     Mutation(
+        "scaling.py",
+        "    each = pool.function.target_inputs\n",
+        "    each = 1\n",
+        "containers are shared by as many inputs as they are meant for",
+    ),
+    Mutation(
+        "autoscale.py",
+        "loners - (loners - open_inputs) // each",
+        "open_inputs // each",
+        "a container is wanted for the last few inputs too",
+    ),
+    Mutation(
+        "autoscale.py",
+        "loners - (loners - open_inputs) // each",
+        "-(-open_inputs // each)",
+        "an input that must be alone is not expected to share a container",
+    ),
+    Mutation(
+        "ledger.py",
+        "    record.isolate(False)\n",
+        "",
+        "an input that is over needs no container by itself",
+    ),
+    Mutation(
         "outbox.py",
         "            self._histories.pop((outcome.call_id, outcome.index), None)\n",
         "            pass\n",

@@ -52,6 +52,7 @@ def draw_function(rng: random.Random, number: int) -> Function:
         buffer_containers=rng.choice((0, 0, 1)),
         scaledown_window_seconds=rng.choice((0.0, 2.0, 60.0)),
     )
+    max_inputs = rng.choice((1, 1, 3, 8))
     return Function(
         f"fn-{number}",
         f"ap-{number % 2}",
@@ -64,6 +65,8 @@ def draw_function(rng: random.Random, number: int) -> Function:
         scaling=scaling,
         is_generator=rng.random() < 0.2,
         workspace=f"ws-{rng.randint(0, 2)}",
+        max_inputs=max_inputs,
+        target_inputs=rng.randint(1, max_inputs),
     )
 
 

@@ -36,8 +36,19 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Whose share of the machines it uses; default: the settings'.",
 )
+@click.option(
+    "--env",
+    "environment",
+    metavar="NAME",
+    help="Whose named objects it uses; default: the settings'.",
+)
 def command(
-    *, program: str, flags: tuple[str, ...], as_json: bool, quiet: bool, workspace: str | None
+    *,
+    program: str,
+    flags: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **scope: str | None,
 ) -> int:
     """Run a program's entrypoint; its functions run in sandboxed containers.
 
@@ -60,7 +71,8 @@ def command(
         arguments=taken.arguments(values),
         as_json=as_json or values.get("as_json") is True,
         quiet=quiet,
-        workspace=workspace,
+        workspace=scope["workspace"],
+        environment=scope["environment"],
     )
     return run.go()
 
@@ -91,6 +103,7 @@ class _Run:
     as_json: bool
     quiet: bool
     workspace: str | None
+    environment: str | None
 
     def go(self) -> int:
         """Run it; print the result where it was asked for. Raises `CliError` and `ProgramError`."""
@@ -145,14 +158,18 @@ class _Run:
 
         if self.quiet or not sys.stderr.isatty():
             output = NoOutput() if self.quiet else StreamOutput()
-            with self.target.app.run(output=output, workspace=self.workspace):
+            with self.target.app.run(
+                output=output, workspace=self.workspace, environment_name=self.environment
+            ):
                 yield
             return
         from offload.cli.progress import Display
 
         display = Display()
         try:
-            with self.target.app.run(output=display, workspace=self.workspace):
+            with self.target.app.run(
+                output=display, workspace=self.workspace, environment_name=self.environment
+            ):
                 display.start()
                 yield
         finally:

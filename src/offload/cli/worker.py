@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offload.cli import show
+from offload.cli import doctor, show
 from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class _Given:
     templates: int | None
     image_cache_gib: float | None
     blob_cache_gib: float | None
+    output_mib: int | None
     tls_ca: Path | None
 
 
@@ -85,6 +86,11 @@ _LOOK_SECONDS = 0.3
     "--image-cache-gib", type=float, help="Disk for layers of images, in GiB; default: 20."
 )
 @click.option("--blob-cache-gib", type=float, help="Disk for blobs, in GiB; default: 10.")
+@click.option(
+    "--output-mib",
+    type=int,
+    help="What an input may print before the rest is dropped; default: 64.",
+)
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 @click.pass_context
@@ -93,7 +99,7 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
     OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS,
-    OFFLOAD_TEMPLATES, OFFLOAD_IMAGE_CACHE_GIB and OFFLOAD_BLOB_CACHE_GIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
+    OFFLOAD_TEMPLATES, OFFLOAD_OUTPUT_MIB, OFFLOAD_IMAGE_CACHE_GIB and OFFLOAD_BLOB_CACHE_GIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -112,6 +118,9 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     return run(
         config, lambda: print(f"offload worker {config.name} is ready", file=sys.stderr, flush=True)
     )
+
+
+command.add_command(doctor.command)
 
 
 @command.command("ls")
@@ -217,6 +226,7 @@ def _config(given: _Given) -> WorkerConfig:
         "images": None
         if given.image_cache_gib is None
         else dataclasses.replace(config.images, max_bytes=_bytes(given.image_cache_gib)),
+        "output_mib": given.output_mib,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}

@@ -37,7 +37,7 @@ class Outbox:
         self._unsent = memoryview(b"")
         self._lock = allocate_lock()
         self._writer = 0  # the thread that holds the lock
-        self._bulks = 0
+        self._bulks = iter(range(1, 1 << 32))  # of which several threads may take
         self._wake_read, self._wake_write = os.pipe()
         self.reader_sleeps = False
         self.is_child = False
@@ -83,14 +83,17 @@ class Outbox:
 
     def next_bulk(self) -> int:
         """Return the number of a new large body."""
-        self._bulks += 1
-        return self._bulks
+        return next(self._bulks)
 
     def wake_reader(self) -> None:
         """See to it that the reader looks at the clock."""
         if self.reader_sleeps:
             self.reader_sleeps = False
             os.write(self._wake_write, b"\0")
+
+    def wake_watch(self) -> None:
+        """Wake the watch now, whatever it waits for."""
+        os.write(self._wake_write, b"\0")
 
     def flush(self, *, wait: bool = True) -> None:
         """Send everything; without `wait` only what the socket takes now."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.entrypoint import LocalEntrypoint
-from offload.sdk.function import Function
-from offload.sdk.options import check_image, parse_options, split_arguments
+from offload.sdk.function import Function, with_marks
+from offload.sdk.option_checks import check_image
+from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.inside import InsideRun
     from offload.sdk.options import FunctionOptions, ImageChoice, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Output
@@ -70,6 +72,9 @@ class App:
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
+        self._inside: InsideRun | None = (
+            None  # in a container: the run that the container belongs to
+        )
 
     def __reduce__(self) -> tuple[type[App], tuple[str]]:
         return (App, (self.name,))  # a container needs no more of it than its name
@@ -118,13 +123,15 @@ class App:
         show_output: bool = True,
         output: Output | None = None,
         workspace: str | None = None,
+        environment_name: str | None = None,
     ) -> RunContext:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
         What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
-        `workspace` is whose share of the machines they use; None: that of the settings.
+        `workspace` is whose share of the machines they use, the environment whose named objects; None: those of the settings.
         """
-        return RunContext(self, output, workspace, show_output=show_output)
+        scope = (workspace, environment_name)
+        return RunContext(self, output, scope, show_output=show_output)
 
     @property
     def is_running(self) -> bool:
@@ -136,9 +143,16 @@ class App:
         """The id of the running app. Raises `AppNotRunningError` outside of `app.run()`."""
         return self.current_run("app_id").app_id
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
         if not self._runs:
+            from offload.wire import guest
+
+            if guest.find_platform is not None:
+                from offload.sdk.inside import InsideRun
+
+                self._inside = self._inside or InsideRun(self.name)
+                return self._inside
             raise AppNotRunningError(
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
@@ -168,9 +182,8 @@ class _Decorator:
 
     def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]:
         try:
-            made: Function[P, R, R] = Function(
-                self._app, function, self._options, self._call_options
-            )
+            options = with_marks(function, self._options)
+            made: Function[P, R, R] = Function(self._app, function, options, self._call_options)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -182,11 +195,16 @@ class RunContext:
     """Opens a run of an app and closes it again. Each use is a run of its own."""
 
     def __init__(
-        self, app: App, output: Output | None, workspace: str | None, *, show_output: bool
+        self,
+        app: App,
+        output: Output | None,
+        scope: tuple[str | None, str | None],
+        *,
+        show_output: bool,
     ) -> None:
         self._app = app
         self._output = output
-        self._workspace = workspace
+        self._scope = scope  # workspace and environment
         self._show_output = show_output
         self._open: list[AppRun] = []
 
@@ -237,7 +255,7 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, self._workspace)
+        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)

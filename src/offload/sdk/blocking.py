@@ -142,9 +142,11 @@ class _Background:
     """The loop and its thread."""
 
     def __init__(self) -> None:
-        import uvloop
-
-        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        try:
+            from uvloop import new_event_loop
+        except ImportError:  # in a container whose image does not have it
+            from asyncio import new_event_loop  # type: ignore[assignment]
+        self.loop: asyncio.AbstractEventLoop = new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="offload", daemon=True)
         self.thread.start()
 
@@ -342,6 +344,17 @@ class blocking(Generic[S, P, T]):  # noqa: N801  # used as a decorator
     def __get__(self, instance: S, owner: type) -> Blocking[P, T]: ...
     def __get__(self, instance: S | None, owner: type) -> blocking[S, P, T] | Blocking[P, T]:
         return self if instance is None else Blocking(partial(self._method, instance))
+
+
+class blocking_class(Generic[S, P, T]):  # noqa: N801  # used as a decorator
+    """Make a method of a class that returns `Work` a blocking one with an async twin."""
+
+    def __init__(self, method: Callable[Concatenate[type[S], P], Work[W, T]]) -> None:
+        self._method: Callable[Concatenate[type[S], P], Work[object, T]] = method  # type: ignore[assignment]
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: S | None, owner: type[S]) -> Blocking[P, T]:
+        return Blocking(partial(self._method, owner))
 
 
 class blocking_stream(Generic[S, P, T]):  # noqa: N801  # used as a decorator

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from offload.errors import InvalidError
-from offload.sdk.options import check_number, check_whole
+from offload.sdk.option_checks import check_number, check_whole
 
 MAX_PRIORITY = 1000
 MAX_KEY_CHARACTERS = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
-    from offload.sdk.options import CallArguments, FunctionOptions
+    from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
@@ -34,7 +36,7 @@ class FunctionOwner(Protocol):
 
     name: str
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run. Raises `AppNotRunningError` where there is none."""
         ...
 
@@ -54,6 +56,7 @@ class Function(Generic[P, L, R]):
         self.options = options
         self.call_options = call_options  # None: the defaults
         self._registered_as = self
+        self._was_variant = False  # made by `with_options`
         self.name = str(options.name or function.__name__)
         self.raw_function = function
         self.is_generator = _is_generator(function)
@@ -69,6 +72,7 @@ class Function(Generic[P, L, R]):
             "options": self.options._replace(image=None),  # its secrets are not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
+            "is_variant": self.is_variant,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -77,6 +81,7 @@ class Function(Generic[P, L, R]):
         self.options = cast("FunctionOptions", state["options"])
         self.call_options = cast("CallOptions | None", state["call_options"])
         self._registered_as = self
+        self._was_variant = bool(state["is_variant"])
         self.raw_function = function
         self.is_generator = _is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
@@ -107,7 +112,9 @@ class Function(Generic[P, L, R]):
             changed = self.options.changed(**of_function)
             calls = call_options.changed(self.call_options, of_calls)
             if changed != self.options:
-                return Function(self.app, self.raw_function, changed, calls)
+                other: Function[P, L, R] = Function(self.app, self.raw_function, changed, calls)
+                other._was_variant = True  # of our own class
+                return other
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -115,6 +122,14 @@ class Function(Generic[P, L, R]):
         same.__dict__.update(self.__dict__)  # also what it is registered as
         same.call_options = calls
         return same
+
+    def share_containers(self, concurrency: Concurrency | None, batching: Batching | None) -> None:
+        """Change how its containers share out its inputs, as decorators above `@app.function()` want it."""
+        if batching is not None:
+            from offload.sdk.concurrency import check_batched
+
+            check_batched(self.raw_function)
+        self.options = self.options.sharing(concurrency, batching)
 
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
@@ -238,7 +253,13 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
-    def register(self, run: AppRun) -> RegisteredFunction:
+    @property
+    def is_variant(self) -> bool:
+        """Whether the app's function of this name is another one."""
+        known = getattr(self.app, "functions", {}).get(self.name, self._registered_as)
+        return self._was_variant or known is not self._registered_as
+
+    def register(self, run: AppRun | InsideRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
         return run.register(self._registered_as)
 
@@ -304,6 +325,15 @@ class Function(Generic[P, L, R]):
                     yield cast("R", error) if error else self._value(call.call_id, ended)
 
         return StreamWork(open_stream, results)
+
+
+def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators below `@app.function()` have left on the function."""
+    if "offload.sdk.concurrency" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.concurrency import marks_of
+
+    return marks_of(function).added_to(options)
 
 
 def _is_generator(function: object) -> bool:

@@ -21,7 +21,7 @@ from offload.sdk.values import Ended
 from offload.sdk.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from offload.sdk.call_options import CallOptions
     from offload.sdk.client import Reply
@@ -53,12 +53,20 @@ class Definition(Protocol):
         ...
 
 
+class Run(Protocol):
+    """What a function asks of the run that it belongs to."""
+
+    def cancel_later(self, call_id: str) -> None:
+        """Cancel a call that nobody waits for any more, without waiting for that."""
+        ...
+
+
 class RegisteredFunction:
     """A function in one run; it is sent to the server when it is first needed."""
 
-    def __init__(self, run: AppRun, registration: Registration) -> None:
+    def __init__(self, run: Run, find_id: Callable[[], Coroutine[object, object, str]]) -> None:
         self._run = run
-        self._registration = registration
+        self._find_id = find_id  # on the server, for good
         self._registering: asyncio.Task[str] | None = None
         self._id: str | None = None
 
@@ -69,6 +77,10 @@ class RegisteredFunction:
         if self._registering is None:
             self._registering = asyncio.get_running_loop().create_task(self._register())
         return await asyncio.shield(self._registering)
+
+    async def send_again(self) -> None:
+        """Register it although it may be: the server has forgotten that, or looks for it by its name."""
+        self._id = await self._find_id()
 
     def direct(self, call_id: str, args: bytes) -> DirectCall | None:
         """Return the call of one input, without options, as an exchange; None where that takes more than one request."""
@@ -160,7 +172,7 @@ class RegisteredFunction:
 
     async def _register(self) -> str:
         try:
-            self._id = await current_client().register(self._run.app_id, self._registration)
+            self._id = await self._find_id()
         finally:
             self._registering = None
         return self._id
@@ -204,14 +216,23 @@ class DirectCall:
 class AppRun:
     """An ephemeral app on the server."""
 
-    def __init__(self, name: str, output: Output, workspace: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        output: Output,
+        workspace: str | None = None,
+        environment: str | None = None,
+        definitions: Mapping[str, Definition] | None = None,
+    ) -> None:
         self.app_id = new_id("ap-")
         self._name = name
         self._workspace = workspace
+        self._environment = environment
         self._output = Waiting(ToughOutput(output))
         # Where the caller's environment can be had, no function gets another because that worker is busy.
         self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
+        self._definitions = definitions if definitions is not None else {}  # the app's, by name
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -233,16 +254,22 @@ class AppRun:
                 image_elsewhere=None
                 if choice is not None or self._is_served_here
                 else image_elsewhere(function.raw_function),
+                is_variant=self._definitions.get(function.name, function) is not function,
             )
-            known = self._functions[function] = RegisteredFunction(self, registration)
+            send = partial(self._send, registration)
+            known = self._functions[function] = RegisteredFunction(self, send)
         return known
 
     async def start(self) -> None:
         """Open the app and begin to receive its output."""
         client = current_client()
-        workspace = self._workspace or read_config().workspace
-        self._is_served_here = await client.create_app(self._name, self.app_id, workspace)
-        attach = client.attach(self.app_id, self._output)
+        config = read_config()
+        workspace = self._workspace or config.workspace
+        environment = self._environment or config.environment
+        self._is_served_here = await client.create_app(
+            self._name, self.app_id, workspace, environment
+        )
+        attach = client.attach(self.app_id, self._output, self._provide)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         # Requests meet the same trouble and tell the user; this task's exception is not a second report.
@@ -269,7 +296,27 @@ class AppRun:
 
     def cancel_later(self, call_id: str) -> None:
         """Cancel a call that nobody waits for any more, without waiting for that."""
-        task = asyncio.get_running_loop().create_task(self._cancel(call_id))
+        self._in_background(self._cancel(call_id))
+
+    async def _send(self, registration: Registration) -> str:
+        return await current_client().register(self.app_id, registration)
+
+    def _provide(self, names: Sequence[str]) -> None:
+        """Register functions that are called from inside a container, as far as the app has them."""
+        for name in names:
+            definition = self._definitions.get(name)
+            if definition is not None:
+                self._in_background(self._register_again(definition))
+
+    async def _register_again(self, definition: Definition) -> None:
+        # Whoever waits for it is told by the server that it has not come; the user's objects are pickled beside the loop.
+        with contextlib.suppress(OffloadError, TypeError):
+            loop = asyncio.get_running_loop()
+            function = await loop.run_in_executor(None, self.register, definition)
+            await function.send_again()
+
+    def _in_background(self, coroutine: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

@@ -39,6 +39,28 @@ class Failure(NamedTuple):
     last_lines: tuple[str, ...] = ()  # what a container that could not start printed last
 
 
+class ObjectOrder(NamedTuple):
+    """What the server is asked to open. Empty where it does not matter."""
+
+    kind: str
+    workspace: str
+    environment: str
+    name: str = ""
+    object_id: str = ""
+    create_if_missing: bool = False
+    app_id: str = ""
+
+
+class ObjectInfo(NamedTuple):
+    """A named object as it is listed."""
+
+    object_id: str
+    name: str
+    environment_name: str
+    created_at: float  # Unix seconds
+    last_used_at: float  # as exactly as its expiry needs it
+
+
 class Ended(NamedTuple):
     """How an input ended: `value` is the pickled result where `failure` is None."""
 

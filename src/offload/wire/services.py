@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import message_factory
 
-from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, workers_pb2
+from offload.wire.gen import (
+    apps_pb2,
+    blobs_pb2,
+    calls_pb2,
+    cluster_pb2,
+    objects_pb2,
+    platform_pb2,
+    workers_pb2,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,7 +34,16 @@ class Method:
 
 def _read_schema() -> dict[str, Method]:
     methods = {}
-    for module in (apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, workers_pb2):
+    modules = (
+        apps_pb2,
+        blobs_pb2,
+        calls_pb2,
+        cluster_pb2,
+        objects_pb2,
+        platform_pb2,
+        workers_pb2,
+    )
+    for module in modules:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 name = f"{service.full_name}/{method.name}"

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
+from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -57,6 +58,7 @@ class AgentOptions:
         None
     )  # called once, when the server has welcomed the worker
     dial: Dial = connect
+    output: OutputLimits = USUAL_OUTPUT  # what each container may print
     make_images: Callable[[OpenBlob], Mapping[str, ImageBuilder]] = (
         lambda _: {}
     )  # see `RuntimeCapabilities`
@@ -114,7 +116,10 @@ class Agent:
                 images=self._images,
             )
         )
-        self._supervisor = Supervisor(
+        self._supervisor = self._make_supervisor(options)
+
+    def _make_supervisor(self, options: AgentOptions) -> Supervisor:
+        return Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
                 host_id=options.session.facts.host_id,
@@ -123,6 +128,8 @@ class Agent:
                 gpus=options.session.facts.gpus,
                 images=self._images,
                 templates=self._templates,
+                output=options.output,
+                platform=PlatformLink(self._session),
             )
         )
 

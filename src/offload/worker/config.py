@@ -95,6 +95,7 @@ class WorkerConfig:
     templates: int = (
         8  # functions whose containers are forked, at most; 0: every container starts anew
     )
+    output_mib: int = 64  # what an input may print; a line counts 256 bytes beside its text
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
     cache_bytes: int = 10 * _GIB  # of blobs
     images: ImageSettings = field(default_factory=ImageSettings)
@@ -139,6 +140,7 @@ class WorkerConfig:
             ("blob-cache-gib", self.cache_bytes),
             ("image-cache-gib", self.images.max_bytes),
             ("templates", self.templates),
+            ("output-mib", self.output_mib),
         ):
             if not number >= 0:
                 raise ConfigError(f"{setting} must not be negative, as {number:g} is")
@@ -162,6 +164,7 @@ class WorkerConfig:
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
             "cache_bytes": ("OFFLOAD_BLOB_CACHE_GIB", _read_gib),
+            "output_mib": ("OFFLOAD_OUTPUT_MIB", _read_count),
         }
         given = {
             field_name: read(environment[name], name)

@@ -33,6 +33,7 @@ class _Listed(TypedDict):
 class _Info(TypedDict):
     MemoryLimit: bool
     PidsLimit: bool
+    CpuCfsQuota: bool
 
 
 class _State(TypedDict):
@@ -79,10 +80,10 @@ class DockerEngine:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def limits_now(self) -> tuple[bool, bool]:
-        """Return whether the engine can limit a container's memory, and its processes; blocks."""
+    def limits_now(self) -> tuple[bool, bool, bool]:
+        """Return whether the engine can limit a container's memory, its processes, and its cores; blocks."""
         info = cast("_Info", self._ask_now(Request("GET", "/info")))
-        return info["MemoryLimit"], info["PidsLimit"]
+        return info["MemoryLimit"], info["PidsLimit"], info["CpuCfsQuota"]
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""

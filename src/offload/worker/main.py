@@ -16,6 +16,7 @@ import uvloop
 from offload.wire.host import host_id
 from offload.worker.agent import Agent, AgentOptions
 from offload.worker.config import ConfigError, WorkerConfig
+from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
 from offload.worker.docker_engine import find_socket
@@ -66,7 +67,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         session=SessionOptions(
             url=config.link_url,
             token=config.token,
-            facts=_facts(config, tuple(runtimes)),
+            facts=_facts(config, runtimes),
             tls=tls,
             give_up_after_seconds=config.give_up_after_seconds,
         ),
@@ -76,6 +77,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         drain_seconds=config.drain_seconds,
         cancel_grace_seconds=config.cancel_grace_seconds,
         templates=TemplatePolicy(max_count=config.templates),
+        output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
         make_images=functools.partial(make_builders, config, runtimes),
     )
@@ -152,14 +154,14 @@ def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
     )
 
 
-def _facts(config: WorkerConfig, runtimes: tuple[str, ...]) -> WorkerFacts:
+def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts:
     return WorkerFacts(
         worker_id=config.worker_id,
         name=config.name,
         host_id=host_id(),
         cpu_milli=config.cpu_milli,
         memory_mib=config.memory_mib,
-        runtimes=runtimes,
+        runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
     )

@@ -6,9 +6,14 @@ import socket
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
 
@@ -35,6 +40,10 @@ class RootImage:
     engine_image: str = ""  # in place of layers: its name in the Docker Engine
 
 
+# Processes and threads of a container.
+DEFAULT_PIDS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
@@ -42,14 +51,22 @@ class ContainerSpec:
     container_id: str
     function_name: str
     image: LocalImage | RootImage
-    cpu_milli: int
-    memory_mib: int
+    cpu_milli: int  # its weight where containers compete for cores
+    memory_mib: int  # at most
     block_network: bool
+    allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
-    pids: int = 512
+    pids: int = DEFAULT_PIDS
     open_files: int = 4096
-    scratch_mib: int = 1024  # /tmp, /dev/shm and home together
+    scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
+    cpu_limit_milli: int = 0  # 0: whatever is idle
+    owns_scratch: bool = False  # its scratch has memory of its own; else it is part of memory_mib
+
+    @property
+    def bound_mib(self) -> int:
+        """How much memory its processes and its scratch may take together."""
+        return self.memory_mib + (self.scratch_mib if self.owns_scratch else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +87,22 @@ class RuntimeCapabilities:
     name: str
     is_sandbox: bool
     blocks_network: bool
+    holds_allow_lists: bool  # its containers have a network of their own
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
+    limits_cpu: bool = False  # by quota; with it goes the weight
     images: str = (
         ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
     )
     forks_templates: bool = False  # it is a `ForkingRuntime`
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What functions may ask for that not every runtime can hold; see `offload.wire.abilities`."""
+        held = {CPU_LIMIT: self.limits_cpu, EPHEMERAL_DISK: self.limits_scratch}
+        return tuple(ability for ability, is_held in held.items() if is_held)
 
 
 class RuntimeUnavailableError(Exception):
@@ -95,6 +120,29 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The container whose user code asks the platform, as its worker knows it."""
+
+    container_id: str
+    function_id: str
+    function_name: str
+    is_restricted: bool  # it may ask nothing
+
+
+class Platform(Protocol):
+    """Whoever answers what user code asks. Every method raises `WireError`; methods and messages are the schema's, encoded."""
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """Return the reply."""
+
+    def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of a method that streams."""
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Store a blob; return the reply."""
 
 
 class BuildListener(Protocol):

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.wire import guest
+from offload.wire.guest import asks
+from offload.wire.limits import MAX_FRAME_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,18 @@ RESULT = st.builds(
     guest.Result, TEXT, U32, st.none() | BODY, st.none() | FAULT, st.booleans(), U64, TIME, TIME
 )
 MESSAGE = st.one_of(
-    st.builds(guest.Load, TEXT, st.booleans(), BODY, few(TEXT), few(st.tuples(TEXT, TEXT)), TEXT),
+    st.builds(
+        guest.Load,
+        TEXT,
+        st.booleans(),
+        BODY,
+        few(TEXT),
+        few(st.tuples(TEXT, TEXT)),
+        TEXT,
+        U32,
+        U32,
+        TIME,
+    ),
     st.builds(guest.Run, few(st.builds(guest.Task, TEXT, U32, BODY))),
     st.builds(guest.Cancel, few(TEXT), st.booleans(), TEXT),
     st.builds(guest.GiveBack),
@@ -44,9 +57,17 @@ MESSAGE = st.one_of(
     st.builds(guest.Results, few(RESULT)),
     st.builds(guest.Outputs, few(st.builds(guest.Output, TEXT, TEXT, TEXT))),
     st.builds(guest.GivenBack, few(TEXT)),
-    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1)),
+    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1), TEXT),
     st.builds(guest.Bulk, U32, DATA, st.booleans()),
+    st.builds(asks.Ask, U32, TEXT, DATA, st.booleans()),
+    st.builds(asks.AskMore, U32, DATA, st.booleans()),
+    st.builds(asks.GiveUp, U32),
+    st.builds(asks.Answer, U32, st.integers(0, 255), st.booleans(), DATA),
+    st.builds(asks.Credit, U32, U32),
 )
+
+# What follows their header is theirs, however much it is.
+TAKES_ALL = (guest.Bulk, asks.Ask, asks.AskMore, asks.Answer)
 
 
 def frame(kind: int, body: bytes) -> bytes:
@@ -105,7 +126,7 @@ def test_an_arbitrary_body_of_any_kind_is_a_message_or_refused(kind: int, body: 
     except guest.GuestProtocolError:
         return
 
-    assert type(message).__name__ in guest.__all__
+    assert type(message).__name__ in {*guest.__all__, *dir(asks)}
 
 
 @given(MESSAGE, st.data())
@@ -124,7 +145,7 @@ def test_a_changed_byte_raises_nothing_but_a_protocol_error(
     assert len(messages) == 1
 
 
-@given(MESSAGE.filter(lambda m: not isinstance(m, guest.Bulk)), st.binary(min_size=1, max_size=9))
+@given(MESSAGE.filter(lambda m: not isinstance(m, TAKES_ALL)), st.binary(min_size=1, max_size=9))
 def test_bytes_after_a_message_inside_its_frame_are_refused(
     message: guest.Message, extra: bytes
 ) -> None:
@@ -134,7 +155,7 @@ def test_bytes_after_a_message_inside_its_frame_are_refused(
         guest.Decoder().feed(frame(whole[4], whole[5:] + extra))
 
 
-@given(MESSAGE.filter(lambda m: len(guest.encode(m)) > 5 and not isinstance(m, guest.Bulk)))
+@given(MESSAGE.filter(lambda m: len(guest.encode(m)) > 5 and not isinstance(m, TAKES_ALL)))
 def test_a_body_that_ends_too_early_is_refused(message: guest.Message) -> None:
     whole = guest.encode(message)
 
@@ -191,3 +212,10 @@ def test_text_with_lone_surrogates_still_arrives(make: Callable[[str], guest.Mes
     [received] = guest.Decoder().feed(guest.encode(make("a\udc80b")))
 
     assert received == make("a\\udc80b")
+
+
+def test_a_frame_with_more_lines_than_a_runner_sends_is_refused_before_they_are_read() -> None:
+    lines = (guest.Output("", "stdout", ""),) * (MAX_FRAME_LINES + 1)
+
+    with pytest.raises(guest.GuestProtocolError, match="lines, more than 16384"):
+        guest.Decoder().feed(guest.encode(guest.Outputs(lines)))

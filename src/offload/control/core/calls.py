@@ -128,6 +128,11 @@ class InputRecord:
         """Make one move of the transition table."""
         self.state = move(self.state, event)
 
+    def isolate(self, alone: bool) -> None:
+        """Note whether it must be by itself in its container."""
+        self.pool.loners += alone - self.alone
+        self.alone = alone
+
 
 class Queue:
     """A pool's ready inputs: calls in their order, each with a line of its own, and inputs that wait for a delay.

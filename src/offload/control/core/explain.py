@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from offload.control.core.feasibility import count_gpus, is_feasible, is_offered
+from offload.control.core.feasibility import (
+    count_gpus,
+    is_feasible,
+    is_offered,
+    missing_abilities,
+    runtime_for,
+)
 from offload.control.core.model import ContainerState
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerState
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Needs
     from offload.control.core.records import Pool, WorkerRecord
     from offload.control.core.state import State
+
+
+# As the user wrote what a runtime must be able to do.
+_ABILITIES = {CPU_LIMIT: "limit of cpu=(request, limit)", EPHEMERAL_DISK: "ephemeral_disk="}
 
 
 def why_input_waits(
@@ -160,6 +171,14 @@ def _why_no_worker(state: State) -> str:
 def _why_not_offered(workers: list[WorkerRecord], needs: Needs) -> str:
     if needs.runtime and not any(needs.runtime in w.info.runtimes for w in workers):
         return f"no worker offers runtime {needs.runtime}"
+    with_runtime = [w for w in workers if not needs.runtime or needs.runtime in w.info.runtimes]
+    missing = [missing_abilities(w, needs) for w in with_runtime]
+    if all(missing):
+        runtimes = ", ".join(dict.fromkeys(runtime_for(w, needs) for w in with_runtime))
+        return (
+            f"no worker's runtime ({runtimes}) can hold containers to their {_abilities(missing[0])}; "
+            "`offload worker doctor` on the worker's machine says what is missing"
+        )
     labels = ", ".join(f"{key}={value}" for key, value in needs.labels)
     also = f" with runtime {needs.runtime}" if needs.runtime else ""
     return f"no worker{also} has the labels {labels}"
@@ -172,7 +191,7 @@ def _what_is_too_large(workers: list[WorkerRecord], needs: Needs) -> str:
     if needs.cpu_milli > most_cpu:
         return f"needs {_cpus(needs.cpu_milli)}, the largest worker has {most_cpu / 1000:g}"
     if needs.memory_mib > most_memory:
-        return f"needs {needs.memory_mib} MiB of memory, the largest worker has {most_memory}"
+        return f"needs {_memory(needs)}, the largest worker has {most_memory}"
     if needs.gpus > most_gpus:
         kind = f" {needs.gpu_kind}" if needs.gpu_kind else ""
         have = f"no worker has more than {most_gpus}" if most_gpus else "no worker has one"
@@ -224,7 +243,16 @@ def _why_others_keep(state: State, pool: Pool) -> str:
 
 def _needs(needs: Needs) -> str:
     gpus = f", {_count(needs.gpus, 'gpu')}" if needs.gpus else ""
-    return f"{_cpus(needs.cpu_milli)}{gpus} and {needs.memory_mib} MiB of memory"
+    return f"{_cpus(needs.cpu_milli)}{gpus} and {_memory(needs)}"
+
+
+def _memory(needs: Needs) -> str:
+    disk = f" ({needs.disk_mib} of them ephemeral_disk)" if needs.disk_mib else ""
+    return f"{needs.memory_mib} MiB of memory{disk}"
+
+
+def _abilities(missing: list[str]) -> str:
+    return " and ".join(_ABILITIES.get(ability, ability) for ability in missing)
 
 
 def _cpus(milli: int) -> str:

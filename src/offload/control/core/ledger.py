@@ -157,6 +157,7 @@ def end(state: State, record: InputRecord, ended: Ended) -> None:
         state.touch_pool(call.pool)
     state.inputs.pop(record.input_id, None)
     del call.open[record.index]
+    record.isolate(False)
     _count(call, record.state, 1, ended.reason)
     state.out.record(
         Finished(
@@ -304,7 +305,7 @@ def _restore_tried(state: State, call: CallRecord, history: History) -> None:
     record.failures = history.failures
     record.losses = history.losses
     record.kills = history.kills
-    record.alone = history.alone
+    record.isolate(history.alone)
     state.inputs[record.input_id] = record
     if history.retry_at > state.now:
         call.pool.queue.delay(record, history.retry_at)

@@ -57,15 +57,20 @@ class Needs:
     """What each container of a function takes of its worker, and what the worker must be."""
 
     cpu_milli: int
-    memory_mib: int
+    memory_mib: int  # its scratch included
     gpus: int = 0  # whole devices
     gpu_kind: str = ""  # part of the device's name, any case; empty: any
     runtime: str = ""  # empty: the worker's default
     host_id: str = ""  # empty: any machine
     labels: tuple[tuple[str, str], ...] = ()  # the worker must have all of these
+    disk_mib: int = (
+        0  # how much of its memory is for scratch that it asked for: scratch is kept in memory
+    )
+    abilities: tuple[str, ...] = ()  # what the worker's runtime must be able to hold it to
 
 
 DEFAULT_WORKSPACE = "default"
+DEFAULT_ENVIRONMENT = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,9 @@ class Function:
     scaling: Scaling = Scaling()
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
+    environment: str = DEFAULT_ENVIRONMENT
+    max_inputs: int = 1  # that one of its containers runs at the same time
+    target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
     image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
@@ -131,7 +139,10 @@ class WorkerInfo:
     host_id: str
     capacity: Capacity
     labels: dict[str, str] = field(default_factory=dict)
-    runtimes: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()  # the default first
+    abilities: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # what each can hold containers to
 
 
 class ContainerState(enum.StrEnum):

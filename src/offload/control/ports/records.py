@@ -19,6 +19,7 @@ class SaveApp:
     name: str
     created_at: float
     workspace: str = "default"
+    environment: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,7 @@ class StoredApp:
     created_at: float
     stopped_at: float
     workspace: str = "default"
+    environment: str = "main"
 
 
 @dataclass(frozen=True, slots=True)

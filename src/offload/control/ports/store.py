@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.events import CallRestored
     from offload.control.core.model import Function
+    from offload.control.ports.objects import ObjectStore
     from offload.control.ports.records import (
         Collected,
         DeadLetter,
@@ -39,6 +40,10 @@ class Store(Protocol):
     and may run while a commit does. Every method raises `StoreError`, and nothing of the library beneath. After an
     error of `commit` the store is as before and may be used again once the cause is gone.
     """
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The objects with a name, which are kept in the same place."""
 
     def commit(self, records: Sequence[Record]) -> None:
         """Write the records, all or none, durably."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
-from offload.control.core.model import DEFAULT_WORKSPACE
+from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
+from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import Function
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 30.0
 MAX_WORKSPACE_CHARACTERS = 100
 PROGRESS_SECONDS = 0.2
+WANTED_SECONDS = (
+    10.0  # how long an app's caller is waited for to register a function that a container calls
+)
+MAX_WANTED = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +43,12 @@ class RunningApp:
 
     app_id: str
     name: str
-    workspace: str = DEFAULT_WORKSPACE
+    scope: Scope
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
+    functions: dict[str, Function] = field(default_factory=dict)  # by name, without variants
+    wanted: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # functions to register
+    nudges: set[Callable[[], None]] = field(default_factory=set)  # of those who are attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class AppUpdate:
 
     logs: list[LogRow]
     pools: list[PoolView] | None
+    wanted: tuple[str, ...] = ()  # functions to register
 
 
 class Apps:
@@ -61,13 +71,16 @@ class Apps:
         self._logs = logs
         self.lease_seconds = lease_seconds
         self._running: dict[str, RunningApp] = {}
+        self._ending: list[Callable[[str], None]] = []
 
     @property
     def running_total(self) -> int:
         """How many apps have a caller, or one that may still come back within its lease."""
         return len(self._running)
 
-    async def create(self, name: str, app_id: str, workspace: str = "") -> str:
+    async def create(
+        self, name: str, app_id: str, workspace: str = "", environment: str = ""
+    ) -> str:
         """Open an app and return its id. A repeat under the same id is harmless."""
         if not name.strip():
             raise DomainError(ErrorCode.INVALID, 'An app needs a name: App("my-app").')
@@ -77,6 +90,8 @@ class Apps:
                 ErrorCode.INVALID,
                 f"{workspace[:80]!r} is no name of a workspace: at most {MAX_WORKSPACE_CHARACTERS} printable characters.",
             )
+        environment = environment or DEFAULT_ENVIRONMENT
+        check_environment(environment)
         if app_id in self._running:
             return app_id
         if app_id and not app_id.startswith("ap-"):
@@ -88,14 +103,19 @@ class Apps:
                 ErrorCode.FAILED_PRECONDITION, f"App {app_id} is stopped: open one with a new id."
             )
         app_id = app_id or f"ap-{secrets.token_hex(13)}"
-        self.adopt(app_id, name, workspace)
-        await journal.durable((SaveApp(app_id, name, self._kernel.clock.now(), workspace),))
+        self.adopt(app_id, name, Scope(workspace, environment))
+        saved = SaveApp(app_id, name, self._kernel.clock.now(), workspace, environment)
+        await journal.durable((saved,))
         return app_id
 
-    def adopt(self, app_id: str, name: str, workspace: str) -> None:
+    def adopt(self, app_id: str, name: str, scope: Scope) -> None:
         """Take in a running app and give its caller a lease to attach in."""
-        app = self._running[app_id] = RunningApp(app_id, name, workspace)
+        app = self._running[app_id] = RunningApp(app_id, name, scope)
         self._start_lease(app)
+
+    def on_end(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with the id of each app that ends."""
+        self._ending.append(tell)
 
     def is_running(self, app_id: str) -> bool:
         """Whether the app takes new calls."""
@@ -105,18 +125,63 @@ class Apps:
         """Whether a worker of this machine takes work now."""
         return self._kernel.dispatcher.has_worker_on(host_id)
 
-    async def register(self, app_id: str, functions: list[Function]) -> None:
-        """Make functions callable, once they are on disk."""
+    async def register(
+        self, app_id: str, functions: list[Function], variants: Collection[str] = ()
+    ) -> None:
+        """Make functions callable, once they are on disk; those of `variants` (ids) are not found by their name."""
         app = await self.require_running(app_id)
         self._kernel.journal.require_working()
         named = [
-            replace(function, app_name=app.name, workspace=app.workspace) for function in functions
+            replace(
+                function,
+                app_name=app.name,
+                workspace=app.scope.workspace,
+                environment=app.scope.environment,
+            )
+            for function in functions
         ]
         for function in named:
             _check(function)
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
+        for function in named:
+            if function.function_id not in variants:
+                app.functions[function.name] = function
+                waiting = app.wanted.pop(function.name, None)
+                if waiting is not None:
+                    waiting.set_result(None)
+
+    async def find_function(self, app_id: str, app_name: str, name: str) -> Function:
+        """Return the function of that name; ask the app's caller for it where it is not there yet."""
+        app = await self.require_running(app_id)
+        if app_name and app_name != app.name:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"Function {name[:100]!r} is of app {app_name[:100]!r}, and this container of app {app.name!r}: "
+                "its code can call functions of its own app.",
+            )
+        if name not in app.functions:
+            if len(app.wanted) >= MAX_WANTED:
+                raise DomainError(
+                    ErrorCode.RESOURCE_EXHAUSTED,
+                    f"App {app.name!r} is asked for too many functions at once: try again.",
+                )
+            loop = asyncio.get_running_loop()
+            waiting = app.wanted.setdefault(name, loop.create_future())
+            for nudge in app.nudges:
+                nudge()
+            await asyncio.wait({waiting}, timeout=WANTED_SECONDS)
+            if app.wanted.get(name) is waiting:
+                del app.wanted[name]
+        found = app.functions.get(name)
+        if found is None:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"App {app.name!r} has no function {name[:100]!r} that its caller could register: is it decorated with "
+                "@app.function() of the same app, and does the program that runs the app still run?",
+            )
+        return found
 
     async def change_scaling(self, function_id: str, **changes: float) -> None:
         """Give a function of a running app other bounds of its containers, once they are on disk."""
@@ -158,12 +223,17 @@ class Apps:
             app.lease = None
         follower = self._logs.follow("", app_id, after_log_seq)
         progress = _Progress(self._kernel, app_id, follower.nudge)
+        asked: set[str] = set()
+        app.nudges.add(follower.nudge)
         try:
             while (rows := await follower.next()) is not None:
                 pools = progress.take()
-                if rows or pools is not None:
-                    yield AppUpdate(rows, pools)
+                wanted = tuple(app.wanted.keys() - asked)
+                asked = set(app.wanted)
+                if rows or wanted or pools is not None:
+                    yield AppUpdate(rows, pools, wanted)
         finally:
+            app.nudges.discard(follower.nudge)
             progress.close()
             follower.close()
             app.attached -= 1
@@ -208,6 +278,8 @@ class Apps:
             app.lease.cancel()
         self._kernel.journal.write((EndApp(app.app_id, self._kernel.clock.now()),))
         self._kernel.apply(AppStopped(app.app_id, cancel, reason))
+        for tell in self._ending:
+            tell(app.app_id)
         self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id))
 
 

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
+from offload.control.core.objects import Scope
+from offload.control.services.access import Access
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.following import Following
+from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
 from offload.control.services.journal import Journal
 from offload.control.services.kernel import Kernel
 from offload.control.services.letters import Letters
 from offload.control.services.logs import Logs
+from offload.control.services.objects import Objects
 from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
 from offload.control.services.workers import Workers
@@ -26,6 +30,7 @@ from offload.control.services.workers import Workers
 if TYPE_CHECKING:
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
+    from offload.control.ports.objects import Answer, Operation
     from offload.control.ports.records import Snapshot
     from offload.control.ports.store import Store
     from offload.control.telemetry import Telemetry
@@ -53,11 +58,14 @@ class Outside:
 class Services:
     """What the frontends call."""
 
+    access: Access
     apps: Apps
     calls: Calls
     following: Following
     letters: Letters
     inspection: Inspection
+    objects: Objects
+    object_writing: Grouping[Operation, Answer]
     logs: Logs
     workers: Workers
     blobs: BlobStreams
@@ -73,6 +81,8 @@ class Services:
         self.cluster.close()
         self.apps.close()
         self.workers.close()
+        self.objects.close()
+        await self.object_writing.close()
         self.kernel.close()
         unwritten = await self.kernel.journal.close()
         self.blobs.close()
@@ -96,18 +106,24 @@ async def start(outside: Outside) -> Services:
     apps = Apps(kernel, reading, logs, outside.lease_seconds)
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    object_writing = Grouping(outside.store.objects.apply)
+    objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
     _restore(snapshot, outside.store, kernel, apps)
+    objects.restore(await reading.get(outside.store.objects.anonymous))
     workers.start()
     retention.start()
     outside.telemetry.read_load = cluster.load
     return Services(
+        access=Access(kernel, archive, objects),
         apps=apps,
         calls=Calls(kernel, archive, apps),
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
+        objects=objects,
+        object_writing=object_writing,
         workers=workers,
         blobs=BlobStreams(outside.blobs),
         cluster=cluster,
@@ -128,7 +144,7 @@ def _restore(snapshot: Snapshot, store: Store, kernel: Kernel, apps: Apps) -> No
             # What was spawned from it still runs; its containers are to end with the last of that.
             kernel.apply(AppStopped(app.app_id, cancel=False, reason="its app was stopped"))
         else:
-            apps.adopt(app.app_id, app.name, app.workspace)
+            apps.adopt(app.app_id, app.name, Scope(app.workspace, app.environment))
 
 
 def _restore_call(restored: CallRestored, kernel: Kernel) -> None:

@@ -48,8 +48,12 @@ def local_image(environment: LocalEnvironment) -> apps_pb2.LocalImage:
 def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOptions) -> None:
     """Fill in what the user asked for."""
     policy = options.retry_policy
-    definition.cpu_milli = max(1, round(options.cpu * 1000))
-    definition.memory_mib = options.memory
+    cores, most_cores = options.cpu_cores
+    definition.cpu_milli = max(1, round(cores * 1000))
+    definition.cpu_limit_milli = round(most_cores * 1000)
+    definition.memory_mib, most_mib = options.memory_mib
+    definition.memory_limit_mib = most_mib if most_mib != definition.memory_mib else 0
+    definition.ephemeral_disk_mib = options.ephemeral_disk or 0
     definition.timeout_seconds = options.timeout
     definition.startup_timeout_seconds = options.startup_timeout
     definition.retries.max_retries = policy.max_retries
@@ -62,8 +66,16 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     definition.scaledown_window_seconds = options.scaledown_window
     definition.runtime = options.runtime or ""
     definition.block_network = options.block_network
+    definition.restrict_platform_access = options.restrict_platform_access
     definition.env.update(options.env)
     definition.labels.update(options.labels)
+    definition.single_use_containers = options.single_use_containers
+    if options.concurrency is not None and options.concurrency.max_inputs > 1:
+        definition.concurrency.max_inputs = options.concurrency.max_inputs
+        definition.concurrency.target_inputs = options.concurrency.target_inputs
+    if options.batching is not None:
+        definition.batching.max_batch_size = options.batching.max_batch_size
+        definition.batching.wait_seconds = options.batching.wait_ms / 1000
     count, kind = options.gpu_request
     if count:
         definition.gpu.count = count

@@ -9,16 +9,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateAppRequest(_message.Message):
-    __slots__ = ("name", "app_id", "workspace", "host_id")
+    __slots__ = ("name", "app_id", "workspace", "environment", "host_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     HOST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     app_id: str
     workspace: str
+    environment: str
     host_id: str
-    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ..., host_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ..., host_id: _Optional[str] = ...) -> None: ...
 
 class CreateAppReply(_message.Message):
     __slots__ = ("app_id", "lease_seconds", "has_worker_on_host")
@@ -64,8 +66,24 @@ class LocalImage(_message.Message):
     working_dir: str
     def __init__(self, host_id: _Optional[str] = ..., python: _Optional[str] = ..., sys_path: _Optional[_Iterable[str]] = ..., read_only_paths: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ...) -> None: ...
 
+class Concurrency(_message.Message):
+    __slots__ = ("max_inputs", "target_inputs")
+    MAX_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    max_inputs: int
+    target_inputs: int
+    def __init__(self, max_inputs: _Optional[int] = ..., target_inputs: _Optional[int] = ...) -> None: ...
+
+class Batching(_message.Message):
+    __slots__ = ("max_batch_size", "wait_seconds")
+    MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    max_batch_size: int
+    wait_seconds: float
+    def __init__(self, max_batch_size: _Optional[int] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "image_elsewhere")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers", "restrict_platform_access", "is_variant", "image_elsewhere")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +120,14 @@ class FunctionDefinition(_message.Message):
     GPU_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CPU_LIMIT_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_LIMIT_MIB_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_DISK_MIB_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    BATCHING_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_USE_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    RESTRICT_PLATFORM_ACCESS_FIELD_NUMBER: _ClassVar[int]
+    IS_VARIANT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     app_id: str
@@ -125,8 +151,16 @@ class FunctionDefinition(_message.Message):
     gpu: GpuRequest
     labels: _containers.ScalarMap[str, str]
     image: _images_pb2.Image
+    cpu_limit_milli: int
+    memory_limit_mib: int
+    ephemeral_disk_mib: int
+    concurrency: Concurrency
+    batching: Batching
+    single_use_containers: bool
+    restrict_platform_access: bool
+    is_variant: bool
     image_elsewhere: _images_pb2.Image
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., image_elsewhere: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., image_elsewhere: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")
@@ -173,12 +207,14 @@ class PoolProgress(_message.Message):
     def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ..., inputs_finished: _Optional[int] = ..., is_impossible: _Optional[bool] = ...) -> None: ...
 
 class AppEvents(_message.Message):
-    __slots__ = ("logs", "pools")
+    __slots__ = ("logs", "pools", "wanted_functions")
     LOGS_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     logs: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogLine]
     pools: _containers.RepeatedCompositeFieldContainer[PoolProgress]
-    def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ...) -> None: ...
+    wanted_functions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ..., wanted_functions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StopAppRequest(_message.Message):
     __slots__ = ("app_id", "cancel", "reason")
@@ -219,6 +255,24 @@ class ListAppsReply(_message.Message):
     APPS_FIELD_NUMBER: _ClassVar[int]
     apps: _containers.RepeatedCompositeFieldContainer[AppSummary]
     def __init__(self, apps: _Optional[_Iterable[_Union[AppSummary, _Mapping]]] = ...) -> None: ...
+
+class FindFunctionRequest(_message.Message):
+    __slots__ = ("app_id", "app_name", "name")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    APP_NAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    app_name: str
+    name: str
+    def __init__(self, app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class FindFunctionReply(_message.Message):
+    __slots__ = ("function_id", "is_generator")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_GENERATOR_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    is_generator: bool
+    def __init__(self, function_id: _Optional[str] = ..., is_generator: _Optional[bool] = ...) -> None: ...
 
 class UpdateAutoscalerRequest(_message.Message):
     __slots__ = ("function_id", "min_containers", "max_containers", "buffer_containers", "scaledown_window_seconds")

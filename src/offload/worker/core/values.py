@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from offload.worker.core.content import Content
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from offload.worker.core.images import Image
 
 __all__ = [
@@ -119,7 +121,9 @@ class Function:
     code: Content
     is_generator: bool = False
     cpu_milli: int = 1000
-    memory_mib: int = 512
+    cpu_limit_milli: int = 0  # 0: none
+    memory_mib: int = 512  # at most
+    ephemeral_disk_mib: int = 0  # beside the memory; 0: part of it
     timeout_seconds: float = 300.0  # 0: none
     startup_timeout_seconds: float = 60.0
     runtime: str = ""  # empty: the worker's default
@@ -132,6 +136,17 @@ class Function:
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
     image_elsewhere: Image | None = None  # in its place on other machines than `host_id`
+    max_calls: int = 1  # of the function that a container runs at the same time
+    batch_size: int = 1  # inputs that one call may be for
+    batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
+    is_batched: bool = False  # it is called with lists
+    is_single_use: bool = False  # each container runs one input and ends
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
+
+    @property
+    def max_inputs(self) -> int:
+        """How many inputs a container runs at the same time."""
+        return self.max_calls * self.batch_size
 
     def on(self, host_id: str) -> Function:
         """Return the function as a worker of that machine runs it."""
@@ -171,6 +186,6 @@ class WorkerFacts:
     host_id: str
     cpu_milli: int
     memory_mib: int
-    runtimes: tuple[str, ...]  # default first
+    runtimes: Mapping[str, tuple[str, ...]]  # default first; what each can hold containers to
     labels: dict[str, str] = field(default_factory=dict)
     gpus: tuple[Gpu, ...] = ()

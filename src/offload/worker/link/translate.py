@@ -59,7 +59,9 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         code=_content(definition.code),
         is_generator=definition.is_generator,
         cpu_milli=definition.cpu_milli,
-        memory_mib=definition.memory_mib,
+        cpu_limit_milli=definition.cpu_limit_milli,
+        memory_mib=max(definition.memory_limit_mib, definition.memory_mib),
+        ephemeral_disk_mib=definition.ephemeral_disk_mib,
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
         runtime=definition.runtime,
@@ -74,6 +76,12 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         image_elsewhere=read_image(definition.image_elsewhere)
         if definition.HasField("image_elsewhere")
         else None,
+        max_calls=definition.concurrency.max_inputs or 1,
+        batch_size=definition.batching.max_batch_size or 1,
+        batch_wait_seconds=definition.batching.wait_seconds,
+        is_batched=definition.HasField("batching"),
+        is_single_use=definition.single_use_containers,
+        restrict_platform_access=definition.restrict_platform_access,
     )
 
 
@@ -110,6 +118,8 @@ def write_hello(
         hello.capacity.gpus.add(index=gpu.index, kind=gpu.kind)
     hello.labels.update(facts.labels)
     hello.runtimes.extend(facts.runtimes)
+    for runtime, abilities in facts.runtimes.items():
+        hello.abilities.add(runtime=runtime, abilities=abilities)
     for held_input in held:
         hello.held.add(
             input_id=held_input.input_id,

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,14 @@ from offload.worker.runtimes.bubblewrap_program import (
     try_out,
 )
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
-from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, GroupLimits
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.image_view import covered_by_scratch, view_image
 from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
 from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.network import ContainerNetwork
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
@@ -40,6 +41,7 @@ from offload.worker.sandbox.arguments import (
     CONTROL_FD,
     FILTER_FD,
     GATE_FD,
+    LINE_FD,
     STATUS_FD,
     Sandbox,
     bubblewrap_arguments,
@@ -61,7 +63,6 @@ from offload.worker.sandbox.view import (
     RefusedPathError,
     Shown,
     image_paths,
-    is_within,
     without_proc_masks,
 )
 
@@ -73,8 +74,6 @@ _MIB = 1024 * 1024
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
-
-_SCRATCH = ("/tmp", "/dev/shm", CONTAINER_HOME)  # noqa: S108 - the containers' own
 
 
 # Without what a virtual environment adds: the keeper needs the standard library only.
@@ -92,7 +91,7 @@ class _Plan:
     argv: tuple[str, ...]
     arguments: tuple[str, ...]  # bubblewrap's
     scratch: Scratch
-    control_fd: int | None = None  # of a keeper, which has no filter of system calls
+    keepers_fds: tuple[int, ...] = ()  # of a keeper, which has no filter of system calls
 
 
 class BubblewrapRuntime:
@@ -113,19 +112,23 @@ class BubblewrapRuntime:
         self._ground = self._start_ground()
         self._installed_bwrap = bwrap
         self._filter = filter_program(os.uname().machine)
+        # It gets ready while the sandbox is tried out.
+        self._network = ContainerNetwork(self._ground, options)
         try:
             self._bwrap = self._stage_bubblewrap()
-            uid = os.getuid() if self._uids is None else self._uids.take()
-            try_out(self._ground, self._bwrap, uid, self._filter)
-            if self._uids is not None:
-                self._uids.give(uid)
+            self._try_out()
         except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
             self._cgroups.close()
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
-        self.capabilities = describe(self._enforced, has_filter=self._filter is not None)
+        self._network.wait_until_ready()
+        self.capabilities = describe(
+            self._cgroups,
+            has_filter=self._filter is not None,
+            no_network=self._network.missing,
+        )
 
     async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
         """See `Runtime`."""
@@ -141,6 +144,7 @@ class BubblewrapRuntime:
             await template.close()
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._ground.close()
         self._cgroups.close()
 
@@ -159,28 +163,40 @@ class BubblewrapRuntime:
         staged = self._ground.stage_now([home])[home]
         return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
 
+    def _living_ground(self) -> Ground:
+        if not self._ground.is_alive:
+            self._renew_ground()
+        return self._ground
+
     def _renew_ground(self) -> None:
         """Go on where somebody killed the ground. What ran on it has ended with it."""
         self._ground.close()
         try:
             self._ground = Ground()
             self._bwrap = self._stage_bubblewrap()
+            self._network.renew(self._ground)
             self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
             raise ContainerStartError(str(error)) from error
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
+        line = await self._network.serve(spec, self._living_ground())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
-            with theirs:
-                keeper = await self._start(spec, theirs.fileno())
+            with theirs, line or nullcontext():
+                fds = (theirs.fileno(), *([line.fileno()] if line is not None else ()))
+                keeper = await self._start(spec, fds)
         except BaseException:
             ours.close()
             raise
         argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
         order = keeper_order(spec, argv, self._facts, os.uname().machine)
-        order |= self._covered(spec.image)
+        with_private = self._uids is not None and self._options.shows_private
+        order["shown"] = covered_by_scratch(self._facts, spec.image, with_private=with_private)
+        order["hidden"] = [KEEPERS_PLACE] if isinstance(spec.image, RootImage) else []
+        order["net"] = spec.block_network or self._network.is_own
+        order["line"] = LINE_FD if line is not None else None
         ours.send(json.dumps(order).encode())
         template = BubblewrapTemplate(
             keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
@@ -188,24 +204,11 @@ class BubblewrapRuntime:
         self._templates[spec.container_id] = template
         return template
 
-    def _covered(self, image: LocalImage | RootImage) -> dict[str, list[str]]:
-        """Say what each container of a template shall not see, and what it shall see although its scratch covers it."""
-        if isinstance(image, RootImage):
-            return {"hidden": [KEEPERS_PLACE], "shown": []}
-        is_private = self._uids is not None and self._options.shows_private
-        targets = [
-            bind.target
-            for bind in view_image(self._facts, image, with_private=is_private).shown
-            if any(is_within(bind.target, scratch) for scratch in _SCRATCH)
-        ]
-        return {"hidden": [], "shown": targets}
-
     async def _start(
-        self, spec: ContainerSpec, control_fd: int | None = None
+        self, spec: ContainerSpec, keepers_fds: tuple[int, ...] = ()
     ) -> BubblewrapContainer:
-        """Start a container; with an end of its control socket, a keeper."""
-        if not self._ground.is_alive:
-            self._renew_ground()
+        """Start a container; with ends of sockets for it, a keeper."""
+        self._living_ground()
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
         held = Held(
@@ -216,12 +219,12 @@ class BubblewrapRuntime:
                 sandbox = await self._prepare_root(spec, spec.image, scratch)
             else:
                 sandbox = await self._prepare(spec, spec.image, held, scratch)
-            if control_fd is None:
+            if not keepers_fds:
                 plan = _Plan(spec, self._command(spec), bubblewrap_arguments(sandbox), scratch)
             else:
                 sandbox = await self._add_keeper(sandbox)
                 argv = self._keeper_command(is_local=not sandbox.layers)
-                plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, control_fd)
+                plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, keepers_fds)
             container = await self._launch(plan, held)
         except BaseException:
             await held.release()
@@ -240,9 +243,10 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = open_filter(self._filter) if plan.control_fd is None else ()
-        container = None
+        filter_fds = () if plan.keepers_fds else open_filter(self._filter)
+        network_fd, container = None, None
         try:
+            network_fd = await self._network.open(spec, self._ground)
             ends = pipes.theirs
             spawned = await self._ground.spawn(
                 Spawn(
@@ -254,9 +258,10 @@ class BubblewrapRuntime:
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
                         gate_fd,
-                        *(filter_fds if plan.control_fd is None else [plan.control_fd]),
+                        *(plan.keepers_fds or filter_fds),
                     ),
                     scratch=scratch,
+                    network_fd=network_fd,
                 )
             )
             held.scratch = scratch
@@ -275,28 +280,30 @@ class BubblewrapRuntime:
             pipes.close_theirs()
             # The opener last of all: bubblewrap takes its end for a byte.
             feed.close()
-            for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
+            own = () if network_fd is None else (network_fd,)
+            for fd in (arguments_fd, status_fd, *filter_fds, *own, gate_fd, opener_fd):
                 os.close(fd)
         return container
 
     def _make_group(self, plan: _Plan) -> ContainerCgroup:
         spec = plan.spec
-        if plan.control_fd is None:
-            return self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+        if not plan.keepers_fds:
+            return self._cgroups.make(spec.container_id, GroupLimits.of(spec))
         # The template alone is to die of what it takes: not the keeper, nor the first processes of its containers.
-        memory_mib, pids = spec.memory_mib + _KEEPERS_MEMORY_MIB, spec.pids + _KEEPERS_PIDS
-        return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
+        limits = GroupLimits.of(spec).beside(_KEEPERS_MEMORY_MIB, _KEEPERS_PIDS)
+        return self._cgroups.make(spec.container_id, limits)
 
     async def _prepare_root(
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, guest_packages()
+        names, packages = self._facts.names_shown, image_packages()
         sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
             facts=self._facts,
             shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
+            names=self._network.names(spec, self._facts, has_own_root=True),
             guest=tuple(
                 Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
             ),
@@ -332,6 +339,7 @@ class BubblewrapRuntime:
         return Sandbox(
             facts=view.facts,
             shown=view.placed(places),
+            names=self._network.names(spec, self._facts, has_own_root=False),
             guest=tuple(
                 Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
             ),
@@ -377,3 +385,15 @@ class BubblewrapRuntime:
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
         )
+
+    def _try_out(self) -> None:
+        """Raise `RuntimeUnavailableError` where this machine cannot make a sandbox."""
+        uid = os.getuid() if self._uids is None else self._uids.take()
+        filter_fds = open_filter(self._filter)
+        try:
+            try_out(self._ground, self._bwrap, uid, filter_fds)
+        finally:
+            for fd in filter_fds:
+                os.close(fd)
+            if self._uids is not None:
+                self._uids.give(uid)

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import RuntimeCapabilities, RuntimeUnavailableError
-from offload.worker.runtimes.ground import Spawn
+from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.pipes import read_now
 from offload.worker.sandbox.arguments import TRIAL
 
 if TYPE_CHECKING:
-    from offload.worker.runtimes.ground import Ground
-    from offload.worker.sandbox.guest import Enforced
+    from offload.worker.runtimes.cgroups import Cgroups
+
+
+CORES_ARE_NOT_LIMITED = (
+    "containers share the cores as processes do, and cpu=(request, limit) is not run here, because no cgroup with the "
+    "cpu controller is delegated to this user"
+)
 
 _TRIAL_MILLISECONDS = 20_000
 _TRIAL_FILTER_FD = 3
@@ -40,23 +45,37 @@ def find_bubblewrap(chosen: str | None) -> str:
     )
 
 
-def describe(enforced: Enforced, *, has_filter: bool) -> RuntimeCapabilities:
+def shares_network_note(missing: str) -> str:
+    """Say what containers without a network of their own can reach."""
+    return (
+        "containers share this machine's network, with its loopback and whatever it can reach, unless a function sets "
+        f"block_network=True; allow-lists are refused: {missing}"
+    )
+
+
+def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeCapabilities:
     """Return the runtime's capabilities, with what the machine lacks."""
     notes = []
-    if not enforced.memory:
+    if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if no_network:
+        notes.append(shares_network_note(no_network))
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     if not has_filter:
         notes.append(f"system calls are not filtered: there is no table for {os.uname().machine}")
     return RuntimeCapabilities(
         name="bubblewrap",
         is_sandbox=True,
         blocks_network=True,
-        limits_memory="cgroup" if enforced.memory else "rlimit",
-        limits_pids="cgroup" if enforced.pids else "rlimit",
+        holds_allow_lists=not no_network,
+        limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
+        limits_pids="cgroup" if cgroups.controls_pids else "rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         images="rootfs",
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
@@ -74,7 +93,7 @@ def open_filter(program: bytes | None) -> tuple[int, ...]:
     return (read_fd,)
 
 
-def try_out(ground: Ground, bwrap: str, uid: int, program: bytes | None) -> None:
+def try_out(ground: Ground, bwrap: str, uid: int, filter_fds: tuple[int, ...]) -> None:
     """Start a sandbox around nothing, so that a machine that cannot is found out now.
 
     Raises `RuntimeUnavailableError` with bubblewrap's own words.
@@ -82,7 +101,6 @@ def try_out(ground: Ground, bwrap: str, uid: int, program: bytes | None) -> None
     error_fd, their_error_fd = os.pipe()
     status_fd, their_status_fd = os.pipe()
     null_fd = os.open(os.devnull, os.O_RDWR)
-    filter_fds = open_filter(program)
     try:
         filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
         argv = (bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
@@ -103,5 +121,5 @@ def try_out(ground: Ground, bwrap: str, uid: int, program: bytes | None) -> None
                 "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
             )
     finally:
-        for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
+        for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd):
             os.close(fd)

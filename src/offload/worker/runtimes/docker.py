@@ -30,7 +30,7 @@ from offload.worker.ports import (
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.devices import gpu_devices
@@ -71,7 +71,8 @@ class DockerRuntime:
         try:
             networks = self._engine.networks_now()
             # A rootless engine without a delegated cgroup accepts limits and holds none.
-            self._enforced = Enforced(*self._engine.limits_now())
+            memory, pids, has_quota = self._engine.limits_now()
+            self._enforced = Enforced(memory, pids)
             remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
@@ -83,7 +84,7 @@ class DockerRuntime:
         self._network = _BRIDGE if _BRIDGE in networks else "host"
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
-        self.capabilities = _describe(self._network, self._enforced)
+        self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -106,6 +107,7 @@ class DockerRuntime:
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         shown, working_dir = self._view(spec)
         is_local = isinstance(spec.image, LocalImage)
+        packages = guest_packages() if is_local else image_packages()
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
         held = DockerHeld(
@@ -122,7 +124,7 @@ class DockerRuntime:
             mounts_below=_mounts() if is_local else (),
             shown=shown,
             guest=tuple(
-                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in guest_packages().items()
+                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in packages.items()
             ),
             door_dir=held.door.directory,
             uid=uid,
@@ -218,7 +220,7 @@ def _find_socket(options: RuntimeOptions) -> str:
     return found
 
 
-def _describe(network: str, enforced: Enforced) -> RuntimeCapabilities:
+def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
@@ -231,13 +233,19 @@ def _describe(network: str, enforced: Enforced) -> RuntimeCapabilities:
             "memory or processes are limited per process or user and not per container, because the engine has no cgroup "
             "for it; a rootless engine needs cgroup version 2 and systemd's delegation"
         )
+    if not has_quota:
+        notes.append(
+            "cpu=(request, limit) is not run here, because the engine has no cgroup with the cpu controller"
+        )
     return RuntimeCapabilities(
         name="docker",
         is_sandbox=True,
         blocks_network=True,
+        holds_allow_lists=False,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
+        limits_cpu=has_quota,
         images="docker",
         notes=tuple(notes),
     )

@@ -150,6 +150,7 @@ class FakeRuntime:
             name="fake",
             is_sandbox=True,
             blocks_network=True,
+            holds_allow_lists=True,
             limits_memory="none",
             limits_pids="none",
             limits_scratch=False,

@@ -9,7 +9,7 @@ import select
 import shutil
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,18 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import Held
-from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
-from offload.worker.runtimes.cgroups import Cgroups
+from offload.worker.runtimes.bubblewrap_program import (
+    CORES_ARE_NOT_LIMITED,
+    find_bubblewrap,
+    shares_network_note,
+)
+from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.network import ContainerNetwork
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.guest import (
@@ -106,6 +111,8 @@ class GvisorRuntime:
         except RuntimeUnavailableError:
             self._cgroups.close()
             raise
+        # It gets ready while a container is tried out.
+        self._network = ContainerNetwork(self._ground, options)
         try:
             self._stage_programs()
             self._try_out()
@@ -114,7 +121,8 @@ class GvisorRuntime:
             self._cgroups.close()
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
-        self.capabilities = _describe(self._cgroups)
+        self._network.wait_until_ready()
+        self.capabilities = _describe(self._cgroups, self._network.missing)
 
     async def start(self, spec: ContainerSpec) -> GvisorContainer:
         """See `Runtime`."""
@@ -132,6 +140,7 @@ class GvisorRuntime:
         """See `Runtime`."""
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._ground.close()
         self._cgroups.close()
 
@@ -153,6 +162,7 @@ class GvisorRuntime:
         try:
             self._ground = Ground()
             self._stage_programs()
+            self._network.renew(self._ground)
             self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
             raise ContainerStartError(str(error)) from error
@@ -180,7 +190,9 @@ class GvisorRuntime:
 
     async def _prepare(self, spec: ContainerSpec) -> GvisorSandbox:
         """Have the ground lay out what the container is shown: the caller's environment, or an image's root."""
-        image, packages = spec.image, guest_packages()
+        image = spec.image
+        has_own_root = isinstance(image, RootImage)
+        packages = image_packages() if has_own_root else guest_packages()
         if isinstance(image, RootImage):
             names = self._facts.names_shown
             sources = [*image.layers, *(bind.source for bind in names)]
@@ -206,6 +218,7 @@ class GvisorRuntime:
             command=self._guest(spec),
             scratch_mib=spec.scratch_mib,
             block_network=spec.block_network,
+            names=self._network.names(spec, self._facts, has_own_root=has_own_root),
             layers=layers,
         )
 
@@ -213,19 +226,19 @@ class GvisorRuntime:
         self, spec: ContainerSpec, sandbox: GvisorSandbox, held: Held
     ) -> GvisorContainer:
         try:
-            held.cgroup = self._cgroups.make(
-                spec.container_id, spec.memory_mib, _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
-            )
+            tasks = _TASKS_PER_PROCESS * spec.pids + _OWN_TASKS
+            limits = replace(GroupLimits.of(spec), pids=tasks)
+            held.cgroup = self._cgroups.make(spec.container_id, limits)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()
         ends = pipes.theirs
         held.status_fd, files = _open_descriptors(sandbox)
-        container = None
+        network_fd, container = None, None
         try:
-            spawned = await self._ground.spawn(
-                self._spawn(sandbox, spec.container_id, held.uid, ends["detail"], files)
-            )
+            network_fd = await self._network.open(spec, self._ground)
+            spawn = self._spawn(sandbox, spec.container_id, held.uid, ends["detail"], files)
+            spawned = await self._ground.spawn(replace(spawn, network_fd=network_fd))
             container = GvisorContainer(spec.container_id, pipes, spawned, held)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
                 fds = [ends[name] for name in ("stdout", "detail", "socket", "stderr")]
@@ -239,6 +252,8 @@ class GvisorRuntime:
             raise
         finally:
             pipes.close_theirs()
+            if network_fd is not None:
+                os.close(network_fd)
             files.close()
         return container
 
@@ -341,20 +356,26 @@ def _find_runsc(options: RuntimeOptions) -> str:
     return str(Path(found).resolve())
 
 
-def _describe(cgroups: Cgroups) -> RuntimeCapabilities:
+def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
     notes = ["containers have no GPUs", "scratch is bounded in bytes, per mount, and not in files"]
+    if no_network:
+        notes.append(shares_network_note(no_network))
     if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
+    if not cgroups.controls_cpu:
+        notes.append(CORES_ARE_NOT_LIMITED)
     return RuntimeCapabilities(
         name="gvisor",
         is_sandbox=True,
         blocks_network=True,
+        holds_allow_lists=not no_network,
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,
+        limits_cpu=cgroups.controls_cpu,
         images="rootfs",
         notes=tuple(notes),
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from offload.worker.ports import ContainerSpec, LocalImage
 
+_SCRATCH = ("/tmp", "/dev/shm", CONTAINER_HOME)  # noqa: S108 - the containers' own
+
 # Enough for a person's folder; one with more files was hardly made private file by file.
 _ENTRIES_LOOKED_AT = 1000
 
@@ -40,6 +42,20 @@ def require_local_image(spec: ContainerSpec, runtime: str) -> LocalImage:
             f"the {runtime} runtime cannot run a function with an image: leave out runtime={runtime!r} or image="
         )
     return spec.image
+
+
+def covered_by_scratch(
+    facts: HostFacts, image: LocalImage | RootImage, *, with_private: bool
+) -> list[str]:
+    """List what an image shows where every fork of a template has scratch of its own, parents before children."""
+    if isinstance(image, RootImage):
+        return []
+    shown = view_image(facts, image, with_private=with_private).shown
+    return [
+        bind.target
+        for bind in shown
+        if any(is_within(bind.target, scratch) for scratch in _SCRATCH)
+    ]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _MESSAGE_BYTES = 4096
 _MAX_FDS = 16
+_NETWORK = 6  # where its namespace is among a shell's, if it has one
 
 # Keeping the interpreter's lock: the other side of a clone goes on in Python.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -167,7 +168,7 @@ def close_all_but(kept: tuple[int, ...]) -> None:
 class Shell:
     """A shell, seen from the keeper."""
 
-    def __init__(self, order: dict[str, object]) -> None:
+    def __init__(self, order: dict[str, object], line: socket.socket | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         flags = _CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWCGROUP
         flags |= _CLONE_NEWUTS | _CLONE_NEWIPC | (_CLONE_NEWNET if order["net"] else 0)
@@ -190,7 +191,18 @@ class Shell:
         if said != b"{}":
             raise OSError(0, said.decode() or "a shell ended in its set-up")
         self.pidfd = os.pidfd_open(self.pid)
+        if line is not None:
+            self._connect(line)
         self.namespace = os.fstat(self.fds[2]).st_ino  # of pids
+
+    def _connect(self, line: socket.socket) -> None:
+        """Have the network's gateway, which alone may, put its link into the shell's namespace."""
+        socket.send_fds(line, [b"{}"], [self.fds[_NETWORK]])
+        said = line.recv(_MESSAGE_BYTES)
+        if said != b"{}":
+            self.kill()
+            self.close()
+            raise OSError(0, f"no network for a shell: {said.decode() or 'the gateway has ended'}")
 
     def forget_fds(self) -> None:
         """Close the namespaces' descriptors; the namespaces stay."""

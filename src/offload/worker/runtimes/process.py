@@ -37,6 +37,7 @@ _CAPABILITIES = RuntimeCapabilities(
     name="process",
     is_sandbox=False,
     blocks_network=False,
+    holds_allow_lists=False,
     limits_memory="rlimit",
     limits_pids="none",
     limits_scratch=False,

@@ -17,7 +17,8 @@ ARGUMENTS_FD = 3
 STATUS_FD = 4
 GATE_FD = 7  # when all else is ready it waits here for a byte, and then starts the guest
 FILTER_FD = 8  # of system calls
-CONTROL_FD = 8  # of a keeper instead, for which it stays open
+CONTROL_FD = 8  # of a keeper instead, for which it stays open, as the next does
+LINE_FD = 9  # to the network's gateway
 
 _TMP = "/tmp"  # noqa: S108 - the container's own
 
@@ -60,6 +61,7 @@ class Sandbox:
     working_dir: str
     environment: Mapping[str, str]
     block_network: bool
+    names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
     devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
@@ -88,7 +90,7 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
     for name, target in (("tmp", _TMP), ("home", CONTAINER_HOME), ("shm", "/dev/shm")):  # noqa: S108 - inside
         arguments += ["--bind", f"{sandbox.scratch}/{name}", target]
     always = () if sandbox.layers else facts.always_shown
-    for bind in (*always, *sandbox.shown, *sandbox.guest):
+    for bind in (*always, *sandbox.shown, *sandbox.guest, *sandbox.names):
         arguments += ["--ro-bind", bind.source, bind.target]
     # Only now, when every mount point below them exists.
     for path in ("/dev", *hidden):

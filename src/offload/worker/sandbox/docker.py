@@ -96,10 +96,11 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
             "ReadonlyRootfs": True,
             "IpcMode": "none",  # a namespace of its own, and no /dev/shm but ours: the engine's is not bounded in files
             "LogConfig": {"Type": "none"},
-            "Memory": spec.memory_mib * _MIB,
-            "MemorySwap": spec.memory_mib * _MIB,
+            "Memory": spec.bound_mib * _MIB,
+            "MemorySwap": spec.bound_mib * _MIB,
             "PidsLimit": spec.pids,
             "CpuShares": max(2, spec.cpu_milli * _FULL_SHARES // 1000),
+            "NanoCpus": spec.cpu_limit_milli * 1_000_000,
             "MaskedPaths": [*sandbox.facts.masked_files, *sandbox.facts.masked_dirs],
             "Tmpfs": _tmpfs(sandbox),
             "Mounts": _binds(sandbox),

@@ -113,7 +113,6 @@ def keeper_order(
     masked_files, masked_dirs = proc_masks(facts)
     return {
         "argv": argv,
-        "net": spec.block_network,
         "scratch_bytes": spec.scratch_mib * _MIB,
         "scratch_inodes": spec.scratch_inodes,
         "home": CONTAINER_HOME,

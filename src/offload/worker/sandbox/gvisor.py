@@ -54,6 +54,7 @@ class GvisorSandbox:
     command: tuple[str, ...]
     scratch_mib: int
     block_network: bool
+    names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
 
@@ -69,7 +70,7 @@ def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
         arguments += ["--perms", "0755", "--tmpfs", path]
     arguments += ["--tmpfs", _TMP]
     always = () if sandbox.layers else facts.always_shown
-    binds = (*always, *sandbox.shown, *sandbox.guest)
+    binds = (*always, *sandbox.shown, *sandbox.guest, *sandbox.names)
     for path in _ways(
         hidden, [*(bind.target for bind in binds), f"{CONTAINER_HOME}/", f"{PLACE}/"]
     ):

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
+from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
+from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.metering import OutputMeter
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
+    caller_of,
     check_hello,
     choose_gpus,
     choose_runtime,
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, ImageBuilder, Runtime
+    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
     from offload.worker.supervisor.templates import Templates
 
 # A fork takes milliseconds; one that is not ready by then never will be.
@@ -75,6 +79,8 @@ class SupervisorOptions:
     gpus: tuple[Gpu, ...] = ()  # what the worker has
     images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
+    output: OutputLimits = USUAL_OUTPUT
+    platform: Platform | None = None  # None: user code may ask nothing
 
 
 class Life:
@@ -98,9 +104,13 @@ class Life:
         )
         self._container: Container | None = None
         self._channel: Channel | None = None
+        self._asks: Asks | None = None
         self._pipes: list[OutputPipe] = []
+        self._output = OutputMeter(
+            options.output, options.listener.on_line, lambda on: self.hold("output", on=on)
+        )
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._announced_code: int | None = None
+        self._exiting: guest.Exiting | None = None
         self._killed_because = ""
         self._is_stopping = False
         self._is_out_of_grace = False
@@ -119,6 +129,10 @@ class Life:
         """See `Channel.send_file`."""
         assert self._channel is not None, "only a ready container is given inputs"  # noqa: S101  # a bug here
         return self._channel.send_file(file)
+
+    def print(self, line: Line) -> None:
+        """Pass a line of its output on, as far as it may print."""
+        self._output.take(line)
 
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
@@ -243,12 +257,20 @@ class Life:
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
-        self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        channel = self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        if self._options.platform is not None:
+            self._asks = Asks(
+                caller_of(self.function, self.container_id),
+                self._options.platform,
+                channel.send,
+                lambda: channel.unsent_bytes,
+                self.kill,
+            )
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
             self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
         for reason in self._holds:
             self.hold(reason, on=True)
-        return self._channel
+        return channel
 
     async def _detach(self) -> None:
         """Leave a container that did not become ready, as if there had been none."""
@@ -276,13 +298,15 @@ class Life:
             self._channel.drain()
         for pipe in self._pipes:
             pipe.finish()
+        exiting = self._exiting
         return Ending(
             code=exited.code,
             signal=exited.signal,
             out_of_memory=exited.out_of_memory,
             peak_memory_mib=exited.peak_memory_mib,
             memory_mib=self.function.memory_mib,
-            announced_code=self._announced_code,
+            announced_code=exiting.code if exiting else None,
+            announced_input=exiting.input_id if exiting else "",
             killed_because=self._killed_because,
             detail=exited.detail,
         )
@@ -304,10 +328,13 @@ class Life:
     async def _release(self) -> None:
         if self._grace_timer is not None:
             self._grace_timer.cancel()
+        if self._asks is not None:
+            self._asks.close()
         if self._channel is not None:
             self._channel.close()
         for pipe in self._pipes:
             pipe.finish()
+        self._output.close()
         if self._container is not None:
             await self._container.close()
         self._preparation.release()
@@ -315,6 +342,8 @@ class Life:
     # --- what it says ---
 
     def _on_message(self, message: guest.Message) -> None:
+        if self._asks is not None and self._asks.hear(message):
+            return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
             if isinstance(message, guest.Results) and self._preparation.root is not None:
                 self._preparation.advise(message)
@@ -324,7 +353,7 @@ class Life:
         elif isinstance(message, guest.Loaded) and not self._loaded.done():
             self._loaded.set_result(message)
         elif isinstance(message, guest.Exiting):
-            self._announced_code = message.code
+            self._exiting = message
         elif isinstance(message, guest.Outputs):
             for output in message.lines:
                 for text in split_long(output.text):
@@ -342,7 +371,7 @@ class Life:
             if self.state is ContainerState.STARTING:
                 self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
-            self._listener.on_line(
+            self.print(
                 Line(function.app_id, function.name, self.container_id, input_id, stream, text)
             )
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
+from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +36,9 @@ class AppsHandlers:
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
     ) -> apps_pb2.CreateAppReply:
         """See `Apps.CreateApp`."""
-        app_id = await self._apps.create(request.name, request.app_id, request.workspace)
+        app_id = await self._apps.create(
+            request.name, request.app_id, request.workspace, request.environment
+        )
         return apps_pb2.CreateAppReply(
             app_id=app_id,
             lease_seconds=self._apps.lease_seconds,
@@ -45,7 +50,12 @@ class AppsHandlers:
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
         functions = [_function(definition, request.app_id) for definition in request.functions]
-        await self._apps.register(request.app_id, functions)
+        variants = {
+            function.function_id
+            for function, definition in zip(functions, request.functions, strict=True)
+            if definition.is_variant
+        }
+        await self._apps.register(request.app_id, functions, variants)
         return apps_pb2.RegisterFunctionsReply(function_ids=[f.function_id for f in functions])
 
     async def attach(
@@ -55,8 +65,18 @@ class AppsHandlers:
         async for update in self._apps.attach(request.app_id, request.after_log_seq):
             for part in by_size(update.logs, lambda row: len(row.text) * 4 + 200):
                 yield apps_pb2.AppEvents(logs=[log_message(row) for row in part])
-            if update.pools is not None:
-                yield apps_pb2.AppEvents(pools=map(pool_message, update.pools))
+            if update.pools is not None or update.wanted:
+                pools = map(pool_message, update.pools or ())
+                yield apps_pb2.AppEvents(pools=pools, wanted_functions=update.wanted)
+
+    async def find_function(
+        self, request: apps_pb2.FindFunctionRequest, _context: RequestContext
+    ) -> apps_pb2.FindFunctionReply:
+        """See `Apps.FindFunction`."""
+        found = await self._apps.find_function(request.app_id, request.app_name, request.name)
+        return apps_pb2.FindFunctionReply(
+            function_id=found.function_id, is_generator=found.is_generator
+        )
 
     async def stop_app(
         self, request: apps_pb2.StopAppRequest, _context: RequestContext
@@ -114,6 +134,7 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     content = definition.SerializeToString(deterministic=True)
     definition.function_id = f"fu-{hashlib.sha256(content).hexdigest()[:40]}"
     retries = definition.retries
+    max_inputs, target_inputs = _inputs_at_once(definition)
     return Function(
         function_id=definition.function_id,
         app_id=app_id,
@@ -121,12 +142,14 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         name=definition.name,
         needs=Needs(
             definition.cpu_milli,
-            definition.memory_mib,
+            definition.memory_mib + definition.ephemeral_disk_mib,
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
             "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
+            definition.ephemeral_disk_mib,
+            _abilities(definition),
         ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
@@ -144,6 +167,8 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
             definition.scaledown_window_seconds,
         ),
         is_generator=definition.is_generator,
+        max_inputs=max_inputs,
+        target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
         image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
@@ -154,3 +179,34 @@ def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
     contents = [step.content for image in images for step in image.steps]
     contents += [files.content for image in images for files in image.attached]
     return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
+
+
+def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
+    """List what its runtime must be able to hold it to."""
+    asked = {
+        CPU_LIMIT: definition.cpu_limit_milli,
+        EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+    }
+    return tuple(ability for ability, amount in asked.items() if amount)
+
+
+def _inputs_at_once(definition: apps_pb2.FunctionDefinition) -> tuple[int, int]:
+    """Return how many inputs each container runs at the same time at most, and for how many another one is wanted."""
+    concurrency, batching = definition.concurrency, definition.batching
+    most = concurrency.max_inputs or 1
+    target = concurrency.target_inputs or most
+    size = batching.max_batch_size or 1
+    wrong = ""
+    if target > most:
+        wrong = "target_inputs must not be larger than max_inputs"
+    elif definition.single_use_containers and most * size > 1:
+        wrong = "single_use_containers leaves no room for a second input: leave out concurrency and batching"
+    elif definition.is_generator and size > 1:
+        wrong = "a generator cannot be called for a batch of inputs"
+    elif not 0 <= batching.wait_seconds <= MAX_BATCH_WAIT_SECONDS:
+        wrong = f"a batch waits for at most {MAX_BATCH_WAIT_SECONDS:g} s"
+    elif most * size > MAX_INPUTS_AT_ONCE:
+        wrong = f"a container runs at most {MAX_INPUTS_AT_ONCE} inputs at the same time"
+    if wrong:
+        raise DomainError(ErrorCode.INVALID, f"Function {definition.name!r}: {wrong}.")
+    return most * size, target * size

@@ -11,6 +11,8 @@ from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
 from offload.control.frontends.rpc.errors import to_wire
+from offload.control.frontends.rpc.objects import ObjectsHandlers
+from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -33,6 +35,7 @@ def handlers(services: Services) -> dict[str, Handler]:
     apps = AppsHandlers(services)
     calls = CallsHandlers(services)
     blobs = BlobsHandlers(services)
+    objects = ObjectsHandlers(services)
     workers = WorkersHandlers(services)
     cluster = ClusterHandlers(services)
     table: dict[str, Handler] = {
@@ -40,6 +43,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Apps/RegisterFunctions": apps.register_functions,
         "offload.v1.Apps/Attach": apps.attach,
         "offload.v1.Apps/StopApp": apps.stop_app,
+        "offload.v1.Apps/FindFunction": apps.find_function,
         "offload.v1.Apps/ListApps": apps.list_apps,
         "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
         "offload.v1.Calls/Run": calls.run,
@@ -58,11 +62,19 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Blobs/Upload": blobs.upload,
         "offload.v1.Blobs/Download": blobs.download,
         "offload.v1.Blobs/Missing": blobs.missing,
+        "offload.v1.Objects/Open": objects.open,
+        "offload.v1.Objects/List": objects.list,
+        "offload.v1.Objects/Rename": objects.rename,
+        "offload.v1.Objects/Delete": objects.delete,
+        "offload.v1.Objects/Hold": objects.hold,
         "offload.v1.Workers/Session": workers.session,
         "offload.v1.Cluster/Status": cluster.status,
         "offload.v1.Cluster/ShutDown": cluster.shut_down,
         "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
     }
+    platform = PlatformHandlers(services, dict(table))
+    table["offload.v1.Platform/Ask"] = platform.ask
+    table["offload.v1.Platform/Follow"] = platform.follow
     requests = services.telemetry.requests
     return {
         name: (

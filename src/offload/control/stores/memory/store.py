@@ -37,6 +37,7 @@ from offload.control.ports.records import (
     StoredCall,
 )
 from offload.control.stores.memory.held import HeldCall
+from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import places, require
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.objects = MemoryObjects()
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}
@@ -325,8 +327,10 @@ class MemoryStore:
 
     def _apply(self, record: Record) -> None:
         match record:
-            case SaveApp(app_id=app_id, name=name, created_at=at, workspace=workspace):
-                self._apps.setdefault(app_id, StoredApp(app_id, name, at, 0.0, workspace))
+            case SaveApp(app_id, name, at, workspace, environment):
+                self._apps.setdefault(
+                    app_id, StoredApp(app_id, name, at, 0.0, workspace, environment)
+                )
             case EndApp(app_id=app_id, stopped_at=at):
                 app = self._apps.get(app_id)
                 if app is not None and not app.stopped_at:

@@ -2,26 +2,28 @@
 
 -- name: running_apps
 -- Apps that run, and stopped ones with open calls, oldest first.
-SELECT app_id, name, created_at, stopped_at, workspace FROM apps AS a
+SELECT app_id, name, created_at, stopped_at, workspace, environment FROM apps AS a
 WHERE stopped_at = 0 OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
 ORDER BY app_key;
 
 -- name: running_functions
 -- Their functions, oldest first.
-SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
+SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob, f.image_blobs
+    f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE a.stopped_at = 0 OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
 ORDER BY f.function_key;
 
 -- name: function
 -- One function.
-SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
+SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
-    f.gpus, f.gpu_kind, f.labels, f.runtime, f.host_id, f.is_generator, f.body, f.blob, f.image_blobs
+    f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
@@ -143,11 +145,11 @@ ORDER BY c.call_key DESC;
 
 -- name: apps
 -- All apps, newest first.
-SELECT app_id, name, created_at, stopped_at, workspace FROM apps ORDER BY app_key DESC LIMIT :limit;
+SELECT app_id, name, created_at, stopped_at, workspace, environment FROM apps ORDER BY app_key DESC LIMIT :limit;
 
 -- name: app
 -- The app with this id, else the newest of this name.
-SELECT app_id, name, created_at, stopped_at, workspace FROM apps
+SELECT app_id, name, created_at, stopped_at, workspace, environment FROM apps
 WHERE app_id = :app OR name = :app
 ORDER BY app_id = :app DESC, app_key DESC LIMIT 1;
 

@@ -40,7 +40,7 @@ class Reader:
 
     def snapshot(self) -> Snapshot:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             connection.execute("BEGIN")  # one moment for all statements
             try:
                 return Snapshot(
@@ -54,7 +54,7 @@ class Reader:
 
     def open_calls(self) -> Iterator[CallRestored]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             connection.execute("BEGIN")
             try:
                 yield from restored_calls(connection)
@@ -64,7 +64,7 @@ class Reader:
     def payloads(self, input_ids: Sequence[str]) -> dict[str, bytes]:
         """See `Store`."""
         places = {wanted: known_input_id(wanted) for wanted in input_ids}
-        with self._connection() as connection:
+        with self.reading() as connection:
             keys = find_call_keys(connection, {place[0] for place in places.values() if place})
             ids = {
                 input_key(keys[place[0]], place[1]): wanted
@@ -76,51 +76,51 @@ class Reader:
 
     def call(self, call_id: str) -> StoredCall | None:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _calls(connection, "call_key", call_id=call_id)
             return found[0] if found else None
 
     def calls(self, app: str, open_only: bool, limit: int) -> list[StoredCall]:
         """See `Store`."""
         name = "newest_open_calls" if open_only else "newest_calls"
-        with self._connection() as connection:
+        with self.reading() as connection:
             if not app:
                 return _calls(connection, name, limit=limit)
             return _calls(connection, f"{name}_of_app", app=app, limit=limit)
 
     def apps(self, limit: int) -> list[StoredApp]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             return [rows.app(row) for row in _all(connection, "apps", limit=limit)]
 
     def app(self, app: str) -> StoredApp | None:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "app", app=app)
             return rows.app(found[0]) if found else None
 
     def function(self, function_id: str) -> Function | None:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "function", function_id=function_id)
             return rows.function(found[0]) if found else None
 
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             ((found,),) = _all(connection, "states", call_ids=json.dumps(list(call_ids)))
             states: dict[str, str] = json.loads(found)
             return states
 
     def outcomes(self, call_id: str, after_seq: int, limit: int) -> list[OutcomeRow]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "outcomes", call_id=call_id, after_seq=after_seq, limit=limit)
             return rows.outcomes(found, call_id, after_seq, limit)
 
     def failures(self, call_id: str, limit: int) -> list[OutcomeRow]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "failures", call_id=call_id, limit=limit)
             return rows.outcomes(found, call_id, 0, limit)
 
@@ -130,7 +130,7 @@ class Reader:
         if place is None:
             return None
         call_id, index = place
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "outcome", call_id=call_id, index=index)
             return rows.outcome(found[0], call_id) if found else None
 
@@ -139,7 +139,7 @@ class Reader:
         place = known_input_id(input_id)
         if place is None:
             return []
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(
                 connection,
                 "items",
@@ -153,7 +153,7 @@ class Reader:
     def logs(self, call_id: str, app_id: str, after_seq: int, limit: int) -> list[LogRow]:
         """See `Store`."""
         name = "call_logs" if call_id else "app_logs"
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(
                 connection, name, call_id=call_id, app_id=app_id, after_seq=after_seq, limit=limit
             )
@@ -161,7 +161,7 @@ class Reader:
 
     def dead_letters(self, app: str, limit: int) -> list[DeadLetter]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "dead_letters", app=app, limit=limit)
             return [rows.dead_letter(row) for row in found]
 
@@ -170,19 +170,19 @@ class Reader:
         place = known_input_id(input_id)
         if place is None:
             return None
-        with self._connection() as connection:
+        with self.reading() as connection:
             found = _all(connection, "dead_letter", call_id=place[0], index=place[1])
             return rows.dead_letter(found[0]) if found else None
 
     def dead_letter_count(self, app: str) -> int:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             count: int = _all(connection, "dead_letter_count", app=app)[0][0]
             return count
 
     def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
         """See `Store`."""
-        with self._connection() as connection:
+        with self.reading() as connection:
             ((found,),) = _all(connection, "blobs_in_use", sha256=json.dumps(list(sha256)))
             return set(json.loads(found))
 
@@ -194,7 +194,8 @@ class Reader:
                 self._idle.pop().close()
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """See `Connections`."""
         with explained(self._path):
             connection = self._take()
             try:

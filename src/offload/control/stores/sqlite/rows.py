@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 def app(row: sqlite3.Row) -> StoredApp:
     """Return the app of a row."""
     return StoredApp(
-        row["app_id"], row["name"], row["created_at"], row["stopped_at"], row["workspace"]
+        row["app_id"],
+        row["name"],
+        row["created_at"],
+        row["stopped_at"],
+        row["workspace"],
+        row["environment"],
     )
 
 
@@ -48,6 +53,8 @@ def function(row: sqlite3.Row) -> Function:
             runtime=row["runtime"],
             host_id=row["host_id"],
             labels=tuple((name, value) for name, value in json.loads(row["labels"])),
+            disk_mib=row["disk_mib"],
+            abilities=tuple(json.loads(row["abilities"])),
         ),
         timeout_seconds=row["timeout_seconds"],
         startup_timeout_seconds=row["startup_timeout_seconds"],
@@ -65,6 +72,9 @@ def function(row: sqlite3.Row) -> Function:
         ),
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
+        environment=row["environment"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
         image_blobs=tuple(json.loads(row["image_blobs"])),

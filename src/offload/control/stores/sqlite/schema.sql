@@ -9,12 +9,14 @@ CREATE TABLE apps (
     name TEXT NOT NULL,
     created_at REAL NOT NULL,
     stopped_at REAL NOT NULL DEFAULT 0,
-    workspace TEXT NOT NULL DEFAULT 'default'
+    workspace TEXT NOT NULL DEFAULT 'default',
+    environment TEXT NOT NULL DEFAULT 'main'
 );
 CREATE INDEX apps_by_name ON apps (name);
 CREATE INDEX stopped_apps ON apps (stopped_at) WHERE stopped_at > 0;
 
--- Functions of those runs. `body` is the encoded FunctionDefinition, `labels` a JSON array of pairs.
+-- Functions of those runs. `body` is the encoded FunctionDefinition, `labels` a JSON array of pairs, `abilities` one of
+-- strings; `memory_mib` includes `disk_mib`.
 CREATE TABLE functions (
     function_key INTEGER PRIMARY KEY,
     function_id TEXT NOT NULL UNIQUE,
@@ -40,6 +42,10 @@ CREATE TABLE functions (
     labels TEXT NOT NULL DEFAULT '[]',
     buffer_containers INTEGER NOT NULL DEFAULT 0,
     blob TEXT NOT NULL DEFAULT '',
+    disk_mib INTEGER NOT NULL DEFAULT 0,
+    abilities TEXT NOT NULL DEFAULT '[]',
+    max_inputs INTEGER NOT NULL DEFAULT 1,
+    target_inputs INTEGER NOT NULL DEFAULT 1,
     image_blobs TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX functions_by_app ON functions (app_key);
@@ -188,3 +194,24 @@ CREATE TABLE logs (
 );
 CREATE INDEX logs_by_app ON logs (app_id);
 CREATE INDEX logs_by_call ON logs (call_id) WHERE call_id <> '';
+
+-- Objects with a name, and anonymous ones, which belong to an app or to whoever holds them. A key is never given twice: what
+-- was in a deleted object may still be there.
+CREATE TABLE objects (
+    object_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    object_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    app_id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    last_used_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX objects_by_name ON objects (kind, workspace, environment, name) WHERE name <> '';
+CREATE INDEX anonymous_objects ON objects (object_key) WHERE name = '';
+
+-- Objects that nobody finds any more, until what was in them is gone too.
+CREATE TABLE deleted_objects (
+    object_key INTEGER PRIMARY KEY
+);

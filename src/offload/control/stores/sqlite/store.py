@@ -12,6 +12,7 @@ from offload.control.stores.sqlite.collecting import collect
 from offload.control.stores.sqlite.connection import connect, explained, lock
 from offload.control.stores.sqlite.keys import CallKeys
 from offload.control.stores.sqlite.migrate import migrate
+from offload.control.stores.sqlite.objects import SqliteObjects
 from offload.control.stores.sqlite.reading import Reader
 from offload.control.stores.sqlite.writing import apply
 
@@ -34,6 +35,7 @@ class SqliteStore(Reader):
         self._lock_descriptor = lock(path)
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self.objects = SqliteObjects(self)
         try:
             with explained(path):
                 self._writer = connect(path, read_only=False)
@@ -58,6 +60,12 @@ class SqliteStore(Reader):
                 collected = collect(writer, before, limit)
             self._keys.forget()
             return collected
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """See `Connections`."""
+        with self._writing, explained(self._path), self._transaction() as writer:
+            yield writer
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

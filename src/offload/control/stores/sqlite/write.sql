@@ -2,7 +2,7 @@
 
 -- name: insert_apps
 -- New apps; a known one stays as it is.
-INSERT INTO apps (app_id, name, created_at, workspace) VALUES (?, ?, ?, ?) ON CONFLICT (app_id) DO NOTHING;
+INSERT INTO apps (app_id, name, created_at, workspace, environment) VALUES (?, ?, ?, ?, ?) ON CONFLICT (app_id) DO NOTHING;
 
 -- name: end_apps
 -- The first end of an app counts.
@@ -16,9 +16,10 @@ INSERT INTO functions (
     function_id, app_key, name, cpu_milli, memory_mib, timeout_seconds, startup_timeout_seconds,
     max_retries, initial_delay_seconds, backoff_coefficient, max_delay_seconds,
     min_containers, max_containers, buffer_containers, scaledown_window_seconds,
-    gpus, gpu_kind, labels, runtime, host_id, is_generator, body, blob, image_blobs
+    gpus, gpu_kind, labels, disk_mib, abilities, runtime, host_id, is_generator, max_inputs, target_inputs, body, blob,
+    image_blobs
 )
-VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (function_id) DO NOTHING;
 
 -- name: set_scaling

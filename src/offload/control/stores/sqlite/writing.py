@@ -85,7 +85,10 @@ class _Commit:
         ends_of_known, ends_of_new = self._ends()
         self._run("end_apps", _first_of_each(ends_of_known))
         new = [r for r in self._of(SaveApp) if isinstance(r, SaveApp)]
-        self._run("insert_apps", [(r.app_id, r.name, r.created_at, r.workspace) for r in new])
+        self._run(
+            "insert_apps",
+            [(r.app_id, r.name, r.created_at, r.workspace, r.environment) for r in new],
+        )
         self._run(
             "insert_functions", [parameters.function(r.function) for r in self._of(SaveFunction)]
         )

@@ -1,0 +1,272 @@
+"""Objects with a name: opened, listed, renamed, deleted, and anonymous ones for as long as somebody is there for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.objects import (
+    PREFIX_OF,
+    ObjectKind,
+    Scope,
+    StoredObject,
+    check_environment,
+    check_id,
+    check_name,
+)
+from offload.control.ports.objects import CreateObject, DeleteObjects, Refusal, RenameObject
+from offload.control.telemetry import log_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from offload.control.ports.clock import Clock
+    from offload.control.ports.objects import Answer, Operation
+    from offload.control.services.apps import Apps
+    from offload.control.services.grouping import Grouping
+    from offload.control.services.reading import Reading
+
+LEASE_SECONDS = 30.0
+MAX_LISTED = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller wants to open."""
+
+    kind: ObjectKind
+    scope: Scope
+    name: str  # empty: an anonymous object
+    object_id: str = ""  # of what is made, or of the anonymous one; empty: chosen here
+    create_if_missing: bool = False
+    app_id: str = ""  # whose end is the anonymous object's
+
+
+@dataclass(slots=True)
+class _Held:
+    """An anonymous object without an app."""
+
+    holders: int = 0
+    lease: asyncio.TimerHandle | None = None
+
+
+class Objects:
+    """Keeps the registry; the store keeps the objects.
+
+    `scope` in a method is that of a caller who may see no other; None: of one who may see all.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        writing: Grouping[Operation, Answer],
+        apps: Apps,
+        clock: Clock,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._reading = reading
+        self._store = reading.store.objects
+        self._writing = writing
+        self._apps = apps
+        self._clock = clock
+        self.lease_seconds = lease_seconds
+        self._held: dict[str, _Held] = {}
+        self._of_apps: dict[str, list[str]] = {}
+        self._deleting: set[asyncio.Task[None]] = set()
+        apps.on_end(self._end_app)
+
+    def restore(self, anonymous: Sequence[StoredObject]) -> None:
+        """Take in the anonymous objects that there are: those of an app that has ended go, the others wait for a holder."""
+        orphans = []
+        for each in anonymous:
+            if not each.app_id:
+                self._expect_holder(each.object_id)
+            elif self._apps.is_running(each.app_id):
+                self._of_apps.setdefault(each.app_id, []).append(each.object_id)
+            else:
+                orphans.append(each.object_id)
+        self._delete_soon(orphans)
+
+    async def open(self, wanted: Wanted) -> StoredObject:
+        """Return the object of a name, or an anonymous one; make it where that is wanted."""
+        check_environment(wanted.scope.environment)
+        if wanted.name:
+            check_name(wanted.kind, wanted.name)
+            found = await self._reading.get(
+                self._store.find, wanted.kind, wanted.scope, wanted.name
+            )
+        else:
+            found = await self._reading.get(self._store.get, wanted.object_id)
+            if found is not None and (found.kind, found.scope) != (wanted.kind, wanted.scope):
+                found = None
+        if found is not None:
+            return found
+        if not wanted.create_if_missing:
+            raise _missing(wanted)
+        return await self._create(wanted)
+
+    async def require(
+        self, object_id: str, kind: ObjectKind | None, scope: Scope | None
+    ) -> StoredObject:
+        """Return an object by its id, or raise `DomainError` that says that there is none of this kind and scope."""
+        found = await self._reading.get(self._store.get, object_id)
+        is_right = found is not None and (kind is None or found.kind is kind)
+        if found is None or not is_right or (scope is not None and found.scope != scope):
+            raise gone(object_id, kind)
+        return found
+
+    async def list(
+        self, kind: ObjectKind, scope: Scope, after_name: str, limit: int
+    ) -> Sequence[StoredObject]:
+        """List the objects of a kind and scope by their names."""
+        limit = min(limit or MAX_LISTED, MAX_LISTED)
+        return await self._reading.get(self._store.list, kind, scope, after_name, limit)
+
+    async def rename(self, object_id: str, name: str, scope: Scope | None) -> None:
+        """Give an object another name, in its own scope."""
+        known = await self.require(object_id, None, scope)
+        check_name(known.kind, name)
+        if not known.name:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION,
+                f"{known} has no name and gets none: make one with from_name({name!r}, create_if_missing=True).",
+            )
+        answer = await self._writing.answer(RenameObject(object_id, name))
+        if answer is Refusal.GONE:
+            raise gone(object_id, known.kind)
+        if answer is Refusal.TAKEN:
+            raise DomainError(
+                ErrorCode.ALREADY_EXISTS,
+                f"{known} cannot be renamed: there is another {known.kind} {name!r} in environment "
+                f"{known.scope.environment!r}. Choose another name, or delete that one first.",
+            )
+
+    async def delete(self, object_id: str, scope: Scope | None) -> None:
+        """Remove an object; harmless where there is none of this id and scope."""
+        known = await self._reading.get(self._store.get, object_id)
+        if known is not None and scope in (None, known.scope):
+            self._forget(known)
+            await self._writing.answer(DeleteObjects((object_id,)))
+
+    async def hold(self, object_id: str, scope: Scope | None) -> AsyncGenerator[None, None]:
+        """Keep an anonymous object alive while iterated; yields once, when it is held."""
+        await self.require(object_id, None, scope)
+        held = self._held.get(object_id)
+        if held is None:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION,
+                f"{object_id} needs no holder: only anonymous objects without an app do.",
+            )
+        held.holders += 1
+        if held.lease is not None:
+            held.lease.cancel()
+            held.lease = None
+        try:
+            yield
+            await asyncio.get_running_loop().create_future()  # until the caller goes away
+        finally:
+            held.holders -= 1
+            if not held.holders and self._held.get(object_id) is held:
+                self._start_lease(object_id, held)
+
+    def close(self) -> None:
+        """Stop all lease timers. Idempotent."""
+        for held in self._held.values():
+            if held.lease is not None:
+                held.lease.cancel()
+
+    async def _create(self, wanted: Wanted) -> StoredObject:
+        object_id = wanted.object_id or PREFIX_OF[wanted.kind] + secrets.token_hex(13)
+        check_id(wanted.kind, object_id)
+        if wanted.app_id:
+            app = await self._apps.require_running(wanted.app_id)
+            if app.scope != wanted.scope:
+                raise DomainError(
+                    ErrorCode.INVALID,
+                    f"App {wanted.app_id} is of another workspace or environment.",
+                )
+        now = self._clock.now()
+        made = StoredObject(
+            object_id, wanted.kind, wanted.scope, wanted.name, now, now, wanted.app_id
+        )
+        answer = await self._writing.answer(CreateObject(made))
+        if not isinstance(answer, StoredObject):
+            raise DomainError(
+                ErrorCode.ALREADY_EXISTS, f"The id {object_id} is taken: choose a new one."
+            )
+        if not answer.name:
+            self._take_in(answer)
+        return answer
+
+    def _take_in(self, made: StoredObject) -> None:
+        if not made.app_id:
+            self._expect_holder(made.object_id)
+        elif self._apps.is_running(made.app_id):
+            self._of_apps.setdefault(made.app_id, []).append(made.object_id)
+        else:  # it ended while this was being written
+            self._delete_soon([made.object_id])
+
+    def _expect_holder(self, object_id: str) -> None:
+        if object_id not in self._held:
+            held = self._held[object_id] = _Held()
+            self._start_lease(object_id, held)
+
+    def _start_lease(self, object_id: str, held: _Held) -> None:
+        loop = asyncio.get_running_loop()
+        held.lease = loop.call_later(self.lease_seconds, self._expire, object_id)
+
+    def _expire(self, object_id: str) -> None:
+        held = self._held.get(object_id)
+        if held is not None and not held.holders:
+            del self._held[object_id]
+            log_event(_log, logging.INFO, "object_lease_expired", object_id=object_id)
+            self._delete_soon([object_id])
+
+    def _end_app(self, app_id: str) -> None:
+        self._delete_soon(self._of_apps.pop(app_id, []))
+
+    def _forget(self, known: StoredObject) -> None:
+        held = self._held.pop(known.object_id, None)
+        if held is not None and held.lease is not None:
+            held.lease.cancel()
+        of_app = self._of_apps.get(known.app_id, [])
+        if known.object_id in of_app:
+            of_app.remove(known.object_id)
+
+    def _delete_soon(self, object_ids: Sequence[str]) -> None:
+        if object_ids:
+            task = asyncio.get_running_loop().create_task(self._delete_all(tuple(object_ids)))
+            self._deleting.add(task)
+            task.add_done_callback(self._deleting.discard)
+
+    async def _delete_all(self, object_ids: tuple[str, ...]) -> None:
+        try:
+            await self._writing.answer(DeleteObjects(object_ids))
+        except DomainError as error:
+            # The next start finds them again.
+            log_event(_log, logging.WARNING, "objects_left", reason=error.message)
+
+
+def gone(object_id: str, kind: ObjectKind | None) -> DomainError:
+    """Say that there is no such object."""
+    return DomainError(
+        ErrorCode.NOT_FOUND,
+        f"There is no {kind or 'object'} {object_id[:80]!r} here: it was deleted, or belongs to another workspace or "
+        "environment.",
+    )
+
+
+def _missing(wanted: Wanted) -> DomainError:
+    if not wanted.name:
+        return gone(wanted.object_id, wanted.kind)
+    return DomainError(
+        ErrorCode.NOT_FOUND,
+        f"There is no {wanted.kind} {wanted.name!r} in environment {wanted.scope.environment!r}: "
+        f"`offload {wanted.kind} ls` lists them, and from_name({wanted.name!r}, create_if_missing=True) makes it.",
+    )

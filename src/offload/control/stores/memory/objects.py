@@ -1,0 +1,107 @@
+"""Objects with a name, kept in memory; see `ObjectStore`."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from offload.control.ports.objects import (
+    Answer,
+    CreateObject,
+    DeleteObjects,
+    NoteUse,
+    Operation,
+    Refusal,
+    RenameObject,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from offload.control.core.objects import ObjectKind, Scope, StoredObject
+
+
+class MemoryObjects:
+    """See `ObjectStore`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._objects: dict[str, StoredObject] = {}
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
+        """See `ObjectStore`."""
+        with self._lock:
+            return [self._apply(operation) for operation in operations]
+
+    def find(self, kind: ObjectKind, scope: Scope, name: str) -> StoredObject | None:
+        """See `ObjectStore`."""
+        with self._lock:
+            return self._named(kind, scope, name)
+
+    def get(self, object_id: str) -> StoredObject | None:
+        """See `ObjectStore`."""
+        with self._lock:
+            return self._objects.get(object_id)
+
+    def list(
+        self, kind: ObjectKind, scope: Scope, after_name: str, limit: int
+    ) -> Sequence[StoredObject]:
+        """See `ObjectStore`."""
+        with self._lock:
+            found = [
+                each
+                for each in self._objects.values()
+                if each.kind is kind and each.scope == scope and each.name > after_name
+            ]
+        return sorted(found, key=lambda each: each.name)[:limit]
+
+    def anonymous(self) -> Sequence[StoredObject]:
+        """See `ObjectStore`."""
+        with self._lock:
+            return [each for each in self._objects.values() if not each.name]
+
+    def collect(self, limit: int) -> int:
+        """See `ObjectStore`."""
+        del limit
+        return 0
+
+    def _named(self, kind: ObjectKind, scope: Scope, name: str) -> StoredObject | None:
+        for each in self._objects.values():
+            if name and each.kind is kind and each.scope == scope and each.name == name:
+                return each
+        return None
+
+    def _apply(self, operation: Operation) -> Answer:
+        match operation:
+            case CreateObject(made):
+                return self._create(made)
+            case RenameObject(object_id, name):
+                return self._rename(object_id, name)
+            case DeleteObjects(object_ids):
+                for object_id in object_ids:
+                    self._objects.pop(object_id, None)
+            case NoteUse(object_ids, at):
+                for object_id in object_ids:
+                    if object_id in self._objects:
+                        used = replace(self._objects[object_id], last_used_at=at)
+                        self._objects[object_id] = used
+        return None
+
+    def _create(self, made: StoredObject) -> Answer:
+        known = self._named(made.kind, made.scope, made.name)
+        if known is not None:
+            return known
+        known = self._objects.setdefault(made.object_id, made)
+        is_same = (known.kind, known.scope, known.name) == (made.kind, made.scope, made.name)
+        return known if is_same else Refusal.TAKEN
+
+    def _rename(self, object_id: str, name: str) -> Answer:
+        known = self._objects.get(object_id)
+        if known is None:
+            return Refusal.GONE
+        holder = self._named(known.kind, known.scope, name)
+        if holder is not None and holder is not known:
+            return Refusal.TAKEN
+        renamed = self._objects[object_id] = replace(known, name=name)
+        return renamed

@@ -1,0 +1,169 @@
+"""Objects with a name, in the database of the store; see `ObjectStore`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from offload.control.core.objects import ObjectKind, Scope, StoredObject
+from offload.control.ports.objects import (
+    Answer,
+    CreateObject,
+    DeleteObjects,
+    NoteUse,
+    Operation,
+    Refusal,
+    RenameObject,
+)
+from offload.control.stores.sqlite.statements import statements
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+
+class Connections(Protocol):
+    """The store's connections; both raise `StoreError` alone."""
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a transaction, one at a time, which is committed at the end."""
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Take a connection that sees what is committed."""
+
+
+class SqliteObjects:
+    """See `ObjectStore`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
+        """See `ObjectStore`."""
+        with self._connections.writing() as writer:
+            return [_apply(writer, operation) for operation in operations]
+
+    def find(self, kind: ObjectKind, scope: Scope, name: str) -> StoredObject | None:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            return _find(reader, kind, scope, name)
+
+    def get(self, object_id: str) -> StoredObject | None:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            return _get(reader, object_id)
+
+    def list(
+        self, kind: ObjectKind, scope: Scope, after_name: str, limit: int
+    ) -> Sequence[StoredObject]:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            found = _run(
+                reader,
+                "objects",
+                kind=kind,
+                workspace=scope.workspace,
+                environment=scope.environment,
+                after_name=after_name,
+                limit=limit,
+            )
+            return [_object(row) for row in found]
+
+    def anonymous(self) -> Sequence[StoredObject]:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            return [_object(row) for row in _run(reader, "anonymous_objects")]
+
+    def collect(self, limit: int) -> int:
+        """See `ObjectStore`."""
+        del limit
+        with self._connections.writing() as writer:
+            _run(writer, "forget_deleted")
+        return 0
+
+
+def _apply(writer: sqlite3.Connection, operation: Operation) -> Answer:
+    match operation:
+        case CreateObject(made):
+            return _create(writer, made)
+        case RenameObject(object_id, name):
+            return _rename(writer, object_id, name)
+        case DeleteObjects(object_ids):
+            _run(writer, "remember_deleted", object_ids=json.dumps(object_ids))
+            _run(writer, "delete_objects", object_ids=json.dumps(object_ids))
+            return None
+        case NoteUse(object_ids, at):
+            _run(writer, "note_use", object_ids=json.dumps(object_ids), at=at)
+            return None
+        case _:
+            assert_never(operation)
+
+
+def _create(writer: sqlite3.Connection, made: StoredObject) -> Answer:
+    is_new = _run(
+        writer,
+        "insert_object",
+        object_id=made.object_id,
+        kind=made.kind,
+        workspace=made.scope.workspace,
+        environment=made.scope.environment,
+        name=made.name,
+        app_id=made.app_id,
+        created_at=made.created_at,
+        last_used_at=made.last_used_at,
+    ).rowcount
+    if is_new:
+        return made
+    if made.name:
+        return _find(writer, made.kind, made.scope, made.name) or Refusal.TAKEN
+    known = _get(writer, made.object_id)
+    is_same = known is not None and (known.kind, known.scope, known.name) == (
+        made.kind,
+        made.scope,
+        "",
+    )
+    return known if is_same else Refusal.TAKEN
+
+
+def _rename(writer: sqlite3.Connection, object_id: str, name: str) -> Answer:
+    _run(writer, "rename_object", object_id=object_id, name=name)
+    known = _get(writer, object_id)
+    if known is None:
+        return Refusal.GONE
+    return known if known.name == name else Refusal.TAKEN
+
+
+def _find(
+    connection: sqlite3.Connection, kind: ObjectKind, scope: Scope, name: str
+) -> StoredObject | None:
+    row = _run(
+        connection,
+        "named_object",
+        kind=kind,
+        workspace=scope.workspace,
+        environment=scope.environment,
+        name=name,
+    ).fetchone()
+    return None if row is None else _object(row)
+
+
+def _get(connection: sqlite3.Connection, object_id: str) -> StoredObject | None:
+    row = _run(connection, "object", object_id=object_id).fetchone()
+    return None if row is None else _object(row)
+
+
+def _object(row: sqlite3.Row) -> StoredObject:
+    return StoredObject(
+        object_id=row["object_id"],
+        kind=ObjectKind(row["kind"]),
+        scope=Scope(row["workspace"], row["environment"]),
+        name=row["name"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        app_id=row["app_id"],
+    )
+
+
+def _run(connection: sqlite3.Connection, statement: str, /, **parameters: object) -> sqlite3.Cursor:
+    return connection.execute(statements("objects.sql")[statement], parameters)

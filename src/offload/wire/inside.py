@@ -1,0 +1,33 @@
+"""What user code in a container may ask the platform: a closed list, which the worker and the server both hold."""
+
+from __future__ import annotations
+
+ALLOWED = frozenset(
+    "offload.v1." + name
+    for name in (
+        "Apps/FindFunction",
+        "Blobs/Download",
+        "Blobs/Upload",
+        "Calls/AddInputs",
+        "Calls/Cancel",
+        "Calls/Describe",
+        "Calls/Items",
+        "Calls/Outcomes",
+        "Calls/Run",
+        "Calls/Submit",
+        "Objects/Delete",
+        "Objects/Hold",
+        "Objects/List",
+        "Objects/Open",
+        "Objects/Rename",
+    )
+)
+
+UPLOAD = (
+    "offload.v1.Blobs/Upload"  # the only one whose request streams; it goes straight to the server
+)
+
+STREAMED = frozenset(
+    "offload.v1." + name
+    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Objects/Hold")
+)
