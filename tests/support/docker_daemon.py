@@ -31,7 +31,7 @@ _NO_NETWORK = (
     "--ip-forward=false",
     "--ip-masq=false",
 )
-_OWN_NETWORK = ("unshare", "--net", "--mount", "--propagation", "slave", "--")
+_OWN_MOUNTS = ("--mount", "--propagation", "slave", "--")
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _start(folder: str, group: str, *, shares_network: bool) -> subprocess.Popen
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = [
         *("setpriv", "--pdeathsig", "TERM", "--"),  # should the tests be killed
-        *(() if shares_network else _OWN_NETWORK),
+        *("unshare", *(() if shares_network else ("--net",)), *_OWN_MOUNTS),
         *("dockerd", "--host", f"unix://{folder}/docker.sock", "--group", "0"),
         *(f"--{option}={folder}/{name}" for option, name in places.items()),
         f"--cgroup-parent=/{group}",
