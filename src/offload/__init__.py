@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.schedule import Cron, Period
+    from offload.sdk.values import Deployed
 
 __all__ = [
     "App",
+    "Cron",
     "DeadLetter",
+    "Deployed",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
+    "Period",
     "Retries",
     "batched",
     "concurrent",
@@ -46,12 +51,15 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
+    "Deployed": "offload.sdk.values",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
+    "Period": "offload.sdk.schedule",
     "Retries": "offload.sdk.options",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",

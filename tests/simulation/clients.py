@@ -69,6 +69,7 @@ class Clients:
             others = list(world.store.calls)
         count = min(len(others), rng.choice((0, 0, 0, 1, 2)))
         deadline = world.server_now + rng.uniform(0, 40) if rng.random() < 0.3 else 0.0
+        not_before = world.server_now + rng.uniform(0, 20) if rng.random() < 0.15 else 0.0
         call = Call(
             f"fc-{next(self._names)}",
             function.function_id,
@@ -80,6 +81,7 @@ class Clients:
             deadline=deadline,
             after=tuple(rng.sample(others, count)),
             run_anyway=rng.random() < 0.5,
+            not_before=not_before,
         )
         return StoredCall(call, function.retries.max_retries)
 

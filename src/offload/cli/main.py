@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # A command's module is imported only when it is the one asked for; the help of all is here so that `--help` is quick.
 _COMMANDS = {
     "run": "Run a program's entrypoint; its functions run in sandboxed containers.",
+    "deploy": "Make a program's functions the next version of a deployed app.",
+    "app": "List, show, roll back, stop and tag deployed apps.",
+    "schedule": "List, pause, resume and run the schedules of deployed apps.",
     "up": "Start the local stack (a server and a worker in the background).",
     "down": "End the local stack and everything it runs.",
     "status": "Show the server, workers, containers and what waits for what.",

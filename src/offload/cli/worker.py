@@ -36,6 +36,7 @@ class _Given:
     name: str | None
     data_dir: Path | None
     show_private: bool | None
+    host_network: bool | None
     give_up_after_seconds: float | None
     drain_seconds: float | None
     cancel_grace: float | None
@@ -69,6 +70,12 @@ _LOOK_SECONDS = 0.3
     is_flag=True,
     default=None,
     help="For root: let functions read, by naming them, folders that only their owner can read.",
+)
+@click.option(
+    "--host-network",
+    is_flag=True,
+    default=None,
+    help="Let containers share this machine's network, loopback and all, and refuse allow-lists.",
 )
 @click.option(
     "--give-up-after-seconds", type=float, help="End when the server is gone so long; 0: never."
@@ -218,6 +225,7 @@ def _config(given: _Given) -> WorkerConfig:
         "data_dir": state_dir / "workers" / (name or config.name),
         "hidden_dir": state_dir,
         "shows_private": given.show_private,
+        "host_network": given.host_network,
         "give_up_after_seconds": given.give_up_after_seconds,
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,

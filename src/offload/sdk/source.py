@@ -27,6 +27,14 @@ def ship_by_value(module: ModuleType) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+def modules_by_value() -> list[ModuleType]:
+    """Return the modules that travel so."""
+    import cloudpickle
+
+    names: set[str] = cloudpickle.list_registry_pickle_by_value()
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
 def pickle_function(function: object, name: str) -> bytes:
     """Return the function's code. Raises `InvalidError` that names the variable that cannot travel."""
     import cloudpickle

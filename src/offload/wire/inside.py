@@ -15,6 +15,7 @@ ALLOWED = frozenset(
         "Calls/Outcomes",
         "Calls/Run",
         "Calls/Submit",
+        "Deployments/Resolve",
         "Objects/Delete",
         "Objects/Hold",
         "Objects/List",

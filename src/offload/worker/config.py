@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from offload.worker.core.gpus import parse_gpus
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
@@ -89,6 +90,7 @@ class WorkerConfig:
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
     # For root: containers may also be shown folders that are closed to other users, when a function names them.
     shows_private: bool = False
+    host_network: bool = False  # containers share the machine's network; must be chosen explicitly
     docker_socket: str | None = None  # of the engine for "docker"; None: where engines listen
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
@@ -111,6 +113,11 @@ class WorkerConfig:
             if url.startswith(scheme):
                 url = link_scheme + url.removeprefix(scheme)
         return url if url.endswith("/link") else f"{url}/link"
+
+    @property
+    def server_host(self) -> str:
+        """The server's host, which no container reaches."""
+        return urlsplit(self.link_url).hostname or ""
 
     @property
     def runtimes(self) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         on_ready=on_ready,
         make_images=functools.partial(make_builders, config, runtimes),
     )
+    for note in options.session.facts.notes:
+        print(f"offload worker: warning: {note}", file=sys.stderr)  # noqa: T201  # for whoever started it
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(options))
@@ -103,6 +105,8 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         data_dir=str(config.hidden_dir or config.data_dir),
         shows_private=config.shows_private,
         docker_socket=config.docker_socket,
+        platform=(config.server_host,),
+        host_network=config.host_network,
     )
     makers: dict[str, Callable[[], Runtime]] = {
         "bubblewrap": functools.partial(BubblewrapRuntime, options),
@@ -164,6 +168,16 @@ def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts
         runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
+        notes=_notes(runtimes),
+    )
+
+
+def _notes(runtimes: Mapping[str, Runtime]) -> tuple[str, ...]:
+    """Say what is not as it should be with the network of containers: the most that a machine can lack unnoticed."""
+    return tuple(
+        f"{name}: {each.capabilities.shared_network}"
+        for name, each in runtimes.items()
+        if each.capabilities.is_sandbox and each.capabilities.shared_network
     )
 
 

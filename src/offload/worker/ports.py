@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -96,12 +96,20 @@ class RuntimeCapabilities:
         ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
     )
     forks_templates: bool = False  # it is a `ForkingRuntime`
+    shared_network: str = (
+        ""  # why containers share the machine's network and what that means, where they do
+    )
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
     @property
     def abilities(self) -> tuple[str, ...]:
         """What functions may ask for that not every runtime can hold; see `offload.wire.abilities`."""
-        held = {CPU_LIMIT: self.limits_cpu, EPHEMERAL_DISK: self.limits_scratch}
+        held = {
+            CPU_LIMIT: self.limits_cpu,
+            EPHEMERAL_DISK: self.limits_scratch,
+            BLOCK_NETWORK: self.blocks_network,
+            ALLOW_LIST: self.holds_allow_lists,
+        }
         return tuple(ability for ability, is_held in held.items() if is_held)
 
 

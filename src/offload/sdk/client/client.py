@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, images, translate
+from offload.sdk.client import bodies, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
-from offload.sdk.serialize import CODE_ENCODING, ENCODING
+from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
 from offload.wire.host import host_id
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.client.definitions import Registration
     from offload.sdk.client.direct import DirectRun, Reply
-    from offload.sdk.image_choice import ChosenImage
-    from offload.sdk.options import FunctionOptions
-    from offload.sdk.values import LocalEnvironment, Output
+    from offload.sdk.values import Output
     from offload.wire.guest import Platform
     from offload.wire.link import Link
 
@@ -36,23 +36,6 @@ M = TypeVar("M", bound=Message)
 
 _SUCCEEDED = common_pb2.INPUT_STATE_SUCCEEDED
 _LOST = common_pb2.INPUT_STATE_LOST
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A function as the server is to know it."""
-
-    name: str
-    code: bytes
-    is_generator: bool
-    options: FunctionOptions
-    environment: LocalEnvironment | None  # None where there is an image
-    python_version: str
-    image: ChosenImage | None = None
-    image_elsewhere: ChosenImage | None = None  # in place of the environment on other machines
-    is_variant: bool = (
-        False  # of another function of the same name, which is the one that the name leads to
-    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +67,7 @@ class Client:
 
     def _use(self, connection: Connection) -> None:
         self._connection = connection
+        self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
 
     async def close(self) -> None:
@@ -111,23 +95,8 @@ class Client:
 
     async def register(self, app_id: str, function: Registration) -> str:
         """Make a function known to the server; return its id."""
-        definition = apps_pb2.FunctionDefinition(
-            app_id=app_id,
-            name=function.name,
-            code=await bodies.send(self._connection, function.code, CODE_ENCODING),
-            is_generator=function.is_generator,
-            python_version=function.python_version,
-            is_variant=function.is_variant,
-        )
-        if function.environment is not None:
-            definition.local_image.CopyFrom(translate.local_image(function.environment))
-        send = images.SendToServer(self._connection)
-        if function.image is not None:
-            definition.image.CopyFrom(await images.describe(function.image, send))
-        if function.image_elsewhere is not None:
-            described = await images.describe(function.image_elsewhere, send)
-            definition.image_elsewhere.CopyFrom(described)
-        translate.set_options(definition, function.options)
+        definition = await definitions.describe(self._connection, function)
+        definition.app_id = app_id
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(
             "Apps/RegisterFunctions", request, apps_pb2.RegisterFunctionsReply

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
 
 __all__ = [
     "ContainerState", "Content", "Failure", "FailureKind", "Function", "Gpu", "Held", "Line", "Orders", "OutcomeState",
@@ -48,6 +49,7 @@ class ContainerState(enum.IntEnum):
     STOPPED = 3
     FAILED = 4
     DIED = 5
+    STOPPING = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,6 +130,7 @@ class Function:
     startup_timeout_seconds: float = 60.0
     runtime: str = ""  # empty: the worker's default
     block_network: bool = False
+    allowed: AllowList | None = None  # all that it reaches; None: everything
     host_id: str = ""
     python: str = ""
     sys_path: tuple[str, ...] = ()
@@ -189,3 +192,4 @@ class WorkerFacts:
     runtimes: Mapping[str, tuple[str, ...]]  # default first; what each can hold containers to
     labels: dict[str, str] = field(default_factory=dict)
     gpus: tuple[Gpu, ...] = ()
+    notes: tuple[str, ...] = ()  # what whoever runs it should know

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.images import AttachedFiles, Image, ImageStep
+from offload.worker.core.network import AllowList
 from offload.worker.core.values import Content, Function, Orders, Start, Task
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         startup_timeout_seconds=definition.startup_timeout_seconds,
         runtime=definition.runtime,
         block_network=definition.block_network,
+        allowed=_allowed(definition),
         host_id=image.host_id,
         python=image.python,
         sys_path=tuple(image.sys_path),
@@ -83,6 +85,12 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         is_single_use=definition.single_use_containers,
         restrict_platform_access=definition.restrict_platform_access,
     )
+
+
+def _allowed(definition: apps_pb2.FunctionDefinition) -> AllowList | None:
+    if not definition.HasField("allow_list"):
+        return None
+    return AllowList(tuple(definition.allow_list.cidrs), tuple(definition.allow_list.domains))
 
 
 def read_image(image: images_pb2.Image) -> Image:
@@ -120,6 +128,7 @@ def write_hello(
     hello.runtimes.extend(facts.runtimes)
     for runtime, abilities in facts.runtimes.items():
         hello.abilities.add(runtime=runtime, abilities=abilities)
+    hello.notes.extend(facts.notes)
     for held_input in held:
         hello.held.add(
             input_id=held_input.input_id,

@@ -33,6 +33,12 @@ _GET_STACK = (
     "(or `apt install slirp4netns`)"
 )
 
+_TUNNEL = "/dev/net/tun"
+_GET_TUNNEL = (
+    f"this user may not open {_TUNNEL}, which a network stack in user space needs: as root "
+    f"`modprobe tun; chmod 666 {_TUNNEL}`"
+)
+
 
 class NetworkUnavailableError(Exception):
     """Containers cannot have a network of their own here; the message says what is missing and how to get it."""
@@ -152,6 +158,8 @@ def _stack(chosen: str | None) -> list[str]:
     found = chosen or shutil.which("pasta") or shutil.which("slirp4netns")
     if found is None:
         raise NetworkUnavailableError(_GET_STACK)
+    if not os.access(_TUNNEL, os.R_OK | os.W_OK):
+        raise NetworkUnavailableError(_GET_TUNNEL)
     gateway, own = uplink_addresses(0)
     if Path(found).name.startswith("slirp4netns"):
         network = f"{gateway.rpartition('.')[0]}.0/24"

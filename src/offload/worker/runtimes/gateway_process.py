@@ -51,7 +51,7 @@ _STACK_SECONDS = 10.0
 _STACK_MTU = 65520
 _TICK_MILLISECONDS = 500
 _PLATFORM_SECONDS = 60.0
-_MS_BIND = 4096
+_MS_BIND, _MNT_DETACH = 4096, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -115,8 +115,7 @@ class _Gateway:
         data, fds, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         if not data:
             sys.exit()
-        request = json.loads(data)
-        allowed = _read_allowed(request["allowed"])
+        allowed = _read_allowed(json.loads(data)["allowed"])
         given: list[int] = []
         reply: dict[str, object] = {}
         try:
@@ -124,7 +123,7 @@ class _Gateway:
                 self._serve_keeper(socket.socket(fileno=fds[0]), allowed)
             else:
                 given.append(self._lines.take(allowed))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a list that nobody has checked
             reply["error"] = str(error)
         socket.send_fds(self._control, [json.dumps(reply).encode()], given)
         for fd in given:
@@ -143,7 +142,7 @@ class _Gateway:
             said = b"{}"
             try:
                 self._lines.attach(fds[0], allowed)
-            except (OSError, IndexError) as error:
+            except (OSError, ValueError, IndexError) as error:
                 said = json.dumps({"error": str(error)}).encode()
             try:  # noqa: SIM105 - contextlib would slow this process's start
                 keeper.send(said)
@@ -253,6 +252,7 @@ def _reserve_router() -> tuple[socket.socket, int]:
 
 def _name_namespace(path: str) -> str:
     """Give the namespace that this process is in a name, which programs may open that may not look into this process."""
+    _libc.umount2(path.encode(), _MNT_DETACH)  # of a gateway before this one
     with open(path, "w"):  # noqa: PTH123 - pathlib would double this process's start time
         pass
     source = b"/proc/thread-self/ns/net"
@@ -287,7 +287,7 @@ def _read_allowed(request: dict[str, list[str]] | None) -> AllowList | None:
 
 def _write_files(directory: str) -> None:
     """Write what containers see in place of the machine's own files about names."""
-    os.mkdir(directory)  # noqa: PTH102 - see Loop
+    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - pathlib would double this process's start time
     for name, machines, change in (
         ("resolv.conf", "/etc/resolv.conf", container_resolv_conf),
         ("hosts", "/etc/hosts", lambda text: text.rstrip("\n") + "\n127.0.0.1 offload\n"),

@@ -23,8 +23,8 @@ from offload.worker.ports import (
 from offload.worker.runtimes.bubblewrap_container import Held
 from offload.worker.runtimes.bubblewrap_program import (
     CORES_ARE_NOT_LIMITED,
+    describe_shared_network,
     find_bubblewrap,
-    shares_network_note,
 )
 from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
@@ -358,8 +358,6 @@ def _find_runsc(options: RuntimeOptions) -> str:
 
 def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
     notes = ["containers have no GPUs", "scratch is bounded in bytes, per mount, and not in files"]
-    if no_network:
-        notes.append(shares_network_note(no_network))
     if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
@@ -372,6 +370,7 @@ def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
         is_sandbox=True,
         blocks_network=True,
         holds_allow_lists=not no_network,
+        shared_network=describe_shared_network(no_network),
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
@@ -49,7 +50,7 @@ class AppsHandlers:
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
-        functions = [_function(definition, request.app_id) for definition in request.functions]
+        functions = [function_of(definition, request.app_id) for definition in request.functions]
         variants = {
             function.function_id
             for function, definition in zip(functions, request.functions, strict=True)
@@ -103,11 +104,13 @@ class AppsHandlers:
                 apps_pb2.AppSummary(
                     app_id=app.app_id,
                     name=app.name,
-                    state="stopped" if app.stopped_at else "running",
+                    state=state,
                     created_at=app.created_at,
                     open_calls=open_calls,
+                    workspace=app.workspace,
+                    environment=app.environment,
                 )
-                for app, open_calls in apps
+                for app, state, open_calls in apps
             ]
         )
 
@@ -127,8 +130,9 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
@@ -181,11 +185,25 @@ def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
     return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
 
 
+def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:
+    """Refuse what no worker could hold, from clients that do not check it themselves."""
+    try:
+        for cidr in definition.allow_list.cidrs:
+            ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Function {definition.name!r}: its allow-list has no IPv4 network: {error}.",
+        ) from None
+
+
 def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
     """List what its runtime must be able to hold it to."""
     asked = {
         CPU_LIMIT: definition.cpu_limit_milli,
         EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+        BLOCK_NETWORK: definition.block_network,
+        ALLOW_LIST: definition.HasField("allow_list"),
     }
     return tuple(ability for ability, amount in asked.items() if amount)
 

@@ -217,6 +217,9 @@ def _options(options: calls_pb2.CallOptions) -> CallOptions:
         tuple(options.after),
         options.run_anyway,
         options.idempotency_key,
+        options.delay_seconds,
+        options.start_at,
+        options.any_version,
     )
 
 
@@ -261,9 +264,12 @@ def _description(view: CallView) -> calls_pb2.CallDescription:
         inputs=[*map(_unfinished, view.unfinished), *map(_finished, view.finished)],
         options=calls_pb2.CallOptions(
             priority=call.priority,
-            timeout_seconds=call.deadline - call.created_at if call.deadline else 0.0,
+            timeout_seconds=call.deadline - (call.not_before or call.created_at)
+            if call.deadline
+            else 0.0,
             after=call.after,
             run_anyway=call.run_anyway,
+            start_at=call.not_before,
         ),
         waiting_reason=view.waiting_reason,
     )

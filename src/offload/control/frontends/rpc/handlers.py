@@ -10,9 +10,11 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.objects import ObjectsHandlers
 from offload.control.frontends.rpc.platform import PlatformHandlers
+from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -71,6 +73,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "offload.v1.Cluster/Status": cluster.status,
         "offload.v1.Cluster/ShutDown": cluster.shut_down,
         "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
+        **_of_deployed_apps(services),
     }
     platform = PlatformHandlers(services, dict(table))
     table["offload.v1.Platform/Ask"] = platform.ask
@@ -83,6 +86,24 @@ def handlers(services: Services) -> dict[str, Handler]:
             else _guard_unary(name, handler, requests)
         )
         for name, handler in table.items()
+    }
+
+
+def _of_deployed_apps(services: Services) -> dict[str, Handler]:
+    deployments = DeploymentsHandlers(services)
+    schedules = SchedulesHandlers(services)
+    return {
+        "offload.v1.Deployments/Deploy": deployments.deploy,
+        "offload.v1.Deployments/Resolve": deployments.resolve,
+        "offload.v1.Deployments/ListDeployments": deployments.list_deployments,
+        "offload.v1.Deployments/DescribeDeployment": deployments.describe_deployment,
+        "offload.v1.Deployments/Rollback": deployments.rollback,
+        "offload.v1.Deployments/StopDeployment": deployments.stop_deployment,
+        "offload.v1.Deployments/SetTags": deployments.set_tags,
+        "offload.v1.Schedules/ListSchedules": schedules.list_schedules,
+        "offload.v1.Schedules/PauseSchedule": schedules.pause_schedule,
+        "offload.v1.Schedules/ResumeSchedule": schedules.resume_schedule,
+        "offload.v1.Schedules/RunSchedule": schedules.run_schedule,
     }
 
 

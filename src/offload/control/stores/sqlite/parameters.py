@@ -63,6 +63,7 @@ def call(key: int, c: Call) -> tuple[object, ...]:
         c.deadline,
         json.dumps(c.after) if c.after else "[]",
         c.run_anyway,
+        c.not_before,
     )
 
 

@@ -2,7 +2,7 @@
 --
 -- `blob` is the SHA-256 of the blob that a row names, empty for none: the indices over those say which blobs are in use.
 
--- Runs of apps. `stopped_at` is 0 while the caller lives.
+-- Runs of apps, and versions of deployed ones. `stopped_at` is 0 while the caller lives, or the version is kept.
 CREATE TABLE apps (
     app_key INTEGER PRIMARY KEY,
     app_id TEXT NOT NULL UNIQUE,
@@ -82,7 +82,8 @@ CREATE TABLE calls (
     priority INTEGER NOT NULL DEFAULT 0,
     deadline REAL NOT NULL DEFAULT 0,
     after_calls TEXT NOT NULL DEFAULT '[]',
-    run_anyway INTEGER NOT NULL DEFAULT 0
+    run_anyway INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX calls_by_app ON calls (app_key);
 CREATE INDEX open_calls ON calls (app_key) WHERE state = '';
@@ -179,6 +180,60 @@ CREATE TABLE workers (
     worker_id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL
 );
+
+-- Deployed apps by name. `serving` is the number of a version, 0 for none; `tags` a JSON array of pairs.
+CREATE TABLE deployments (
+    deployment_key INTEGER PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    serving INTEGER NOT NULL,
+    activated_at REAL NOT NULL,
+    tags TEXT NOT NULL,
+    UNIQUE (workspace, environment, name)
+);
+
+-- Their versions that are kept. `functions` is a JSON array of (name, function id),
+-- `schedules` one of (function name, spec, arguments in base64).
+CREATE TABLE app_versions (
+    app_key INTEGER PRIMARY KEY REFERENCES apps,
+    deployment_key INTEGER NOT NULL REFERENCES deployments,
+    number INTEGER NOT NULL,
+    is_serving INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    functions TEXT NOT NULL,
+    schedules TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    deployed_by TEXT NOT NULL
+);
+CREATE INDEX app_versions_in_order ON app_versions (deployment_key, number);
+
+-- When functions of deployed apps run by themselves. `cursor` is the last tick that was decided, `args` an encoded Payload.
+CREATE TABLE schedules (
+    schedule_key INTEGER PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    app TEXT NOT NULL,
+    function TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    anchor REAL NOT NULL,
+    cursor REAL NOT NULL,
+    args BLOB NOT NULL,
+    is_paused INTEGER NOT NULL,
+    UNIQUE (workspace, environment, app, function)
+);
+
+-- What became of their last ticks; `call_id` is empty where nothing was called.
+CREATE TABLE schedule_runs (
+    schedule_key INTEGER NOT NULL REFERENCES schedules,
+    tick REAL NOT NULL,
+    call_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (schedule_key, tick, call_id)
+) WITHOUT ROWID;
 
 -- Lines of output. The ids are text, not keys: a line may come from outside any call.
 CREATE TABLE logs (

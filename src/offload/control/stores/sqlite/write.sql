@@ -30,14 +30,15 @@ WHERE function_id = ?;
 -- name: insert_calls
 -- New calls; one of an unknown function breaks NOT NULL. A known one brings a new key, and stays as it is.
 WITH new (
-    call_key, call_id, function_id, kind, created_at, attached, durable, priority, deadline, after_calls, run_anyway
-) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
+    call_key, call_id, function_id, kind, created_at, attached, durable, priority, deadline, after_calls, run_anyway,
+    not_before
+) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
 INSERT INTO calls (
     call_key, call_id, function_key, app_key, kind, created_at, attached, durable,
-    priority, deadline, after_calls, run_anyway
+    priority, deadline, after_calls, run_anyway, not_before
 )
 SELECT call_key, call_id, f.function_key, f.app_key, kind, created_at, attached, durable,
-    priority, deadline, after_calls, run_anyway
+    priority, deadline, after_calls, run_anyway, not_before
 FROM new LEFT JOIN functions AS f USING (function_id)
 WHERE true
 ON CONFLICT DO NOTHING;
