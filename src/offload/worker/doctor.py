@@ -11,10 +11,10 @@ from pathlib import Path
 
 from offload.worker.config import usable_memory_mib
 from offload.worker.core.doctor import OTHERS_IN_GROUP, MachineFacts
+from offload.worker.docker_engine import DockerEngine, DockerError
 from offload.worker.images.ids import read_subordinate
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
-from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 from offload.worker.runtimes.gpus import find_gpus
 from offload.worker.sandbox.arguments import TRIAL
 from offload.worker.sandbox.seccomp import filter_program
