@@ -34,7 +34,7 @@ print("second", version.remote(), version.spawn().get(), list(version.starmap([(
 CALLS_SLOWLY = """
 import offload
 
-print("ended on", offload.Function.from_name("shop", "slow").remote(3.0), flush=True)
+print("ended on", offload.Function.from_name("shop", "slow").remote(10.0), flush=True)
 """
 
 ASKS = """

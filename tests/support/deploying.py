@@ -86,11 +86,26 @@ async def deploy(
     return last
 
 
-def a_call(number: int, call_id: str, **options: object) -> NewCall:
+def a_call(
+    number: int,
+    call_id: str,
+    *,
+    attached: bool = True,
+    closed: bool = True,
+    any_version: bool = False,
+) -> NewCall:
+    """Return a call of the version's function."""
+    kind = CallKind.SINGLE if closed else CallKind.MAP
+    options = CallOptions(any_version=any_version)
     return NewCall(
-        call_id, f"fu-{number}", CallKind.SINGLE, attached=True, durable=True, closed=True,
-        options=CallOptions(**options),  # type: ignore[arg-type]
-    )  # fmt: skip
+        call_id,
+        f"fu-{number}",
+        kind,
+        attached=attached,
+        durable=True,
+        closed=closed,
+        options=options,
+    )
 
 
 def play(

@@ -242,3 +242,37 @@ def test_what_cannot_be_deployed_is_refused_at_once(new: NewVersion, message: st
             await anext(services.deployments.deploy(new))
 
     play(scenario)
+
+
+def test_a_map_of_a_deployed_app_ends_when_nobody_has_followed_it_for_its_lease() -> None:
+    async def maps(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+        worker.keeps = True
+        await services.calls.submit(a_call(1, "fc-1", closed=False), [NewInput(0, b"one")])
+        with services.abandoned.followed("fc-1"):
+            kept = services.kernel.dispatcher.knows_call("fc-1")
+            leases = dict(services.abandoned._leases)
+
+        assert (kept, leases) == (True, {})
+        assert list(services.abandoned._leases) == ["fc-1"]
+
+    async def comes_back(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        services.abandoned._expire(next(iter(services.abandoned._leases)))
+        await services.kernel.journal.flush()
+
+        stored = store.outcome("in-1-0")
+        assert stored is not None
+        assert (stored.state, stored.reason) == ("cancelled", "its caller went away")
+
+    play(maps, comes_back)
+
+
+def test_what_was_spawned_in_a_deployed_app_needs_nobody() -> None:
+    async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+        worker.keeps = True
+        await services.calls.submit(a_call(1, "fc-1", attached=False), [NewInput(0, b"one")])
+
+        assert services.abandoned._leases == {}
+
+    play(scenario)

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from offload.sdk.client import bodies, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.contents import ContentRequests
 from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
@@ -69,6 +70,7 @@ class Client:
         self._connection = connection
         self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
+        self.contents = ContentRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -105,8 +105,19 @@ class Gateway:
         self._socket.close()
 
     def _start(self, ground: Ground, options: GatewayOptions, their_fd: int) -> None:
-        stack = None if os.getuid() == 0 else _stack(options.stack)
-        order = {"stack": stack, "platform": options.platform, "files": FILES}
+        is_root = os.getuid() == 0
+        try:
+            stack = _stack(options.stack)
+        except NetworkUnavailableError:
+            if not is_root:
+                raise
+            stack = None  # where links can be made, root needs none
+        order = {
+            "links": is_root,
+            "stack": stack,
+            "platform": options.platform,
+            "files": FILES,
+        }
         self._socket.send(json.dumps(order).encode())
         null_fd = os.open(os.devnull, os.O_RDWR)
         argv = (str(Path(sys.executable).resolve()), "-I", "-S", gateway_process.__file__, "3")
@@ -171,6 +182,8 @@ def _stack(chosen: str | None) -> list[str]:
         *(found, "--foreground", "--config-net", "--netns-only", "--netns", "NETNS"),
         *("--ns-ifname", UPLINK, "--ipv4-only", "--address", own, "--netmask", str(NET_BITS)),
         *("--gateway", gateway, "--no-map-gw", "--no-dhcp"),
+        # It would become nobody, who may not enter root's namespaces.
+        *(("--runas", "0") if os.getuid() == 0 else ()),
         # Nothing is passed in, and nothing of the machine's loopback out.
         *("-t", "none", "-u", "none", "-T", "none", "-U", "none"),
     ]
