@@ -184,7 +184,7 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", guest)
+        return door_command(DOOR, "init", spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:
