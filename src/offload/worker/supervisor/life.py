@@ -244,7 +244,8 @@ class Life:
             where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
             kind = fault.type_name.removeprefix("builtins.")
             raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
+                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}",
+                fault.type_name,
             )
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
@@ -253,7 +254,10 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container

@@ -23,7 +23,14 @@ _MOST_USUAL_SCRATCH_MIB = 1024
 
 
 class StartFailedError(Exception):
-    """The container cannot become ready; the message is one line for the function's caller."""
+    """The container cannot become ready; the message is one line for the function's caller.
+
+    `type_name` is what loading the function raised, where it came so far: then the function is to blame, not the worker.
+    """
+
+    def __init__(self, message: str, type_name: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
 
 
 def choose_runtime(function: Function, runtimes: Mapping[str, Runtime]) -> Runtime:
