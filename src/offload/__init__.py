@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall, gather, wait_first
     from offload.sdk.concurrency import batched, concurrent
     from offload.sdk.current import current_function_call_id, current_input_id, is_local
+    from offload.sdk.dict import Dict
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.queue import Queue
     from offload.sdk.schedule import Cron, Period
     from offload.sdk.values import Deployed
 
@@ -28,12 +30,14 @@ __all__ = [
     "Cron",
     "DeadLetter",
     "Deployed",
+    "Dict",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
     "Period",
+    "Queue",
     "Retries",
     "batched",
     "concurrent",
@@ -54,12 +58,14 @@ _HOME = {
     "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
     "Deployed": "offload.sdk.values",
+    "Dict": "offload.sdk.dict",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
     "Period": "offload.sdk.schedule",
+    "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",

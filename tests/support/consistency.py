@@ -11,6 +11,7 @@ from offload.control.core.workers import WorkerState
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.dispatch import Dispatcher
+    from offload.control.core.model import Call
     from offload.control.core.records import Pool, Slot, WorkerRecord, Workspace
     from offload.control.core.state import State
 
@@ -60,6 +61,11 @@ def spent(core: Dispatcher) -> dict[tuple[str, int], tuple[int, int, int]]:
         for record in core._state.inputs.values()
         if record.failures or record.losses or record.kills
     }
+
+
+def is_early(core: Dispatcher, call: Call) -> bool:
+    """Whether the call's time has not come, by the clock of the dispatcher, which never goes back."""
+    return call.not_before > core._state.now
 
 
 def is_overfull(core: Dispatcher, worker_id: str, function_id: str) -> bool:

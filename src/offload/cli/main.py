@@ -27,9 +27,11 @@ _COMMANDS = {
     "down": "End the local stack and everything it runs.",
     "status": "Show the server, workers, containers and what waits for what.",
     "calls": "List, show and cancel calls.",
+    "dict": "List, make and change dicts that programs and containers share.",
     "dlq": "List, show, replay and drop inputs that were given up.",
     "image": "Build images here, list and prune those that are built, look into one.",
     "logs": "Show what a call's or an app's functions printed.",
+    "queue": "List, make and use queues that programs and containers share.",
     "server": "Be the server: accept work and hand it to workers.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",
 }

@@ -11,17 +11,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.network_options import Reachable, check_network
 from offload.sdk.option_checks import (
     check_image,
     check_labels,
     check_number,
+    check_schedule,
     check_whole,
     parse_gpus,
     request_and_limit,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from typing import Protocol, Self, Unpack
 
@@ -140,6 +142,8 @@ class FunctionArguments(TypedDict, total=False):
     runtime: str | None
     block_network: bool
     restrict_platform_access: bool
+    outbound_cidr_allowlist: Sequence[str] | None
+    outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
     single_use_containers: bool
@@ -184,6 +188,9 @@ class FunctionOptions(NamedTuple):
     restrict_platform_access: bool = (
         False  # its code may use no function, dict, queue or other object
     )
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     single_use_containers: bool = False  # each container runs one input and ends
@@ -212,6 +219,12 @@ class FunctionOptions(NamedTuple):
     def gpu_request(self) -> tuple[int, str]:
         """How many devices, and of which kind ("": any), however that was written."""
         return parse_gpus(self.gpu)
+
+    @property
+    def reachable(self) -> Reachable | None:
+        """All that may be reached, however that was written; None: everything."""
+        lists = (self.outbound_cidr_allowlist, self.outbound_domain_allowlist)
+        return check_network(self.block_network, *lists)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed. Raises `InvalidError`."""
@@ -289,16 +302,12 @@ def _check(options: FunctionOptions) -> None:
     _check_names(options)
     parse_gpus(options.gpu)
     check_labels(options.labels)
+    check_network(
+        options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
+    )
     check_image(options.image)
-    _check_schedule(options.schedule)
+    check_schedule(options.schedule)
     _check_sharing(options)
-
-
-def _check_schedule(schedule: object) -> None:
-    if schedule is None or getattr(schedule, "is_schedule", None) is True:
-        return
-    example = f"Cron({schedule!r})" if isinstance(schedule, str) else "Period(minutes=5)"
-    raise InvalidError(f"schedule={schedule!r} is not a schedule: write schedule=offload.{example}")
 
 
 def _check_sharing(options: FunctionOptions) -> None:
@@ -348,12 +357,13 @@ def _check_names(options: FunctionOptions) -> None:
         raise InvalidError(
             'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
         )
+    if runtime == "process" and options.reachable is not None:
+        raise InvalidError(
+            'runtime="process" is no sandbox and reaches the whole network; leave out it, or block_network and the lists'
+        )
     restricted: object = options.restrict_platform_access
     if not isinstance(restricted, bool):
         raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")
-    blocked: object = options.block_network
-    if not isinstance(blocked, bool):
-        raise InvalidError(f"block_network={blocked!r} is neither True nor False")
     name: object = options.name
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidError(f"name={name!r} is not a name")

@@ -13,8 +13,10 @@ from offload.wire.gen import (
     calls_pb2,
     cluster_pb2,
     deployments_pb2,
+    dicts_pb2,
     objects_pb2,
     platform_pb2,
+    queues_pb2,
     schedules_pb2,
     workers_pb2,
 )
@@ -40,8 +42,10 @@ _MODULES = (
     calls_pb2,
     cluster_pb2,
     deployments_pb2,
+    dicts_pb2,
     objects_pb2,
     platform_pb2,
+    queues_pb2,
     schedules_pb2,
     workers_pb2,
 )

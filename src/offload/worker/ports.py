@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -37,6 +37,7 @@ class RootImage:
     entrypoint: tuple[
         str, ...
     ] = ()  # started in place of the runner, with its command as arguments
+    engine_image: str = ""  # in place of layers: its name in the Docker Engine
 
 
 # Processes and threads of a container.
@@ -91,14 +92,24 @@ class RuntimeCapabilities:
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
     limits_cpu: bool = False  # by quota; with it goes the weight
-    runs_images: bool = False  # whether a `RootImage` can be its root
+    images: str = (
+        ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
+    )
     forks_templates: bool = False  # it is a `ForkingRuntime`
+    shared_network: str = (
+        ""  # why containers share the machine's network and what that means, where they do
+    )
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
     @property
     def abilities(self) -> tuple[str, ...]:
         """What functions may ask for that not every runtime can hold; see `offload.wire.abilities`."""
-        held = {CPU_LIMIT: self.limits_cpu, EPHEMERAL_DISK: self.limits_scratch}
+        held = {
+            CPU_LIMIT: self.limits_cpu,
+            EPHEMERAL_DISK: self.limits_scratch,
+            BLOCK_NETWORK: self.blocks_network,
+            ALLOW_LIST: self.holds_allow_lists,
+        }
         return tuple(ability for ability, is_held in held.items() if is_held)
 
 

@@ -14,7 +14,7 @@ from offload.control.core.feasibility import (
 from offload.control.core.model import ContainerState
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerState
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord, InputRecord
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 
 # As the user wrote what a runtime must be able to do.
-_ABILITIES = {CPU_LIMIT: "limit of cpu=(request, limit)", EPHEMERAL_DISK: "ephemeral_disk="}
+_ABILITIES = {
+    CPU_LIMIT: "limit of cpu=(request, limit)",
+    EPHEMERAL_DISK: "ephemeral_disk=",
+    BLOCK_NETWORK: "block_network=True",
+    ALLOW_LIST: "outbound allow-list",
+}
 
 
 def why_input_waits(

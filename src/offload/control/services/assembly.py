@@ -17,6 +17,7 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.deployments import Deployments
+from offload.control.services.dicts import Dicts
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -25,6 +26,7 @@ from offload.control.services.kernel import Kernel
 from offload.control.services.letters import Letters
 from offload.control.services.logs import Logs
 from offload.control.services.objects import Objects
+from offload.control.services.queues import MAX_ITEMS, Queues
 from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
 from offload.control.services.schedules import Schedules
@@ -56,6 +58,8 @@ class Outside:
     policy: Policy = field(default_factory=Policy)
     lease_seconds: float = LEASE_SECONDS
     retention_seconds: float = RETENTION_SECONDS
+    object_seconds: float = RETENTION_SECONDS  # entries of dicts that nobody used for so long go
+    queue_items: int = MAX_ITEMS  # of one partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class Services:
     following: Following
     letters: Letters
     inspection: Inspection
+    dicts: Dicts
     objects: Objects
+    queues: Queues
     object_writing: Grouping[Operation, Answer]
     logs: Logs
     workers: Workers
@@ -120,7 +126,10 @@ async def start(outside: Outside) -> Services:
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
-    retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
+    kept = outside.object_seconds
+    retention = Retention(
+        outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
+    )
     cluster.is_kept = lambda: schedules.is_waiting
     _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
@@ -139,7 +148,9 @@ async def start(outside: Outside) -> Services:
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
+        dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
         objects=objects,
+        queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         object_writing=object_writing,
         workers=workers,
         blobs=BlobStreams(outside.blobs),

@@ -45,6 +45,13 @@ class Grouping(Generic[O, A]):
         self._schedule()
         return await answer
 
+    def later(self, operation: O) -> None:
+        """Apply an operation whose answer and failure do not matter."""
+        answer: asyncio.Future[A] = self._loop.create_future()
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._waiting.append((operation, answer))
+        self._schedule()
+
     async def close(self) -> None:
         """Finish what waits. Idempotent."""
         if self._waiting or self._is_applying:

@@ -80,8 +80,12 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     definition.buffer_containers = options.buffer_containers
     definition.scaledown_window_seconds = options.scaledown_window
     definition.runtime = options.runtime or ""
-    definition.block_network = options.block_network
     definition.restrict_platform_access = options.restrict_platform_access
+    reachable = options.reachable
+    definition.block_network = reachable is not None and not any(reachable)
+    if reachable is not None and any(reachable):
+        definition.allow_list.cidrs.extend(reachable.cidrs)
+        definition.allow_list.domains.extend(reachable.domains)
     definition.env.update(options.env)
     definition.labels.update(options.labels)
     definition.single_use_containers = options.single_use_containers

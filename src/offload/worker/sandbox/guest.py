@@ -100,10 +100,10 @@ def template_command(spec: ContainerSpec, place: GuestPlace, enforced: Enforced)
     return (*guest_command(spec, place, enforced, None), f"FORKS={FORKS_FD}")
 
 
-def keeper_command(python: str, place: GuestPlace, control_fd: int) -> tuple[str, ...]:
+def keeper_command(python: tuple[str, ...], place: GuestPlace, control_fd: int) -> tuple[str, ...]:
     """Build the argument list that starts the keeper in the worker's own interpreter."""
     keeper = posixpath.join(place.root, "offload", "worker", "runtimes", "keeper_process.py")
-    return (python, "-I", "-S", keeper, str(control_fd))
+    return (*python, "-I", "-S", keeper, str(control_fd))
 
 
 def keeper_order(

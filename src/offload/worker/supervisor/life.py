@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
@@ -77,7 +77,7 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: ImageBuilder | None = None  # None: functions with an image cannot start
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
     output: OutputLimits = USUAL_OUTPUT
     platform: Platform | None = None  # None: user code may ask nothing
@@ -169,6 +169,12 @@ class Life:
             if self._grace_timer is not None:
                 self._grace_timer.cancel()
             self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
+
+    def retire(self, grace_seconds: float) -> None:
+        """Stop it and say so at once: whoever is next need not wait for its end."""
+        if not self._is_stopping:
+            self._listener.on_report(self.report()._replace(state=ContainerState.STOPPING))
+        self.stop(grace_seconds)
 
     def _end_grace(self) -> None:
         self._is_out_of_grace = True
@@ -349,6 +355,8 @@ class Life:
         if self._asks is not None and self._asks.hear(message):
             return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            if isinstance(message, guest.Results) and self._preparation.root is not None:
+                self._preparation.advise(message)
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():
             self._hello.set_result(message)

@@ -74,6 +74,7 @@ def spec_of(
         scratch_mib=function.ephemeral_disk_mib or usual_scratch_mib(function.memory_mib),
         owns_scratch=bool(function.ephemeral_disk_mib),
         block_network=function.block_network,
+        allowed=function.allowed,
         gpus=gpus,
         pids=DEFAULT_PIDS + (function.max_calls if function.max_calls > 1 else 0),
     )

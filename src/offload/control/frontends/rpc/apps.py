@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
+    from offload.wire.gen import images_pb2
     from offload.wire.rpc import RequestContext
 
 
@@ -38,7 +40,11 @@ class AppsHandlers:
         app_id = await self._apps.create(
             request.name, request.app_id, request.workspace, request.environment
         )
-        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+        return apps_pb2.CreateAppReply(
+            app_id=app_id,
+            lease_seconds=self._apps.lease_seconds,
+            has_worker_on_host=bool(request.host_id) and self._apps.has_worker_on(request.host_id),
+        )
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
@@ -126,6 +132,7 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
 
 def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
@@ -143,7 +150,7 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
-            definition.local_image.host_id,
+            "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
             definition.ephemeral_disk_mib,
             _abilities(definition),
@@ -168,7 +175,26 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
         target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
+        image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
     )
+
+
+def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
+    contents = [step.content for image in images for step in image.steps]
+    contents += [files.content for image in images for files in image.attached]
+    return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
+
+
+def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:
+    """Refuse what no worker could hold, from clients that do not check it themselves."""
+    try:
+        for cidr in definition.allow_list.cidrs:
+            ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Function {definition.name!r}: its allow-list has no IPv4 network: {error}.",
+        ) from None
 
 
 def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
@@ -176,6 +202,8 @@ def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
     asked = {
         CPU_LIMIT: definition.cpu_limit_milli,
         EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+        BLOCK_NETWORK: definition.block_network,
+        ALLOW_LIST: definition.HasField("allow_list"),
     }
     return tuple(ability for ability, amount in asked.items() if amount)
 
