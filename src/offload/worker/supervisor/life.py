@@ -26,6 +26,7 @@ from offload.worker.supervisor.starting import (
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
@@ -246,13 +247,8 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}",
-                fault.type_name,
-            )
+            advice = self._preparation.advice(loaded.fault)
+            raise not_loaded(function, loaded.fault, advice)
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
 

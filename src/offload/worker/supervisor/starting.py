@@ -33,6 +33,16 @@ class StartFailedError(Exception):
         self.type_name = type_name
 
 
+def not_loaded(function: Function, fault: guest.Fault, advice: str) -> StartFailedError:
+    """Return what to raise where loading the function raised."""
+    where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
+    kind = fault.type_name.removeprefix("builtins.")
+    message = (
+        f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{advice}"
+    )
+    return StartFailedError(message, fault.type_name)
+
+
 def choose_runtime(function: Function, runtimes: Mapping[str, Runtime]) -> Runtime:
     """Return the runtime a function asks for, or the default one. Raises `StartFailedError`."""
     name = function.runtime or next(iter(runtimes))
