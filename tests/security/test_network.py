@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def _run(become: tuple[str, ...], python: str, data_dir: str, runtime: str) -> F
     params=[
         ("bubblewrap", "this user"),
         ("bubblewrap", "an ordinary user"),
+        ("bubblewrap", "root behind a firewall"),
         ("forked", "this user"),
         ("forked", "an ordinary user"),
         ("gvisor", "this user"),
@@ -72,6 +74,11 @@ def found(
     runtime, who = request.param
     if shutil.which("ip") is None:
         pytest.skip("the world is made by iproute2")
+    if who == "root behind a firewall":
+        if shutil.which("nft") is None or os.getuid() != 0:
+            pytest.skip("only root has a firewall; needs nftables")
+        yield _run(("--dropping",), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
+        return
     if who == "this user":
         yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
         return

@@ -1,4 +1,4 @@
-"""A small world of network namespaces, as a program: `COMMAND…` runs on a machine in it that nothing real can be reached from.
+"""A small world of network namespaces, as a program: `[--dropping] COMMAND…` runs on a machine in it that nothing real can be reached from.
 
 Started by root in network and mount namespaces of its own, which become the machine's. Another namespace is the internet, with
 web servers that answer with the address they were reached at, metadata services of clouds, and a name server. On the machine
@@ -151,6 +151,11 @@ def start(what: object, *fds: int) -> int:
 def main(command: list[str]) -> None:
     """Make the world, run the command in it, and end as it ends."""
     ip("link", "set", "lo", "up")
+    if command[0] == "--dropping":  # as Docker's firewall does
+        command = command[1:]
+        hook = "{ type filter hook forward priority filter; policy drop; }"
+        for rule in ("add table ip filter", f"add chain ip filter FORWARD {hook}"):
+            subprocess.run(["nft", rule], check=True)
     read_tell, tell = os.pipe()
     told, say = os.pipe()
     internet = start(be_the_internet, told, tell)

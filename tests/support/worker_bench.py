@@ -113,7 +113,7 @@ async def a_worker(
         drain_seconds=drain_seconds,
         cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
-        make_images=lambda _: images,
+        make_images=lambda _: {"rootfs": images},
         templates=templates or TemplatePolicy(),
         output=output,
     )

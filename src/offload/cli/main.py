@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": "Run a program's entrypoint; its functions run in sandboxed containers.",
     "deploy": "Make a program's functions the next version of a deployed app.",
+    "serve": "Run a program's app while you work on it, with every change taken in at once.",
     "app": "List, show, roll back, stop and tag deployed apps.",
     "schedule": "List, pause, resume and run the schedules of deployed apps.",
     "up": "Start the local stack (a server and a worker in the background).",

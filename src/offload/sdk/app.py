@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
-from offload.sdk.function import Function
+from offload.sdk.function import Function, with_marks
 from offload.sdk.option_checks import check_image
 from offload.sdk.options import parse_options, split_arguments
 
@@ -283,7 +282,7 @@ class _Decorator:
 
     def __call__(self, function: Callable[P, R], /) -> Function[P, R, R]:
         try:
-            options = _with_marks(function, self._options)
+            options = with_marks(function, self._options)
             made: Function[P, R, R] = Function(self._app, function, options, self._call_options)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -386,12 +385,3 @@ async def _stop(closed: AppRun, error: BaseException | None) -> None:
     # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
     interrupted = error is not None and not isinstance(error, Exception)
     await closed.stop(cancel=interrupted, reason=reason_of_end(error))
-
-
-def _with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
-    """Return the options with what decorators below `@app.function()` have left on the function."""
-    if "offload.sdk.concurrency" not in sys.modules:
-        return options  # then there are no such decorators
-    from offload.sdk.concurrency import marks_of
-
-    return marks_of(function).added_to(options)

@@ -8,11 +8,12 @@ left of a pickle without these three is the same for the same program, and nothi
 from __future__ import annotations
 
 import hashlib
-import os
 import pickletools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from offload.sdk.source import own_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,11 +38,8 @@ def of_files(by_value: Iterable[ModuleType]) -> str:
     """
     without = {module.__name__ for module in by_value}
     hashed = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name in without or name == "__main__" or not isinstance(file, str):
-            continue
-        if _is_own(Path(file)):
+    for name, file in own_modules():
+        if name not in without:
             hashed.update(f"{name}\0".encode() + hashlib.sha256(_read(Path(file))).digest())
     return hashed.hexdigest()
 
@@ -80,13 +78,6 @@ def _tokens(data: bytes) -> list[str]:
 def _class_ids() -> set[str]:
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
     return set(getattr(cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_CLASS", {}).values())
-
-
-def _is_own(file: Path) -> bool:
-    installed = {os.path.realpath(folder) for folder in (sys.prefix, sys.base_prefix)}
-    packages = os.path.realpath(Path(__file__).parent.parent)
-    real = os.path.realpath(file)
-    return not any(real.startswith(folder + os.sep) for folder in (*installed, packages))
 
 
 def _read(file: Path) -> bytes:

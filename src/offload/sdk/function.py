@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
-from offload.sdk.kinds import is_generator, wrong_kind
+from offload.sdk.kinds import check_function, is_generator, wrong_kind
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,12 +51,7 @@ class Function(Generic[P, L, R]):
         options: FunctionOptions,
         call_options: CallOptions | None = None,
     ) -> None:
-        _check(function, options.name)
-        if options.schedule is not None:
-            from offload.sdk.schedule import check_callable_without_arguments
-
-            name = str(options.name or getattr(function, "__name__", ""))
-            check_callable_without_arguments(function, name)
+        check_function(function, options)
         self.app = app
         self.options = options
         self.call_options = call_options  # None: the defaults
@@ -386,9 +382,10 @@ def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[e
     return made
 
 
-def _check(function: object, name: str | None) -> None:
-    if isinstance(function, Function):
-        raise InvalidError(f"{function.name} is decorated already: one @app.function() is enough")
-    from offload.sdk.source import check_function
+def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators below `@app.function()` have left on the function."""
+    if "offload.sdk.concurrency" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.concurrency import marks_of
 
-    check_function(function, name)
+    return marks_of(function).added_to(options)

@@ -357,6 +357,10 @@ def _check_names(options: FunctionOptions) -> None:
         raise InvalidError(
             'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
         )
+    if runtime == "process" and options.reachable is not None:
+        raise InvalidError(
+            'runtime="process" is no sandbox and reaches the whole network; leave out it, or block_network and the lists'
+        )
     restricted: object = options.restrict_platform_access
     if not isinstance(restricted, bool):
         raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")

@@ -15,7 +15,7 @@ from offload.sdk.client.refusals import SupersededError
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
-from offload.sdk.image_choice import image_of
+from offload.sdk.image_choice import image_elsewhere, image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
@@ -238,6 +238,8 @@ class AppRun(Cancelling):
         self._workspace = workspace
         self._environment = environment
         self._output = Waiting(ToughOutput(output))
+        # Where the caller's environment can be had, no function gets another because that worker is busy.
+        self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._definitions = definitions if definitions is not None else {}  # the app's, by name
         self._attached: asyncio.Task[None] | None = None
@@ -248,7 +250,10 @@ class AppRun(Cancelling):
         known = self._functions.get(function)
         if known is None:
             is_variant = self._definitions.get(function.name, function) is not function
-            registration = replace(registration_of(function), is_variant=is_variant)
+            registration = replace(
+                registration_of(function, is_served_here=self._is_served_here),
+                is_variant=is_variant,
+            )
             send = partial(self._send, registration)
             known = self._functions[function] = RegisteredFunction(self, send)
         return known
@@ -259,7 +264,9 @@ class AppRun(Cancelling):
         config = read_config()
         workspace = self._workspace or config.workspace
         environment = self._environment or config.environment
-        await client.create_app(self._name, self.app_id, workspace, environment)
+        self._is_served_here = await client.create_app(
+            self._name, self.app_id, workspace, environment
+        )
         attach = client.attach(self.app_id, self._output, self._provide)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -315,9 +322,16 @@ class AppRun(Cancelling):
                 self._output.say(str(error))
 
 
-def registration_of(function: Definition) -> Registration:
-    """Pickle a function, and describe what it runs in. Raises `InvalidError` where it cannot travel."""
-    image = image_of(function.raw_function, function.name, function.options.image)
+def registration_of(function: Definition, *, is_served_here: bool = True) -> Registration:
+    """Pickle a function, and describe what it runs in. Raises `InvalidError` where it cannot travel.
+
+    Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
+    """
+    choice = function.options.image
+    image = image_of(function.raw_function, function.name, choice)
+    elsewhere = None
+    if choice is None and not is_served_here:
+        elsewhere = image_elsewhere(function.raw_function)
     return Registration(
         name=function.name,
         code=pickle_function(function.raw_function, f"{function.name}()"),
@@ -326,6 +340,7 @@ def registration_of(function: Definition) -> Registration:
         environment=None if image is not None else describe_environment(),
         python_version=PYTHON_VERSION,
         image=image,
+        image_elsewhere=elsewhere,
     )
 
 

@@ -35,6 +35,20 @@ def modules_by_value() -> list[ModuleType]:
     return [sys.modules[name] for name in names if name in sys.modules]
 
 
+def own_modules() -> list[tuple[str, str]]:
+    """Return the user's own modules that are loaded, by name, with their files: no part of Python or of a package."""
+    installed = (sys.prefix, sys.base_prefix, str(Path(__file__).parent.parent))
+    folders = [os.path.realpath(folder) + os.sep for folder in installed]
+    found = []
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or not isinstance(file, str):
+            continue
+        if not os.path.realpath(file).startswith(tuple(folders)):
+            found.append((name, file))
+    return found
+
+
 def pickle_function(function: object, name: str) -> bytes:
     """Return the function's code. Raises `InvalidError` that names the variable that cannot travel."""
     import cloudpickle
@@ -126,19 +140,3 @@ def _smallest(paths: Iterable[Path]) -> tuple[str, ...]:
         if path != os.sep and not inside:
             kept.append(path)
     return tuple(kept)
-
-
-def check_function(function: object, name: str | None) -> None:
-    """Refuse what `@app.function()` cannot decorate."""
-    if not callable(function):
-        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
-    if isinstance(function, type):
-        raise InvalidError(
-            f"@app.function() decorates functions, and {function.__name__} is a class"
-        )
-    given = getattr(function, "__name__", None)
-    if name is None and (given is None or given == "<lambda>"):
-        raise InvalidError(
-            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
-        )
-    check_closure(function, f"{name or given}()")

@@ -59,7 +59,9 @@ class AgentOptions:
     )  # called once, when the server has welcomed the worker
     dial: Dial = connect
     output: OutputLimits = USUAL_OUTPUT  # what each container may print
-    make_images: Callable[[OpenBlob], ImageBuilder] | None = None  # None: no image can be built
+    make_images: Callable[[OpenBlob], Mapping[str, ImageBuilder]] = (
+        lambda _: {}
+    )  # see `RuntimeCapabilities`
 
 
 class Agent:
@@ -103,7 +105,7 @@ class Agent:
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
-        self._images = options.make_images(self._open_blob) if options.make_images else None
+        self._images = options.make_images(self._open_blob)
         self._templates = Templates(
             TemplatesOptions(
                 runtimes=options.runtimes,
@@ -111,6 +113,7 @@ class Agent:
                 open_blob=self._open_blob,
                 on_line=self.on_line,
                 policy=options.templates,
+                images=self._images,
             )
         )
         self._supervisor = self._make_supervisor(options)
@@ -200,8 +203,8 @@ class Agent:
     async def _close(self) -> None:
         await self._supervisor.close()
         await self._desk.close()
-        if self._images is not None:
-            await self._images.close()
+        for builder in self._images.values():
+            await builder.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()
@@ -225,7 +228,8 @@ class Agent:
             self._options.on_ready()
 
     def _on_orders(self, orders: Orders) -> None:
-        for function in orders.functions:
+        for sent in orders.functions:
+            function = sent.on(self._options.session.facts.host_id)
             self._functions[function.function_id] = function
             self._desk.add_function(function)
         for function_id, tasks in orders.assignments:

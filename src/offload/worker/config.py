@@ -22,6 +22,7 @@ RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 _MEMORY_SHARE = 0.9
 _MIB = 1024 * 1024
+_GIB = 1024 * _MIB
 
 _LABEL_CHARS = 255
 _LABEL_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{_LABEL_CHARS - 1}}}")
@@ -98,7 +99,7 @@ class WorkerConfig:
     )
     output_mib: int = 64  # what an input may print; a line counts 256 bytes beside its text
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
-    cache_bytes: int = 10 * 1024**3
+    cache_bytes: int = 10 * _GIB  # of blobs
     images: ImageSettings = field(default_factory=ImageSettings)
     tls_ca_file: Path | None = (
         None  # who signed the server's certificate; None: the system's authorities
@@ -143,7 +144,8 @@ class WorkerConfig:
             ("give-up-after-seconds", self.give_up_after_seconds),
             ("drain-seconds", self.drain_seconds),
             ("cancel-grace", self.cancel_grace_seconds),
-            ("cache", self.cache_bytes),
+            ("blob-cache-gib", self.cache_bytes),
+            ("image-cache-gib", self.images.max_bytes),
             ("templates", self.templates),
             ("output-mib", self.output_mib),
         ):
@@ -168,6 +170,7 @@ class WorkerConfig:
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
+            "cache_bytes": ("OFFLOAD_BLOB_CACHE_GIB", _read_gib),
             "output_mib": ("OFFLOAD_OUTPUT_MIB", _read_count),
         }
         given = {
@@ -176,6 +179,9 @@ class WorkerConfig:
             if environment.get(name)
         }
         images = read_image_settings(environment)
+        if environment.get("OFFLOAD_IMAGE_CACHE_GIB"):
+            limit = _read_gib(environment["OFFLOAD_IMAGE_CACHE_GIB"], "OFFLOAD_IMAGE_CACHE_GIB")
+            images = replace(images, max_bytes=limit)
         return cls(server_url=url, token=token, data_dir=data_dir, images=images, **given)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
@@ -219,6 +225,13 @@ def _read_seconds(text: str, setting: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"{setting}: {text!r} is not a number of seconds") from None
+
+
+def _read_gib(text: str, setting: str) -> int:
+    try:
+        return round(float(text) * _GIB)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{setting}: {text!r} is not a number of GiB") from None
 
 
 def _read_count(text: str, setting: str) -> int:

@@ -19,7 +19,9 @@ from offload.worker.config import ConfigError, WorkerConfig
 from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
+from offload.worker.docker_engine import find_socket
 from offload.worker.images.builder import RootfsBuilder
+from offload.worker.images.docker_builder import DockerBuilder
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
@@ -33,7 +35,7 @@ from offload.worker.runtimes.process import ProcessRuntime
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from offload.worker.ports import OpenBlob, Runtime
+    from offload.worker.ports import ImageBuilder, OpenBlob, Runtime
 
 # Sandboxes that a function may name without anybody having told this worker of them.
 _OFFERED_WHERE_FOUND = ("gvisor", "docker")
@@ -77,7 +79,7 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         templates=TemplatePolicy(max_count=config.templates),
         output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
-        make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
+        make_images=functools.partial(make_builders, config, runtimes),
     )
     for note in options.session.facts.notes:
         print(f"offload worker: warning: {note}", file=sys.stderr)  # noqa: T201  # for whoever started it
@@ -117,6 +119,32 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         with suppress(RuntimeUnavailableError):
             made[name] = made.get(name) or makers[name]()
     return made
+
+
+def make_builders(
+    config: WorkerConfig, runtimes: Mapping[str, Runtime], open_blob: OpenBlob
+) -> dict[str, ImageBuilder]:
+    """Return what builds the roots of the runtimes' containers."""
+    makers: dict[str, Callable[[WorkerConfig, OpenBlob], ImageBuilder]] = {
+        "rootfs": make_builder,
+        "docker": make_docker_builder,
+    }
+    wanted = {runtime.capabilities.images for runtime in runtimes.values()}
+    return {name: make(config, open_blob) for name, make in makers.items() if name in wanted}
+
+
+def make_docker_builder(config: WorkerConfig, open_blob: OpenBlob) -> DockerBuilder:
+    """Return what builds images in the Docker Engine. Raises `RuntimeUnavailableError` where there is none."""
+    socket = find_socket(config.docker_socket)
+    if socket is None:
+        raise RuntimeUnavailableError("no Docker Engine that this user may use listens here")
+    return DockerBuilder(
+        config.data_dir / "images" / "docker",
+        config.images,
+        socket=socket,
+        guest_packages=guest_packages(),
+        open_blob=open_blob,
+    )
 
 
 def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:

@@ -37,6 +37,7 @@ class RootImage:
     entrypoint: tuple[
         str, ...
     ] = ()  # started in place of the runner, with its command as arguments
+    engine_image: str = ""  # in place of layers: its name in the Docker Engine
 
 
 # Processes and threads of a container.
@@ -91,7 +92,9 @@ class RuntimeCapabilities:
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
     limits_cpu: bool = False  # by quota; with it goes the weight
-    runs_images: bool = False  # whether a `RootImage` can be its root
+    images: str = (
+        ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
+    )
     forks_templates: bool = False  # it is a `ForkingRuntime`
     shared_network: str = (
         ""  # why containers share the machine's network and what that means, where they do

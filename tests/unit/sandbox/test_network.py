@@ -11,6 +11,7 @@ from offload.worker.sandbox.network import (
     Line,
     closed_commands,
     container_resolv_conf,
+    dropping_chain,
     line_commands,
     machine_rules,
     name_servers,
@@ -81,3 +82,19 @@ def test_containers_ask_their_router_and_keep_the_machines_search_list() -> None
 
     assert text == "nameserver 198.18.0.1\nsearch lab.example\noptions edns0\n"
     assert name_servers(machines) == ("127.0.0.53", "::1")
+
+
+def test_a_firewall_that_drops_what_is_forwarded_is_found() -> None:
+    docker = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"
+    firewalld = (
+        "table inet firewalld {\n\tchain filter_FORWARD {\n\t\ttype filter hook forward priority filter + 10; policy accept;\n"
+        "\t\tct state established,related accept\n\t\treject with icmpx admin-prohibited\n\t}\n}\n"
+    )
+    harmless = (
+        "table inet mine {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n"
+        "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tip daddr 192.0.2.1 drop\n\t}\n}\n"
+    )
+
+    assert dropping_chain(harmless + docker) == "ip filter FORWARD"
+    assert dropping_chain(firewalld) == "inet firewalld filter_FORWARD"
+    assert dropping_chain(harmless) == ""

@@ -79,3 +79,8 @@ def test_what_cannot_be_held_is_refused_where_it_is_written(
         app.function(**options)  # type: ignore[call-overload]  # wrong on purpose
 
     assert said in str(error.value)
+
+
+def test_a_plain_process_takes_no_policy() -> None:
+    with pytest.raises(InvalidError, match="reaches the whole network"):
+        parse_options(runtime="process", block_network=True)

@@ -105,6 +105,7 @@ class Function:
     target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
+    image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
 
 
 @dataclass(frozen=True, slots=True)

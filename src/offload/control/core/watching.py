@@ -146,6 +146,13 @@ class Views:
         """List the workers that are connected or expected back, in the order they came."""
         return [self._worker_view(worker) for worker in self._state.workers.values()]
 
+    def has_worker_on(self, host_id: str) -> bool:
+        """Say whether a worker of a machine takes work."""
+        return any(
+            worker.is_online and worker.info.host_id == host_id
+            for worker in self._state.workers.values()
+        )
+
     def workspaces(self) -> list[WorkspaceView]:
         """List the workspaces that have or had work, in the order they came."""
         pending: dict[str, int] = {}

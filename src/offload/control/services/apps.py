@@ -143,6 +143,10 @@ class Apps:
         """Whether the app takes new calls."""
         return app_id in self._running
 
+    def has_worker_on(self, host_id: str) -> bool:
+        """Whether a worker of this machine takes work now."""
+        return self._kernel.dispatcher.has_worker_on(host_id)
+
     async def register(
         self, app_id: str, functions: list[Function], variants: Collection[str] = ()
     ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
 from offload.control.core.objects import Scope
+from offload.control.services.abandoned import Abandoned
 from offload.control.services.access import Access
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
@@ -67,6 +68,7 @@ class Services:
 
     access: Access
     apps: Apps
+    abandoned: Abandoned
     calls: Calls
     deployments: Deployments
     schedules: Schedules
@@ -90,6 +92,7 @@ class Services:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
         await self.schedules.close()
+        self.abandoned.close()
         self.cluster.close()
         self.apps.close()
         self.workers.close()
@@ -117,6 +120,7 @@ async def start(outside: Outside) -> Services:
     kernel.on_call_end = logs.end_call
     versions = Versions(snapshot.deployments)
     apps = Apps(kernel, reading, logs, archive, versions, outside.lease_seconds)
+    abandoned = Abandoned(kernel, versions, outside.lease_seconds)
     schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
@@ -127,7 +131,7 @@ async def start(outside: Outside) -> Services:
         outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
     )
     cluster.is_kept = lambda: schedules.is_waiting
-    _restore(snapshot, outside.store, kernel, (apps, versions))
+    _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
     workers.start()
     retention.start()
@@ -136,7 +140,8 @@ async def start(outside: Outside) -> Services:
     return Services(
         access=Access(kernel, archive, objects, versions),
         apps=apps,
-        calls=Calls(kernel, archive, apps, versions),
+        abandoned=abandoned,
+        calls=Calls(kernel, archive, apps, versions, abandoned),
         deployments=Deployments(kernel, reading, apps, versions, schedules),
         schedules=schedules,
         following=Following(kernel, reading, archive),
@@ -158,13 +163,15 @@ async def start(outside: Outside) -> Services:
 
 
 def _restore(
-    snapshot: Snapshot, store: Store, kernel: Kernel, adopting: tuple[Apps, Versions]
+    snapshot: Snapshot, store: Store, kernel: Kernel, adopting: tuple[Apps, Versions, Abandoned]
 ) -> None:
-    apps, versions = adopting
+    apps, versions, abandoned = adopting
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
     for call in store.open_calls():
         _restore_call(call, kernel)
+        if call.call.attached:
+            abandoned.expect(call.call)
     for app in snapshot.apps:
         held = versions.of_app(app.app_id)
         if held is not None and held[0].serving == held[1].number:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.instructions import Instruction
     from offload.control.ports.records import OutcomeRow, Record, StoredCall
+    from offload.control.services.abandoned import Abandoned
     from offload.control.services.apps import Apps
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
@@ -45,11 +46,19 @@ Ended = tuple[tuple[str, str], ...]  # (call id, final state)
 class Calls:
     """Takes calls in, and ends them."""
 
-    def __init__(self, kernel: Kernel, archive: Archive, apps: Apps, versions: Versions) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        archive: Archive,
+        apps: Apps,
+        versions: Versions,
+        abandoned: Abandoned,
+    ) -> None:
         self._kernel = kernel
         self._archive = archive
         self._apps = apps
         self._versions = versions
+        self._abandoned = abandoned
 
     async def run(
         self,
@@ -113,8 +122,9 @@ class Calls:
         if live is not None:
             await self._add(live, inputs, new.closed)
             return new.call_id
-        await self._open(new, inputs)
+        live = await self._open(new, inputs)
         await self._flush_or_withdraw([new.call_id])
+        self._abandoned.expect(live.call)
         self._kernel.calls.leave_resting(new.call_id)
         return new.call_id
 

@@ -18,6 +18,7 @@ from offload.sdk.client.refusals import from_wire
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
+from offload.wire.host import host_id
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
 
@@ -77,12 +78,17 @@ class Client:
 
     async def create_app(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
-    ) -> None:
-        """Open an ephemeral app."""
+    ) -> bool:
+        """Open an ephemeral app; return whether a worker of this machine takes work."""
         request = apps_pb2.CreateAppRequest(
-            name=name, app_id=app_id, workspace=workspace, environment=environment
+            name=name,
+            app_id=app_id,
+            workspace=workspace,
+            environment=environment,
+            host_id=host_id(),
         )
-        await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        reply = await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        return reply.has_worker_on_host
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
         """End an app; with `cancel`, what was spawned in it too."""

@@ -27,6 +27,7 @@ class Registration:
     environment: LocalEnvironment | None  # None where there is an image
     python_version: str
     image: ChosenImage | None = None
+    image_elsewhere: ChosenImage | None = None  # in place of the environment on other machines
     is_variant: bool = (
         False  # of another function of the same name, which is the one that the name leads to
     )
@@ -43,8 +44,11 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
     )
     if function.environment is not None:
         definition.local_image.CopyFrom(translate.local_image(function.environment))
+    send = images.SendToServer(connection)
     if function.image is not None:
-        send = images.SendToServer(connection)
         definition.image.CopyFrom(await images.describe(function.image, send))
+    if function.image_elsewhere is not None:
+        described = await images.describe(function.image_elsewhere, send)
+        definition.image_elsewhere.CopyFrom(described)
     translate.set_options(definition, function.options)
     return definition

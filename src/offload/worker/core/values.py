@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from offload.worker.core.content import Content
@@ -138,6 +138,7 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    image_elsewhere: Image | None = None  # in its place on other machines than `host_id`
     max_calls: int = 1  # of the function that a container runs at the same time
     batch_size: int = 1  # inputs that one call may be for
     batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
@@ -149,6 +150,12 @@ class Function:
     def max_inputs(self) -> int:
         """How many inputs a container runs at the same time."""
         return self.max_calls * self.batch_size
+
+    def on(self, host_id: str) -> Function:
+        """Return the function as a worker of that machine runs it."""
+        if self.image_elsewhere is None or self.host_id == host_id:
+            return self
+        return replace(self, image=self.image_elsewhere)
 
 
 class Start(NamedTuple):

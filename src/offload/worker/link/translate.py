@@ -75,6 +75,9 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
         image=read_image(definition.image) if definition.HasField("image") else None,
+        image_elsewhere=read_image(definition.image_elsewhere)
+        if definition.HasField("image_elsewhere")
+        else None,
         max_calls=definition.concurrency.max_inputs or 1,
         batch_size=definition.batching.max_batch_size or 1,
         batch_wait_seconds=definition.batching.wait_seconds,

@@ -1,4 +1,4 @@
-"""Where the program bubblewrap is, and what its runtime can give on this machine."""
+"""Where the program bubblewrap is, whether it works here, and what its runtime can give on this machine."""
 
 from __future__ import annotations
 
@@ -77,11 +77,21 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
         limits_pids="cgroup" if cgroups.controls_pids else "rlimit",
         limits_scratch=True,
         limits_cpu=cgroups.controls_cpu,
-        runs_images=True,
+        images="rootfs",
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
         notes=tuple(notes),
     )
+
+
+def open_filter(program: bytes | None) -> tuple[int, ...]:
+    """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
+    if program is None:
+        return ()
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, program)
+    os.close(write_fd)
+    return (read_fd,)
 
 
 def try_out(ground: Ground, bwrap: str, uid: int, filter_fds: tuple[int, ...]) -> None:

@@ -38,6 +38,7 @@ from offload.worker.sandbox.network import (
     UPLINK,
     closed_commands,
     container_resolv_conf,
+    dropping_chain,
     is_routers,
     machine_rules,
     router_rules,
@@ -51,6 +52,7 @@ _STACK_SECONDS = 10.0
 _STACK_MTU = 65520
 _TICK_MILLISECONDS = 500
 _PLATFORM_SECONDS = 60.0
+_GO_AROUND = "`apt install passt`, whose network stack in user space forwards nothing"
 _MS_BIND, _MNT_DETACH = 4096, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +79,12 @@ class _Gateway:
         links.raise_loopback()
         links.add_address(_LOOPBACK_INDEX, NAMES_ADDRESS, 32)
         stack: list[str] | None = order["stack"]  # type: ignore[assignment]  # see `gateway`
+        if order["links"]:
+            dropping = self._outside.call(lambda: dropping_chain(Ruleset().read()))
+            if not dropping:
+                stack = None
+            elif stack is None:
+                raise OSError(0, f"{dropping} drops what this machine forwards: {_GO_AROUND}")
         mtu = _ETHERNET_MTU if stack is None else _STACK_MTU
         # Whatever the connection needs for as long as it is to hold.
         self._hold = self._connect(links, mtu) if stack is None else self._start_stack(links, stack)
@@ -124,7 +132,7 @@ class _Gateway:
             else:
                 given.append(self._lines.take(allowed))
         except (OSError, ValueError) as error:  # a list that nobody has checked
-            reply["error"] = str(error)
+            reply["error"] = _say(error)
         socket.send_fds(self._control, [json.dumps(reply).encode()], given)
         for fd in given:
             os.close(fd)
@@ -143,7 +151,7 @@ class _Gateway:
             try:
                 self._lines.attach(fds[0], allowed)
             except (OSError, ValueError, IndexError) as error:
-                said = json.dumps({"error": str(error)}).encode()
+                said = json.dumps({"error": _say(error)}).encode()
             try:  # noqa: SIM105 - contextlib would slow this process's start
                 keeper.send(said)
             except OSError:
@@ -262,6 +270,11 @@ def _name_namespace(path: str) -> str:
     return path
 
 
+def _say(error: Exception) -> str:
+    """Return what went wrong; an error of our own has no number."""
+    return (isinstance(error, OSError) and not error.errno and error.strerror) or str(error)
+
+
 def _is_address(host: str) -> bool:
     try:
         socket.inet_aton(host)
@@ -308,7 +321,7 @@ def main(fd: int) -> None:
     try:
         gateway = _Gateway(control, order)
     except OSError as error:
-        control.send(json.dumps({"error": str(error)}).encode())
+        control.send(json.dumps({"error": _say(error)}).encode())
         return
     control.send(b"{}")
     gateway.serve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
@@ -26,6 +26,7 @@ from offload.worker.supervisor.starting import (
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
@@ -77,7 +78,7 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: ImageBuilder | None = None  # None: functions with an image cannot start
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
     output: OutputLimits = USUAL_OUTPUT
     platform: Platform | None = None  # None: user code may ask nothing
@@ -246,12 +247,8 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
-            )
+            advice = self._preparation.advice(loaded.fault)
+            raise not_loaded(function, loaded.fault, advice)
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
 
@@ -259,7 +256,10 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
@@ -351,6 +351,8 @@ class Life:
         if self._asks is not None and self._asks.hear(message):
             return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            if isinstance(message, guest.Results) and self._preparation.root is not None:
+                self._preparation.advise(message)
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():
             self._hello.set_result(message)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
+    from offload.wire.gen import images_pb2
     from offload.wire.rpc import RequestContext
 
 
@@ -39,7 +40,11 @@ class AppsHandlers:
         app_id = await self._apps.create(
             request.name, request.app_id, request.workspace, request.environment
         )
-        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+        return apps_pb2.CreateAppReply(
+            app_id=app_id,
+            lease_seconds=self._apps.lease_seconds,
+            has_worker_on_host=bool(request.host_id) and self._apps.has_worker_on(request.host_id),
+        )
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
@@ -145,7 +150,7 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
-            definition.local_image.host_id,
+            "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
             definition.ephemeral_disk_mib,
             _abilities(definition),
@@ -170,7 +175,14 @@ def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Functio
         target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
+        image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
     )
+
+
+def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
+    contents = [step.content for image in images for step in image.steps]
+    contents += [files.content for image in images for files in image.attached]
+    return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
 
 
 def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:

@@ -36,6 +36,7 @@ class CallsHandlers:
     def __init__(self, services: Services) -> None:
         self._calls = services.calls
         self._following = services.following
+        self._abandoned = services.abandoned
         self._letters = services.letters
         self._inspection = services.inspection
         self._logs = services.logs
@@ -89,16 +90,10 @@ class CallsHandlers:
     ) -> AsyncIterator[calls_pb2.OutcomeBatch]:
         """See `Calls.Outcomes`."""
         follower = await self._following.outcomes(request.call_id, request.after_seq)
-        async for rows in follower.batches():
-            for part in by_size(rows, _outcome_size):
-                yield calls_pb2.OutcomeBatch(
-                    outcomes=[
-                        calls_pb2.IndexedOutcome(
-                            seq=row.seq, index=row.index, outcome=outcome_message(row)
-                        )
-                        for row in part
-                    ]
-                )
+        with self._abandoned.followed(request.call_id):
+            async for rows in follower.batches():
+                for part in by_size(rows, _outcome_size):
+                    yield _outcome_batch(part)
 
     async def items(
         self, request: calls_pb2.ItemsRequest, _context: RequestContext
@@ -107,13 +102,14 @@ class CallsHandlers:
         follower, input_id = await self._following.items(
             request.call_id, request.index, request.after_item
         )
-        async for rows in follower.batches():
-            for part in by_size(rows, lambda row: len(row.payload) + 16):
-                batch = calls_pb2.ItemBatch()
-                for row in part:
-                    item = batch.items.add(seq=row.seq)
-                    item.value.ParseFromString(row.payload)
-                yield batch
+        with self._abandoned.followed(request.call_id):
+            async for rows in follower.batches():
+                for part in by_size(rows, lambda row: len(row.payload) + 16):
+                    batch = calls_pb2.ItemBatch()
+                    for row in part:
+                        item = batch.items.add(seq=row.seq)
+                        item.value.ParseFromString(row.payload)
+                    yield batch
         outcome = await self._following.outcome(input_id)
         if outcome is not None:
             yield calls_pb2.ItemBatch(outcome=outcome_message(outcome))
@@ -189,6 +185,15 @@ class CallsHandlers:
 def _run_reply(row: OutcomeRow) -> calls_pb2.RunReply:
     return calls_pb2.RunReply(
         outcome=outcome_message(row), input_id=row.input_id, call_id=row.call_id
+    )
+
+
+def _outcome_batch(rows: Iterable[OutcomeRow]) -> calls_pb2.OutcomeBatch:
+    return calls_pb2.OutcomeBatch(
+        outcomes=[
+            calls_pb2.IndexedOutcome(seq=row.seq, index=row.index, outcome=outcome_message(row))
+            for row in rows
+        ]
     )
 
 

@@ -301,7 +301,7 @@ class MemoryStore:
             functions = [f for f in self._functions.values() if f.app_id == app_id]
             for function in functions:
                 del self._functions[function.function_id]
-                freed.update([function.blob] if function.blob else [])
+                freed.update(_blobs_of(function))
             del self._apps[app_id]
             rows += 1 + len(functions)
         return rows
@@ -313,7 +313,7 @@ class MemoryStore:
         return len(over)
 
     def _blobs(self) -> set[str]:
-        named = {function.blob for function in self._functions.values() if function.blob}
+        named = {blob for function in self._functions.values() for blob in _blobs_of(function)}
         for held in self._calls.values():
             named.update(held.blobs())
         return named
@@ -389,3 +389,7 @@ class MemoryStore:
                 held.histories[history.index] = history
             case FinishCall(state=state, at=at) if not held.state:
                 held.state, held.finished_at = state, at
+
+
+def _blobs_of(function: Function) -> set[str]:
+    return {function.blob, *function.image_blobs} - {""}

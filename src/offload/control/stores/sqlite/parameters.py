@@ -40,6 +40,7 @@ def function(f: Function) -> tuple[object, ...]:
         f.target_inputs,
         f.body,
         f.blob,
+        json.dumps(f.image_blobs),
     )
 
 

@@ -13,7 +13,7 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
     f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
-    f.body, f.blob
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE a.stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
     OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
@@ -25,7 +25,7 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
     f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
-    f.body, f.blob
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
@@ -243,4 +243,5 @@ SELECT json_group_array(w.value) FROM json_each(:sha256) AS w
 WHERE EXISTS (SELECT 1 FROM inputs WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM outcomes WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM items WHERE blob = w.value AND blob <> '')
-    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '');
+    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '')
+    OR EXISTS (SELECT 1 FROM image_blobs WHERE blob = w.value);

@@ -77,6 +77,7 @@ def function(row: sqlite3.Row) -> Function:
         target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
+        image_blobs=tuple(json.loads(row["image_blobs"])),
     )
 
 

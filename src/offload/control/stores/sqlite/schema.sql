@@ -45,10 +45,25 @@ CREATE TABLE functions (
     disk_mib INTEGER NOT NULL DEFAULT 0,
     abilities TEXT NOT NULL DEFAULT '[]',
     max_inputs INTEGER NOT NULL DEFAULT 1,
-    target_inputs INTEGER NOT NULL DEFAULT 1
+    target_inputs INTEGER NOT NULL DEFAULT 1,
+    image_blobs TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX functions_by_app ON functions (app_key);
 CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
+
+-- The blobs that the images of functions take along: what the JSON arrays in `functions` say, to be found by blob.
+CREATE TABLE image_blobs (
+    blob TEXT NOT NULL,
+    function_key INTEGER NOT NULL,
+    PRIMARY KEY (blob, function_key)
+) WITHOUT ROWID;
+CREATE INDEX image_blobs_by_function ON image_blobs (function_key);
+CREATE TRIGGER name_image_blobs AFTER INSERT ON functions BEGIN
+    INSERT OR IGNORE INTO image_blobs (blob, function_key) SELECT value, new.function_key FROM json_each(new.image_blobs);
+END;
+CREATE TRIGGER forget_image_blobs AFTER DELETE ON functions BEGIN
+    DELETE FROM image_blobs WHERE function_key = old.function_key;
+END;
 
 -- Calls. `state` is empty and `finished_at` 0 while the call is open. `after_calls` is a JSON array of ids.
 CREATE TABLE calls (

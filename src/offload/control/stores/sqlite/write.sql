@@ -16,9 +16,10 @@ INSERT INTO functions (
     function_id, app_key, name, cpu_milli, memory_mib, timeout_seconds, startup_timeout_seconds,
     max_retries, initial_delay_seconds, backoff_coefficient, max_delay_seconds,
     min_containers, max_containers, buffer_containers, scaledown_window_seconds,
-    gpus, gpu_kind, labels, disk_mib, abilities, runtime, host_id, is_generator, max_inputs, target_inputs, body, blob
+    gpus, gpu_kind, labels, disk_mib, abilities, runtime, host_id, is_generator, max_inputs, target_inputs, body, blob,
+    image_blobs
 )
-VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (function_id) DO NOTHING;
 
 -- name: set_scaling
