@@ -55,7 +55,7 @@ bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 bench-peers:
 	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r benchmarks/$(NAME).lock
-	@test "$(NAME)" != roundtrip || ./scripts/install_packages.sh redis-server=redis-server
+	@case "$(NAME)" in roundtrip|state) ./scripts/install_packages.sh redis-server=redis-server;; esac
 
 SEEDS ?= 10000
 
@@ -101,5 +101,5 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
 	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux \
 		dockerd=docker.io ip=iproute2 runsc=runsc mmdebstrap=mmdebstrap docker-registry=docker-registry \
-		newuidmap=uidmap zstd=zstd
+		newuidmap=uidmap zstd=zstd nft=nftables pasta=passt slirp4netns=slirp4netns
 	touch $@

@@ -13,26 +13,42 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.concurrency import batched, concurrent
+    from offload.sdk.current import current_function_call_id, current_input_id, is_local
+    from offload.sdk.dict import Dict
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.queue import Queue
+    from offload.sdk.schedule import Cron, Period
+    from offload.sdk.values import Deployed
     from offload.sdk.volume import Volume
 
 __all__ = [
     "App",
+    "Cron",
     "DeadLetter",
+    "Deployed",
+    "Dict",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
+    "Period",
+    "Queue",
     "Retries",
     "Volume",
+    "batched",
+    "concurrent",
+    "current_function_call_id",
+    "current_input_id",
     "dead_letters",
     "errors",
     "gather",
+    "is_local",
     "testing",
     "wait_first",
 ]
@@ -41,16 +57,26 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
+    "Deployed": "offload.sdk.values",
+    "Dict": "offload.sdk.dict",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
+    "Period": "offload.sdk.schedule",
+    "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "Volume": "offload.sdk.volume",
+    "batched": "offload.sdk.concurrency",
+    "concurrent": "offload.sdk.concurrency",
+    "current_function_call_id": "offload.sdk.current",
+    "current_input_id": "offload.sdk.current",
     "dead_letters": "offload.sdk.letters",
     "gather": "offload.sdk.call",
+    "is_local": "offload.sdk.current",
     "wait_first": "offload.sdk.call",
 }
 

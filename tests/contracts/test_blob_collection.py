@@ -137,7 +137,7 @@ def test_collection_never_takes_what_is_in_use(
     world = World(store, blobs, clock)
     store.commit(app_with_call())
     store.objects.apply([CreateObject(replace(an_object("data"), object_id=VOLUME))])
-    retention = Retention(world, world, clock, 3 * BLOB_GRACE_SECONDS, pause_seconds=0)
+    retention = Retention(world, world, clock, 3 * BLOB_GRACE_SECONDS, 10**9, pause_seconds=0)
     for before, during in rounds:
         for action in before:
             world.meanwhile.append(action)
@@ -154,7 +154,7 @@ def test_what_nothing_names_any_more_goes_in_the_end() -> None:
     clock = SettableClock(100_000.0)
     world = World(MemoryStore(), MemoryBlobs(clock), clock)
     world.objects.apply([CreateObject(replace(an_object("data"), object_id=VOLUME))])
-    retention = Retention(world, world, clock, BLOB_GRACE_SECONDS, pause_seconds=0)
+    retention = Retention(world, world, clock, BLOB_GRACE_SECONDS, 10**9, pause_seconds=0)
     for number in range(4):
         world.bring(number)
         world.name(number)

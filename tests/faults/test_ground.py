@@ -34,6 +34,7 @@ def bwrap(tmp_path_factory: pytest.TempPathFactory) -> str:
         runtime = BubblewrapRuntime(RuntimeOptions(str(tmp_path_factory.mktemp("data"))))
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
+    runtime._network.close()
     runtime._ground.close()
     return runtime._installed_bwrap
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,11 +51,13 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("how", ["little by little", "at once"])
-def test_too_much_memory_is_an_error_that_names_the_limit(found: Findings, how: str) -> None:
+def test_too_much_memory_is_an_error_that_names_the_limit_and_the_peak(
+    found: Findings, how: str
+) -> None:
     guilty = found[how]
 
     assert guilty["is_memory_error"]
-    assert "limit of 256 MiB" in str(guilty["said"])
+    assert re.search(r"limit of 256 MiB \(peak \d+ MiB\)", str(guilty["said"]))
 
 
 @pytest.mark.parametrize("how", ["little by little", "at once", "in a child"])

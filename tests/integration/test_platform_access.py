@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 
@@ -159,3 +160,76 @@ def test_a_function_with_restricted_access_is_refused_everything_with_the_reason
 
 def test_there_is_no_credential_inside():
     assert credentials.remote() == ([], [])
+
+
+@app.function(**small)
+def use(shared, jobs, number):
+    shared[number] = bytes(200_000) if number == 0 else number
+    jobs.put(number)
+    return shared.get("from outside"), shared.put("lock", number, skip_if_exists=True)
+
+
+@app.function(**small)
+def wait_for_item(jobs):
+    return jobs.get(timeout=60)
+
+
+@app.function(**small)
+async def gather_items(jobs, number):
+    return sorted(await asyncio.gather(*(jobs.get.aio() for _ in range(number))))
+
+
+@app.function(**small)
+def of_other_environments():
+    offload.Dict.from_name("elsewhere", environment_name="prod", create_if_missing=True).hydrate()
+
+
+captured = offload.Dict.from_name("captured", create_if_missing=True)
+
+
+@app.function(**small)
+def use_captured():
+    captured["from inside"] = 1
+    with offload.Queue.ephemeral() as own:
+        own.put_many(range(3))
+        return own.get_many(5), len(captured), [each.name for each in offload.Dict.list()]
+
+
+def test_dicts_and_queues_are_the_same_inside_and_outside():
+    with offload.Dict.ephemeral() as shared, offload.Queue.ephemeral() as jobs:
+        shared["from outside"] = "seen"
+
+        answers = list(use.starmap((shared, jobs, number) for number in range(4)))
+
+        assert [seen for seen, _ in answers] == ["seen"] * 4
+        assert [got_lock for _, got_lock in answers].count(True) == 1
+        assert sorted(jobs.get_many(10)) == [0, 1, 2, 3]
+        assert shared[0] == bytes(200_000)
+
+
+def test_a_get_that_waits_inside_is_woken_from_outside():
+    with offload.Queue.ephemeral() as jobs:
+        call = wait_for_item.spawn(jobs)
+        jobs.put("now")
+
+        assert call.get(timeout=60) == "now"
+
+
+def test_hundreds_of_tasks_inside_wait_at_the_same_time():
+    with offload.Queue.ephemeral() as jobs:
+        call = gather_items.spawn(jobs, 300)
+        jobs.put_many(range(300))
+
+        assert call.get(timeout=60) == list(range(300))
+
+
+def test_a_handle_in_a_closure_is_the_same_object_inside():
+    items, length, names = use_captured.remote()
+
+    assert (items, length, "captured" in names) == ([0, 1, 2], 1, True)
+    assert captured.pop("from inside") == 1
+
+
+def test_another_environment_is_out_of_reach_inside():
+    with pytest.raises(errors.AuthError, match="environment 'main' and cannot reach 'prod'"):
+        of_other_environments.remote()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from functools import partial
 
 from tests.support.worker_bench import DIED, FAILED, STOPPED, Bench, scenario
 from tests.support.worker_runner import result
 
 from offload.wire import guest
 from offload.wire.gen import common_pb2
+from offload.worker.core.output import OutputLimits
 from offload.worker.ports import Exit
 
 
@@ -28,6 +31,7 @@ async def test_a_function_that_cannot_be_loaded_fails_its_container(bench: Bench
     assert failure.reason == (
         "function 'work' could not be loaded: ModuleNotFoundError: No module named 'x'"
     )
+    assert failure.type_name == "builtins.ModuleNotFoundError"  # the function is to blame for it
 
 
 @scenario
@@ -256,3 +260,27 @@ async def test_a_container_that_dies_after_it_was_ready_has_no_last_lines(bench:
     await bench.server.until(lambda: DIED in bench.server.states("co-1"))
 
     assert not bench.server.reports("co-1")[-1].failure.last_lines
+
+
+_FEW = OutputLimits(bytes_per_input=1 << 20, bytes_per_second=64 << 20, burst_bytes=64 << 10)
+
+
+@partial(scenario, output=_FEW)
+async def test_an_input_that_floods_its_log_is_cut_and_the_next_one_is_heard(bench: Bench) -> None:
+    await bench.start()
+    bench.assign("in-1")
+    await bench.runner.next(guest.Run)
+    flood = guest.Outputs((guest.Output("in-1", "stdout", "x" * 1000),) * 100)
+
+    # On a thread: the worker holds the flooder's socket, and it waits.
+    await asyncio.to_thread(bench.runner.say, *[flood] * 20, guest.Results((result("in-1"),)))
+    await bench.server.until(lambda: "in-1" in bench.server.results)
+    bench.assign("in-2")
+    await bench.runner.next(guest.Run)
+    bench.runner.say(guest.Outputs((guest.Output("in-2", "stdout", "well"),)))
+    await bench.server.until(lambda: bench.server.logs[-1].text == "well")
+
+    *kept, cut, _ = bench.server.logs
+    assert len(kept) == (1 << 20) // 1256
+    assert (cut.stream, cut.input_id) == ("system", "in-1")
+    assert cut.text == "output truncated after 1 MiB: what else this input prints is dropped"

@@ -186,7 +186,7 @@ def test_a_call_of_another_scope_can_be_neither_read_nor_joined_nor_ended():
         ]
 
         assert set(refusals) == {Status.NOT_FOUND}
-        assert container.services.kernel.calls["fc-theirs"].ending == ""
+        assert container.services.kernel.calls.get("fc-theirs").ending == ""
 
     play(scenario)
 

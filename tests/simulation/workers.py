@@ -5,7 +5,7 @@ It keeps books of its own of what its containers take, and fails the simulation 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from offload.control.core.events import (
@@ -71,7 +71,8 @@ class Box:
     function_id: str
     state: ContainerState
     gpus: tuple[int, ...]
-    busy: str = ""  # the input it runs
+    busy: dict[str, None] = field(default_factory=dict)  # the inputs it runs
+    was_used: bool = False
 
 
 @dataclass
@@ -106,8 +107,10 @@ class SimulatedWorker:
         if not remembers:
             self.hands.clear()
             self._unacknowledged.clear()
-            for box in self.boxes.values():
-                box.busy = ""
+            for container_id, box in self.boxes.items():
+                box.busy.clear()
+                if box.was_used and self._is_single_use(box):
+                    self._stop(container_id)
         held = [HeldInput(i, hand.attempt, hand.function_id) for i, hand in self.hands.items()]
         held += [
             HeldInput(input_id, attempt, function_id)
@@ -247,7 +250,8 @@ class SimulatedWorker:
         ]
 
     def _window(self, function_id: str) -> Window:
-        return Window(function_id, self._depth * len(self._ready(function_id)))
+        each = self._depth - 1 + self._world.function(function_id).max_inputs
+        return Window(function_id, each * len(self._ready(function_id)))
 
     def _send(
         self,
@@ -273,24 +277,38 @@ class SimulatedWorker:
 
     def _feed(self, function_id: str) -> None:
         for container_id in self._ready(function_id):
-            box = self.boxes[container_id]
-            if box.busy:
-                continue
-            waiting = (
-                i
-                for i, h in self.hands.items()
-                if h.function_id == function_id and not h.container_id
-            )
-            input_id = next(waiting, None)
-            if input_id is None:
-                return
-            self._run(input_id, container_id)
+            while self._takes_one(self.boxes[container_id]):
+                waiting = (
+                    i
+                    for i, h in self.hands.items()
+                    if h.function_id == function_id and not h.container_id
+                )
+                input_id = next(waiting, None)
+                if input_id is None:
+                    return
+                if self.hands[input_id].alone and self.boxes[container_id].busy:
+                    break
+                self._run(input_id, container_id)
+
+    def _is_single_use(self, box: Box) -> bool:
+        return self._world.function(box.function_id).name == "once"
+
+    def _takes_one(self, box: Box) -> bool:
+        is_lonely = any(self.hands[i].alone for i in box.busy if i in self.hands)
+        max_inputs = self._world.function(box.function_id).max_inputs
+        if len(box.busy) > max_inputs or (is_lonely and len(box.busy) > 1):
+            self._world.fail(f"a container of {box.function_id} runs {list(box.busy)}")
+        return len(box.busy) < max_inputs and not is_lonely
 
     def _run(self, input_id: str, container_id: str) -> None:
         rng = self._world.rng
         hand = self.hands[input_id]
         hand.container_id = container_id
-        self.boxes[container_id].busy = input_id
+        box = self.boxes[container_id]
+        if box.was_used and self._is_single_use(box):
+            self._world.fail(f"{container_id} is used a second time, for {input_id}")
+        box.was_used = True
+        box.busy[input_id] = None
         attempt = hand.attempt
         self._world.note_run(hand.function_id)
         if rng.random() < 0.5:
@@ -305,19 +323,15 @@ class SimulatedWorker:
         hand = self.hands.get(input_id)
         box = self.boxes.get(container_id)
         is_mine = hand is not None and hand.attempt == attempt and hand.container_id == container_id
-        if self.is_dead or box is None or box.busy != input_id or hand is None or not is_mine:
+        if self.is_dead or box is None or input_id not in box.busy or hand is None or not is_mine:
             return
         rng = self._world.rng
-        del self.hands[input_id]
-        box.busy = ""
         luck = 1.0 if self._world.is_calm else rng.random()
         if luck < 0.05:
-            self._end_box(
-                container_id,
-                ContainerState.DIED,
-                (Returned(input_id, attempt, "it died", retry_alone=not hand.alone),),
-            )
+            self._die(container_id)
             return
+        del self.hands[input_id]
+        del box.busy[input_id]
         if luck < 0.15:
             result = Result(input_id, attempt, InputState.FAILED, FailureKind.EXCEPTION, "boom")
         elif luck < 0.2:
@@ -326,8 +340,29 @@ class SimulatedWorker:
             result = Result(input_id, attempt, InputState.FAILED, FailureKind.OUT_OF_MEMORY, "oom")
         else:
             result = Result(input_id, attempt, InputState.SUCCEEDED, body=b"ok")
-        self._send(hand.function_id, results=(result,))
+        self._send(hand.function_id, self._retired(container_id), results=(result,))
         self._go_on(container_id, hand.function_id)
+
+    def _retired(self, container_id: str) -> tuple[ContainerReport, ...]:
+        """Say with the result of a container of a single use that it takes nothing more."""
+        box = self.boxes[container_id]
+        if not self._is_single_use(box):
+            return ()
+        box.state = ContainerState.STOPPING
+        return (
+            ContainerReport(
+                container_id, box.function_id, ContainerState.STOPPING, gpu_indices=box.gpus
+            ),
+        )
+
+    def _die(self, container_id: str) -> None:
+        """End the container by itself: whoever ran in it may have been the reason, unless it was alone."""
+        running = {i: self.hands.pop(i) for i in self.boxes[container_id].busy if i in self.hands}
+        returned = tuple(
+            Returned(i, hand.attempt, "it died", retry_alone=not hand.alone)
+            for i, hand in running.items()
+        )
+        self._end_box(container_id, ContainerState.DIED, returned)
 
     def _drop(self, input_id: str) -> None:
         for held, attempt in list(self._unacknowledged):
@@ -335,10 +370,13 @@ class SimulatedWorker:
                 self.acknowledge(held, attempt)
         hand = self.hands.pop(input_id, None)
         if hand is not None and hand.container_id in self.boxes:
-            self.boxes[hand.container_id].busy = ""
+            self.boxes[hand.container_id].busy.pop(input_id, None)
             self._go_on(hand.container_id, hand.function_id)
 
     def _go_on(self, container_id: str, function_id: str) -> None:
-        if self.boxes[container_id].state is ContainerState.STOPPING:
+        box = self.boxes[container_id]
+        if self._is_single_use(box):
+            self._stop(container_id)
+        elif box.state is ContainerState.STOPPING and not box.busy:
             self._end_box(container_id, ContainerState.STOPPED)
         self._feed(function_id)

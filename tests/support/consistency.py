@@ -9,8 +9,9 @@ from offload.control.core.model import ContainerState
 from offload.control.core.workers import WorkerState
 
 if TYPE_CHECKING:
-    from offload.control.core.calls import CallRecord
+    from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.dispatch import Dispatcher
+    from offload.control.core.model import Call
     from offload.control.core.records import Pool, Slot, WorkerRecord, Workspace
     from offload.control.core.state import State
 
@@ -62,6 +63,11 @@ def spent(core: Dispatcher) -> dict[tuple[str, int], tuple[int, int, int]]:
     }
 
 
+def is_early(core: Dispatcher, call: Call) -> bool:
+    """Whether the call's time has not come, by the clock of the dispatcher, which never goes back."""
+    return call.not_before > core._state.now
+
+
 def is_overfull(core: Dispatcher, worker_id: str, function_id: str) -> bool:
     """Whether a worker was given more inputs of a function than it is willing to hold."""
     slot = core._state.pools[function_id].slots[worker_id]
@@ -74,7 +80,7 @@ def _check_call(state: State, call: CallRecord, in_line: set[str]) -> None:
     assert len(call.waiting) + len(call.open) > 0 or not call.closed or call.is_blocked, (
         f"{name} is over"
     )
-    assert not call.is_blocked or call.blocked_on, f"{name} is blocked on nothing"
+    assert not call.is_blocked or call.blocked_on or call.is_early, f"{name} is blocked on nothing"
     assert call.seq == sum(call.counts.values()), f"{name} counts its outcomes wrongly"
     assert call.seq + len(call.waiting) + len(call.open) == len(call.known), f"{name} lost inputs"
     for index, record in call.open.items():
@@ -103,7 +109,10 @@ def _check_pool(state: State, pool: Pool) -> None:
     _same(f"{name}: late", pool.queue.late, late)
     _same(f"{name}: held", pool.held, sum(record.state in HELD for record in records))
     _same(f"{name}: held by slot", pool.held, sum(len(slot.held) for slot in slots))
+    _same(f"{name}: loners", pool.loners, sum(record.alone for record in records))
     _same(f"{name}: away", pool.away, pool.held - sum(len(slot.held) for slot in online))
+    if not state.is_recovering:
+        _same(f"{name}: wanted", pool.wanted, _wanted(pool, records, online))
     _same(f"{name}: live", pool.live, sum(slot.live for slot in online))
     _same(f"{name}: staffed", name in state.staffed, pool.live > 0)
     _same(f"{name}: calls", pool.open_calls, len(calls))
@@ -114,6 +123,26 @@ def _check_pool(state: State, pool: Pool) -> None:
         _check_slot(slot)
 
 
+def is_overstaffed(core: Dispatcher, function_id: str) -> bool:
+    """Whether a function has more containers than its inputs need."""
+    pool = core._state.pools[function_id]
+    return pool.live > pool.wanted
+
+
+def _wanted(pool: Pool, records: list[InputRecord], online: list[Slot]) -> int:
+    """Count how many containers the pool should have: one for each input that must be alone, the others share theirs."""
+    scaling, each = pool.scaling, pool.function.target_inputs
+    inputs = pool.queue.size - pool.queue.late + sum(len(slot.held) for slot in online)
+    lonely = min(inputs, sum(record.alone for record in records))
+    containers = lonely
+    while (containers - lonely) * each < inputs - lonely:
+        containers += 1
+    least = 0 if pool.is_stopped else scaling.min_containers
+    spare = scaling.buffer_containers if inputs and not pool.is_stopped else 0
+    containers = max(least, containers + spare)
+    return min(containers, scaling.max_containers) if scaling.max_containers else containers
+
+
 def _check_slot(slot: Slot) -> None:
     name = f"{slot.pool.function.function_id} on {slot.worker.info.worker_id}"
     assert slot.worker.slots.get(slot.pool.function.function_id) is slot, f"{name} is one-sided"
@@ -122,6 +151,8 @@ def _check_slot(slot: Slot) -> None:
     for container in slot.containers.values():
         running = sum(record.container is container for record in slot.held.values())
         _same(f"{container.container_id}: running", container.running, running)
+        most = slot.pool.function.max_inputs
+        assert running <= most, f"{container.container_id} runs {running}, at most {most} at once"
 
 
 def _check_worker(state: State, worker: WorkerRecord) -> None:

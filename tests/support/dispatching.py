@@ -116,7 +116,11 @@ class Script:
         host_id = info.get("host_id", "h1")
         runtimes = tuple(info.get("runtimes", "bubblewrap").split())
         labels = dict(pair.split("=", 1) for pair in info.get("labels", "").split())
-        worker = WorkerInfo(worker_id, worker_id, "0", host_id, capacity, labels, runtimes)
+        said = dict(pair.split(":") for pair in info.get("abilities", "").split())
+        abilities = {runtime: tuple(names.split(",")) for runtime, names in said.items()}
+        worker = WorkerInfo(
+            worker_id, worker_id, "0", host_id, capacity, labels, runtimes, abilities
+        )
         return self.tell(WorkerJoined(worker))
 
     def submit(

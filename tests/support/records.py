@@ -51,6 +51,8 @@ def function(function_id: str = "fu-1", app_id: str = "ap-1", app_name: str = "d
             runtime="bubblewrap",
             host_id="host-1",
             labels=(("room", "12"), ("arch", "x86")),
+            disk_mib=56,
+            abilities=("cpu_limit", "ephemeral_disk"),
         ),
         timeout_seconds=301.5,
         startup_timeout_seconds=61.5,
@@ -58,6 +60,8 @@ def function(function_id: str = "fu-1", app_id: str = "ap-1", app_name: str = "d
         scaling=Scaling(1, 7, 4, 63.5),
         is_generator=True,
         workspace="team",
+        max_inputs=12,
+        target_inputs=8,
         body=b"\x00definition\xff",
         blob=f"code of {function_id}",
     )

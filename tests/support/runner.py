@@ -98,13 +98,17 @@ class RunnerProcess:
         env: tuple[tuple[str, str], ...] = (),
         working_dir: str = "/",
         path: tuple[str, ...] | None = None,
+        calls: tuple[int, int, float] = (1, 0, 0.0),
     ) -> guest.Fault | None:
-        """Have it become the function, or what is pickled in a body, and wait until it says how that went."""
+        """Have it become the function, or what is pickled in a body, and wait until it says how that went.
+
+        `calls` are how many at the same time, for batches of which size (0: none), and how long those wait.
+        """
         code = function if isinstance(function, guest.Body) else self.body(function)
         if path is None:
             path = tuple(entry for entry in sys.path if entry and "/tests" not in entry)
         name = getattr(function, "__name__", "function")
-        self.send(guest.Load(name, is_generator, code, path, env, working_dir))
+        self.send(guest.Load(name, is_generator, code, path, env, working_dir, *calls))
         return self.wait_for(guest.Loaded).fault
 
     def run(self, input_id: str, *args: object, **kwargs: object) -> None:

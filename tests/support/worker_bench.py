@@ -15,6 +15,7 @@ from tests.support.worker_server import ScriptedServer
 from offload.wire import guest
 from offload.wire.gen import common_pb2, workers_pb2
 from offload.worker.agent import Agent, AgentOptions
+from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import Gpu, WorkerFacts
 from offload.worker.link import SessionOptions
@@ -30,6 +31,7 @@ READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
 DIED = workers_pb2.CONTAINER_STATE_DIED
+STOPPING = workers_pb2.CONTAINER_STATE_STOPPING
 
 GPUS = (Gpu(0, "NVIDIA H100"), Gpu(1, "NVIDIA H100", "GPU-b"))
 
@@ -91,6 +93,7 @@ async def a_worker(
     drain_seconds: float = 0.2,
     cancel_grace_seconds: float = 5.0,
     templates: TemplatePolicy | None = None,
+    output: OutputLimits = USUAL_OUTPUT,
     **runner_knobs: object,
 ) -> AsyncIterator[Bench]:
     server, runner = ScriptedServer(refusal), ScriptedRunner(**runner_knobs)
@@ -99,7 +102,9 @@ async def a_worker(
         guest=runner, forked_guest=runner.play_forked, forks_templates=templates is not None
     )
     runtime = FakeRuntime(script)
-    facts = WorkerFacts("wk-1", "test", "host-1", 4000, 4096, ("fake",), {"room": "attic"}, GPUS)
+    facts = WorkerFacts(
+        "wk-1", "test", "host-1", 4000, 4096, {"fake": ("cpu_limit",)}, {"room": "attic"}, GPUS
+    )
     options = AgentOptions(
         session=SessionOptions("ws://test/link", "token", facts),
         runtimes={"fake": runtime},
@@ -108,8 +113,9 @@ async def a_worker(
         drain_seconds=drain_seconds,
         cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
-        make_images=lambda _: images,
+        make_images=lambda _: {"rootfs": images},
         templates=templates or TemplatePolicy(),
+        output=output,
     )
     agent = Agent(options)
     running = asyncio.create_task(agent.run())

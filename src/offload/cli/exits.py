@@ -13,6 +13,7 @@ class Exit(enum.IntEnum):
     USAGE = 2
     SERVER = 3
     NOT_FOUND = 4
+    NO_SANDBOX = 5
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offload.cli import show
+from offload.cli import doctor, show
 from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
@@ -36,10 +36,14 @@ class _Given:
     name: str | None
     data_dir: Path | None
     show_private: bool | None
+    host_network: bool | None
     give_up_after_seconds: float | None
     drain_seconds: float | None
     cancel_grace: float | None
     templates: int | None
+    image_cache_gib: float | None
+    blob_cache_gib: float | None
+    output_mib: int | None
     tls_ca: Path | None
 
 
@@ -68,6 +72,12 @@ _LOOK_SECONDS = 0.3
     help="For root: let functions read, by naming them, folders that only their owner can read.",
 )
 @click.option(
+    "--host-network",
+    is_flag=True,
+    default=None,
+    help="Let containers share this machine's network, loopback and all, and refuse allow-lists.",
+)
+@click.option(
     "--give-up-after-seconds", type=float, help="End when the server is gone so long; 0: never."
 )
 @click.option("--drain-seconds", type=float, help="For inputs in hand after SIGTERM; default: 30.")
@@ -79,6 +89,15 @@ _LOOK_SECONDS = 0.3
     type=int,
     help="Functions kept loaded, to fork containers from, at most; 0: none; default: 8.",
 )
+@click.option(
+    "--image-cache-gib", type=float, help="Disk for layers of images, in GiB; default: 20."
+)
+@click.option("--blob-cache-gib", type=float, help="Disk for blobs, in GiB; default: 10.")
+@click.option(
+    "--output-mib",
+    type=int,
+    help="What an input may print before the rest is dropped; default: 64.",
+)
 @click.option("--tls-ca", type=_FILE, help="PEM authority that signed the server's certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")
 @click.pass_context
@@ -86,8 +105,8 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     """Be a worker: dial the server and run containers for it, until SIGTERM or Ctrl-C.
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
-    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS and
-    OFFLOAD_TEMPLATES stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
+    OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS,
+    OFFLOAD_TEMPLATES, OFFLOAD_OUTPUT_MIB, OFFLOAD_IMAGE_CACHE_GIB and OFFLOAD_BLOB_CACHE_GIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -106,6 +125,9 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
     return run(
         config, lambda: print(f"offload worker {config.name} is ready", file=sys.stderr, flush=True)
     )
+
+
+command.add_command(doctor.command)
 
 
 @command.command("ls")
@@ -203,14 +225,24 @@ def _config(given: _Given) -> WorkerConfig:
         "data_dir": state_dir / "workers" / (name or config.name),
         "hidden_dir": state_dir,
         "shows_private": given.show_private,
+        "host_network": given.host_network,
         "give_up_after_seconds": given.give_up_after_seconds,
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,
         "templates": given.templates,
+        "cache_bytes": None if given.blob_cache_gib is None else _bytes(given.blob_cache_gib),
+        "images": None
+        if given.image_cache_gib is None
+        else dataclasses.replace(config.images, max_bytes=_bytes(given.image_cache_gib)),
+        "output_mib": given.output_mib,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}
     return dataclasses.replace(config, **kept)  # type: ignore[arg-type]  # each has its field's type
+
+
+def _bytes(gib: float) -> int:
+    return round(gib * 1024**3)
 
 
 def _default_data_dir() -> Path:

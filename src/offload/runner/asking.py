@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 if TYPE_CHECKING:
     from typing import Callable, Protocol
 
-    from offload.runner.cancellation import Interrupts
+    from offload.runner.cancellation import Interruptor
     from offload.runner.outbox import Outbox
 
     class Tell(Protocol):
@@ -28,7 +28,10 @@ class Platform:
     """The runner's side of every request. Any thread may ask."""
 
     def __init__(
-        self, outbox: Outbox, interrupts: Interrupts, expect_answers: Callable[[], None]
+        self,
+        outbox: Outbox,
+        interrupts: Callable[[], Interruptor],
+        expect_answers: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
@@ -44,7 +47,7 @@ class Platform:
                 "a process that was forked inside a container cannot ask the platform: use threads, or ask before"
             )
         # An interrupt between a request and its entry would leave an answer to nobody.
-        with self._interrupts:
+        with self._interrupts():
             with self._lock:
                 self._number += 1
                 number = self._number
@@ -76,6 +79,6 @@ class Platform:
         tell(message)
 
     def _send(self, message: asks.Ask | asks.AskMore | asks.Credit | asks.GiveUp) -> None:
-        with self._interrupts:
+        with self._interrupts():
             self._outbox.add(message, 64, wake=False)
             self._outbox.flush()

@@ -24,10 +24,29 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     import signal
-    from typing import Callable
+    from typing import Callable, Protocol
 
     from offload.runner.bodies import Incoming
     from offload.wire.guest import Cancel
+
+    class Interruptor(Protocol):
+        """Ends inputs before their time, wherever they run. See `Interrupts`."""
+
+        @property
+        def is_owed(self) -> bool:
+            """See `Interrupts`."""
+
+        def request(self, job: Job, cancel: Cancel) -> None:
+            """See `Interrupts`."""
+
+        def remind(self) -> None:
+            """See `Interrupts`."""
+
+        def __enter__(self) -> None:
+            """See `Interrupts`."""
+
+        def __exit__(self, *_: object) -> None:
+            """See `Interrupts`."""
 else:
     import _signal as signal  # the same functions, without the `enum` that names their numbers
 
@@ -38,13 +57,22 @@ class Job:
     __slots__ = (
         "args",
         "attempt",
+        "batch",
+        "began_at",
         "begun_told",
         "cancel",
         "cancel_task",
         "input_id",
         "interrupted",
         "item_count",
+        "shields",
+        "thread_id",
     )
+    # Of inputs that run beside others, set by what runs them.
+    batch: Job | None  # the call that it is part of
+    began_at: float  # monotonic
+    shields: int
+    thread_id: int
 
     def __init__(self, input_id: str, attempt: int, args: Incoming) -> None:
         self.input_id = input_id

@@ -15,27 +15,56 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterable, Callable, Coroutine
+    from typing import Protocol
 
     from offload.runner.bodies import Outgoing
-    from offload.runner.cancellation import Interrupts, Job
+    from offload.runner.cancellation import Job
     from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
-    from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Body, Fault
+
+    class Guard(Protocol):
+        """Lets one input be interrupted while its code runs; see `offload.runner.cancellation.Interrupts`."""
+
+        def arm(self, job: Job) -> None:
+            """See `Interrupts`."""
+
+        def disarm(self) -> None:
+            """See `Interrupts`."""
+
+        def __enter__(self) -> None:
+            """Hold interrupts back."""
+
+        def __exit__(self, *_: object) -> None:
+            """Let them through again."""
+
+    class Streams(Protocol):
+        """Whose output it is; see `offload.runner.stdio.StandardStreams`."""
+
+        def begin(self, input_id: str) -> None:
+            """See `StandardStreams`."""
+
+        def end(self) -> None:
+            """See `StandardStreams`."""
+
 
 _ASYNC_CODE = (
     0x80 | 0x200
 )  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
 
 
+def _nothing(*_: object, **__: object) -> object:
+    raise RuntimeError("an input came before its function")
+
+
 class Executor:
     """Calls the function for a job and puts what comes of it into the outbox."""
 
-    def __init__(self, outbox: Outbox, interrupts: Interrupts, streams: StandardStreams) -> None:
+    def __init__(self, outbox: Outbox, interrupts: Guard, streams: Streams) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = streams
-        self._function: UserFunction | None = None
+        self._function: UserFunction = _nothing
         self._function_name = ""
         self._is_generator = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,6 +95,16 @@ class Executor:
             self._leave_if_child(error)
             fault = describe(error, self._outbox)
         self._leave_if_child(None)
+        return self._result(job, outgoing, fault, started_at, start)
+
+    def _result(
+        self,
+        job: Job,
+        outgoing: Outgoing | None,
+        fault: Fault | None,
+        started_at: float,
+        start: float,
+    ) -> Result:
         run_seconds = time.perf_counter() - start
         self._streams.end()
         value: Body | None = None
@@ -97,13 +136,10 @@ class Executor:
         loop.close()
 
     def _call(self, job: Job) -> Outgoing | None:
-        function = self._function
-        if function is None:
-            raise RuntimeError("an input came before its function")
         arguments: tuple[tuple[object, ...], dict[str, object]]
         arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
         positional, named = arguments
-        value = function(*positional, **named)
+        value = self._function(*positional, **named)
         if self._is_generator:
             self._stream(job, value)
             return None

@@ -28,8 +28,9 @@ def announce_exits(
         if not outbox.is_child:
             with interrupts:
                 link.tell_begun()
+                input_id = streams.current_input
                 streams.end()
-                outbox.add(Exiting(int(status)), 16)
+                outbox.add(Exiting(int(status), input_id), 64)
                 outbox.flush()
         exit_now(status)
 

@@ -61,12 +61,29 @@ def _note_unreadable_folders(error: ImportError) -> None:
 
 def _name_the_limit(error: MemoryError) -> None:
     """Say how much a process of this container may take, where that is limited: Python itself says nothing at all."""
-    limit_bytes = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if limit_bytes == resource.RLIM_INFINITY or any(map(str, error.args)):
+    data = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if any(map(str, error.args)):
         return
-    error.args = (
-        f"passed its memory limit of {limit_bytes >> 20} MiB; ask for more with memory=, in MiB",
-    )
+    if data != resource.RLIM_INFINITY:
+        limit = f"its memory limit of {data >> 20} MiB"
+    elif space != resource.RLIM_INFINITY:
+        limit = f"its limit of {space >> 20} MiB of address space"
+    else:
+        return
+    error.args = (f"passed {limit}{_peak()}; ask for more with memory=, in MiB",)
+
+
+def _peak() -> str:
+    """Say how much this process has used at most; nothing where the kernel does not tell."""
+    try:
+        with open("/proc/self/status") as status:  # noqa: PTH123 - pathlib is slow to import
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return f" (peak {int(line.split()[1]) >> 10} MiB)"
+    except OSError:
+        pass
+    return ""
 
 
 def _trace(traceback: TracebackType | None) -> tuple[TraceLine, ...]:

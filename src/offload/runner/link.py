@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from typing import NamedTuple, Union
 
     from offload.runner.asking import Platform
-    from offload.runner.cancellation import Interrupts
+    from offload.runner.beside import Beside
+    from offload.runner.cancellation import Interruptor
     from offload.runner.outbox import Outbox
 else:
     from offload.wire.records import NamedTuple
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 class Link:
     """What the main thread takes its work from. Who reads puts it there, and takes back what was not begun."""
 
-    def __init__(self, connection: socket, outbox: Outbox, interrupts: Interrupts) -> None:
+    def __init__(self, connection: socket, outbox: Outbox, interrupts: Interruptor) -> None:
         self._connection = connection
         self._outbox = outbox
         self._interrupts = interrupts
@@ -70,10 +71,19 @@ class Link:
         self._reading = allocate_lock()
         self._watch_reads = False
         self._calm_ticks = 0
+        self.beside: Beside | None = None  # where several inputs run at the same time
         self._is_watched = False
         self._expects_answers = False
         self._platform: Platform | None = None
         guest.find_platform = self._find_platform
+
+    def run_beside(self, interrupts: Interruptor) -> Beside:
+        """Run several inputs at the same time from here on; return what is to be told of them."""
+        from offload.runner.beside import Beside  # noqa: PLC0415 - most containers run one input at a time
+
+        self._interrupts = interrupts
+        self.beside = Beside(self._outbox, self._in_hand)
+        return self.beside
 
     def adopt(self, connection: socket) -> None:
         """Read from another connection, in a fork that is a container of its own."""
@@ -145,7 +155,7 @@ class Link:
         if self._platform is None:
             from offload.runner.asking import Platform  # noqa: PLC0415 - most containers never ask
 
-            self._platform = Platform(self._outbox, self._interrupts, self._expect_answers)
+            self._platform = Platform(self._outbox, lambda: self._interrupts, self._expect_answers)
         return self._platform
 
     def _expect_answers(self) -> None:
@@ -194,6 +204,8 @@ class Link:
     def _must_tick(self) -> bool:
         if self._interrupts.is_owed or not self._outbox.is_empty:
             return True
+        if self.beside is not None and self.beside.is_untold:
+            return True
         if self._busy_since is None:
             return self._watch_reads or self._calm_ticks < _CALM_TICKS
         job = self._running
@@ -212,6 +224,8 @@ class Link:
             if time.monotonic() - busy_since > _TICK_MS / 1000:
                 self.tell_begun()
             self._take_over()
+        if self.beside is not None:
+            self.beside.tell_begun(time.monotonic() - _TICK_MS / 1000)
         self._interrupts.remind()
         self._outbox.flush(wait=False)
 
@@ -261,6 +275,9 @@ class Link:
     def _give_back(self) -> None:
         returned = []
         kept: list[Work | _ReadYourself] = []
+        waiting = self.beside.take_back() if self.beside is not None else None
+        if waiting is not None:
+            returned.append(waiting.input_id)
         while True:
             try:
                 work = self._queue.get_nowait()

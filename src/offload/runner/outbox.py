@@ -37,7 +37,7 @@ class Outbox:
         self._unsent = memoryview(b"")
         self._lock = allocate_lock()
         self._writer = 0  # the thread that holds the lock
-        self._bulks = 0
+        self._bulks = iter(range(1, 1 << 32))  # of which several threads may take
         self._wake_read, self._wake_write = os.pipe()
         self.reader_sleeps = False
         self.is_child = False
@@ -83,8 +83,7 @@ class Outbox:
 
     def next_bulk(self) -> int:
         """Return the number of a new large body."""
-        self._bulks += 1
-        return self._bulks
+        return next(self._bulks)
 
     def wake_reader(self) -> None:
         """See to it that the reader looks at the clock."""
@@ -96,11 +95,13 @@ class Outbox:
         """Wake the watch now, whatever it waits for."""
         os.write(self._wake_write, b"\0")
 
-    def flush(self, *, wait: bool = True) -> None:
-        """Send everything; without `wait` only what the socket takes now."""
+    def flush(self, *, wait: bool = True, patience_seconds: float = 0.0) -> None:
+        """Send everything; without `wait` only what the socket takes now, where nobody writes for longer than that."""
         me = get_ident()
         # A destructor may run, and print, while this thread is below: its lines go out with the rest.
-        if self.is_child or self._writer == me or not self._lock.acquire(wait):
+        if self.is_child or self._writer == me:
+            return
+        if not (self._lock.acquire(True, -1 if wait else patience_seconds)):
             return
         self._writer = me
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 
+from offload import wire
 from offload.runner.cancellation import Interrupts, Job
 from offload.runner.execute import Executor
 from offload.runner.exits import announce_exits, leave
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from typing import NoReturn
 
+    from offload.runner.crowd import Crowd
     from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
     from offload.wire.guest import Fault
@@ -32,6 +34,8 @@ class Parts:
         self._streams = StandardStreams(outbox, interrupts)
         self.link = Link(connection, outbox, interrupts)
         self._executor = Executor(outbox, interrupts, self._streams)
+        self._crowd: Crowd | None = None  # where several inputs run at the same time
+        wire.find_input = lambda: self._streams.current_input
         announce_exits(self.link, outbox, interrupts, self._streams)
 
     def serve(self) -> NoReturn:
@@ -40,7 +44,9 @@ class Parts:
         while True:
             work = self.link.next()
             if isinstance(work, Job):
-                if self.link.begin(work):
+                if self._crowd is not None:
+                    self._crowd.take(work)
+                elif self.link.begin(work):
                     result = self._executor.run(work)
                     self.link.finish(work)
                     size = 128 if result.value is None else 128 + len(result.value.inline)
@@ -54,6 +60,8 @@ class Parts:
                 self.outbox.flush()
             else:
                 self.link.occupy()
+                if self._crowd is not None:
+                    self._crowd.close()
                 self._executor.close()
                 self.outbox.flush()
                 leave(0)
@@ -74,6 +82,11 @@ class Parts:
     def become(self, function: UserFunction, loading: Loading) -> None:
         """Run inputs with this function from here on."""
         order = loading.order
+        if order.max_calls > 1 or order.batch_size:
+            from offload.runner.crowds import make_crowd  # noqa: PLC0415 - most run one input at a time
+
+            self._crowd = make_crowd(self.link, self.outbox, self._streams, function, order)
+            return
         self._executor.become(function, order.function_name, is_generator=order.is_generator)
 
     def adopt(self, connection: socket) -> None:

@@ -17,90 +17,119 @@ from offload.wire.guest import Output
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from offload.runner.cancellation import Interrupts
     from offload.runner.outbox import Outbox
 
+# How long a line that is to be out now waits for a thread that writes already. Without it the line was lost where the
+# process was killed right after, and that thread had no processor to go on with.
+_PATIENCE_SECONDS = 0.1
 _MAX_LINE_BYTES = 64 * 1024
 _PROGRESS_SECONDS = 1.0
 
 
-class Lines:
-    """Cuts what is written into lines and sends them."""
+class Draft:
+    """What was written of a line that is not complete, and whose line it is."""
 
-    def __init__(self, name: str, descriptor: int, outbox: Outbox, interrupts: Interrupts) -> None:
-        self._name = name
+    __slots__ = ("input_id", "partial", "progress_at")
+
+    def __init__(self, input_id: str) -> None:
+        self.input_id = input_id
+        self.partial = bytearray()
+        self.progress_at = 0.0
+
+
+class Lines:
+    """Cuts what is written into lines and sends them.
+
+    `draft` is what is being written; where several inputs run, `find_draft` tells whose it is that writes now.
+    """
+
+    def __init__(
+        self, name: str, descriptor: int, outbox: Outbox, shield: AbstractContextManager[None]
+    ) -> None:
+        self.name = name
         self._descriptor = descriptor
         self._outbox = outbox
-        self._interrupts = interrupts
-        self._partial = bytearray()
-        self._progress_at = 0.0
+        self.shield = shield
         self._is_urgent = descriptor == 2  # as in any process: last words must not wait
         self._lock = RLock()  # a destructor may print while this thread prints
-        self.input_id = ""
+        self.draft = Draft("")
+        self.find_draft: Callable[[str], Draft] | None = None
         os.register_at_fork(after_in_child=self._become_child)
+
+    @property
+    def current(self) -> Draft:
+        """What is being written by whoever asks."""
+        return self.draft if self.find_draft is None else self.find_draft(self.name)
 
     def write(self, data: bytes) -> None:
         """Take bytes; send the lines they complete."""
         if self._outbox.is_child:
             os.write(self._descriptor, data)
             return
-        with self._interrupts, self._lock:
-            self._partial += data
+        with self.shield, self._lock:
+            draft = self.current
+            draft.partial += data
             if b"\n" in data:
-                *lines, rest = self._partial.split(b"\n")
-                self._partial = rest
+                *lines, rest = draft.partial.split(b"\n")
+                draft.partial = rest
                 for line in lines:
-                    self._send(line)
-            if b"\r" in self._partial:
-                self._overwrite()
-            while len(self._partial) > _MAX_LINE_BYTES:
-                self._send_first_part()
+                    self._send(draft, line)
+            if b"\r" in draft.partial:
+                self._overwrite(draft)
+            while len(draft.partial) > _MAX_LINE_BYTES:
+                self._send_first_part(draft)
             if self._is_urgent:
-                self._outbox.flush(wait=False)
+                self._outbox.flush(wait=False, patience_seconds=_PATIENCE_SECONDS)
 
     def flush(self) -> None:
         """Send the lines that are complete: whatever ends this process now, they have been said."""
         if not self._outbox.is_child:
-            with self._interrupts, self._lock:
-                self._outbox.flush(wait=False)
+            with self.shield, self._lock:
+                self._outbox.flush(wait=False, patience_seconds=_PATIENCE_SECONDS)
 
     def finish_line(self) -> None:
         """Send what was written of an unfinished line."""
-        if self._partial and not self._outbox.is_child:
-            with self._interrupts, self._lock:
-                line, self._partial = self._partial, bytearray()
-                self._send(line)
+        draft = self.draft if self.find_draft is None else self.find_draft(self.name)
+        if draft.partial and not self._outbox.is_child:
+            with self.shield, self._lock:
+                line, draft.partial = draft.partial, bytearray()
+                self._send(draft, line)
 
-    def _overwrite(self) -> None:
+    def _overwrite(self, draft: Draft) -> None:
         """Keep what a terminal would show after carriage returns; show it as a line now and then."""
-        start = self._partial.rfind(b"\r", 0, len(self._partial) - 1)
+        start = draft.partial.rfind(b"\r", 0, len(draft.partial) - 1)
         if start <= 0:
             return
-        shown = self._partial[:start]
-        del self._partial[:start]
+        shown = draft.partial[:start]
+        del draft.partial[:start]
         now = time.monotonic()
-        if now - self._progress_at >= _PROGRESS_SECONDS:
-            self._progress_at = now
-            self._send(shown)
+        if now - draft.progress_at >= _PROGRESS_SECONDS:
+            draft.progress_at = now
+            self._send(draft, shown)
 
-    def _send_first_part(self) -> None:
+    def _send_first_part(self, draft: Draft) -> None:
         end = _MAX_LINE_BYTES
-        while self._partial[end] & 0xC0 == 0x80 and end > _MAX_LINE_BYTES - 4:  # inside a character
+        # Not inside a character.
+        while draft.partial[end] & 0xC0 == 0x80 and end > _MAX_LINE_BYTES - 4:
             end -= 1
-        part = self._partial[:end]
-        del self._partial[:end]
-        self._send(part)
+        part = draft.partial[:end]
+        del draft.partial[:end]
+        self._send(draft, part)
 
-    def _send(self, line: bytearray) -> None:
+    def _send(self, draft: Draft, line: bytearray) -> None:
         shown = line.rstrip(b"\r")
         text = shown[shown.rfind(b"\r") + 1 :].decode("utf-8", "replace")
         for at in range(0, max(len(text), 1), _MAX_LINE_BYTES):
             part = text[at : at + _MAX_LINE_BYTES]
-            self._outbox.add(Output(self.input_id, self._name, part), len(part) + 64)
+            self._outbox.add(Output(draft.input_id, self.name, part), len(part) + 64)
 
     def _become_child(self) -> None:
         self._lock = RLock()
-        self._partial.clear()
+        self.draft.partial.clear()
 
 
 class _Bytes(io.BufferedIOBase):
@@ -215,29 +244,40 @@ class StandardStreams:
     """Both streams, told which input runs."""
 
     def __init__(self, outbox: Outbox, interrupts: Interrupts) -> None:
-        self._lines = (
+        self.lines = (
             Lines("stdout", 1, outbox, interrupts),
             Lines("stderr", 2, outbox, interrupts),
         )
-        self._out = StandardStream(self._lines[0], "stdout", 1)
-        self._err = StandardStream(self._lines[1], "stderr", 2)
-        self._put_in_place()
+        self._out = StandardStream(self.lines[0], "stdout", 1)
+        self._err = StandardStream(self.lines[1], "stderr", 2)
+        self.put_in_place()
+
+    @property
+    def current_input(self) -> str:
+        """The input whose code asks; empty outside of any."""
+        return self.lines[0].current.input_id
 
     def begin(self, input_id: str) -> None:
         """Attribute what is written from here on to an input, whatever the one before did to `sys`."""
         if sys.stdout is not self._out or sys.stderr is not self._err:
-            self._put_in_place()
+            self.put_in_place()
         self._out.renew()
         self._err.renew()
-        for lines in self._lines:
-            lines.input_id = input_id
+        for lines in self.lines:
+            lines.draft.input_id = input_id
 
     def end(self) -> None:
         """Finish the input's last lines; what is written from here on belongs to nobody."""
-        for lines in self._lines:
+        for lines in self.lines:
             lines.finish_line()
-            lines.input_id = ""
+            lines.draft.input_id = ""
 
-    def _put_in_place(self) -> None:
+    def renew(self) -> None:
+        """Open again what an input closed."""
+        self._out.renew()
+        self._err.renew()
+
+    def put_in_place(self) -> None:
+        """Have `sys` name these streams."""
         sys.stdout = sys.__stdout__ = self._out  # type: ignore[misc,assignment]  # as any replacement
         sys.stderr = sys.__stderr__ = self._err  # type: ignore[misc,assignment]

@@ -13,6 +13,8 @@ from offload.wire import guest
 _NOWHERE = Path("/nonexistent")
 _SETTINGS = ("server_url", "token", "tls_ca", "workspace", "environment")  # of the config file
 
+_SETTINGS = ("server_url", "token", "tls_ca", "workspace", "environment")  # of the config file
+
 
 @dataclass(frozen=True)
 class ClientConfig:

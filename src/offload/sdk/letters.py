@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from offload.errors import NotFoundError
 from offload.sdk.blocking import Blocking, Work, blocking
 from offload.sdk.call import FunctionCall
-from offload.sdk.options import check_whole
+from offload.sdk.option_checks import check_whole
 from offload.sdk.session import current_client
 from offload.sdk.values import Letter
 

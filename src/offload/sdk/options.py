@@ -6,15 +6,26 @@ whole import's time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.mount_checks import check_volumes
+from offload.sdk.network_options import Reachable, check_network
+from offload.sdk.option_checks import (
+    check_image,
+    check_labels,
+    check_number,
+    check_schedule,
+    check_whole,
+    parse_gpus,
+    request_and_limit,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
@@ -43,18 +54,35 @@ if TYPE_CHECKING:
             """Return its id. Raises `OffloadError` where there is no such volume."""
             ...
 
+    class ScheduleChoice(Protocol):
+        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+        @property
+        def is_schedule(self) -> bool:
+            """Whether it is one."""
+            ...
+
     After = CallReference | str | Iterable[CallReference | str]
+
+_MOST_MIB = 1 << 40
 
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
-# Where no volume can be, and what must not be covered by one as a whole.
-_SYSTEM_FOLDERS = ("dev", "proc", "run", "sys")
-_TOP_FOLDERS = (
-    "bin", "boot", "etc", "home", "lib", "lib32", "lib64", "opt", "root", "sbin", "srv", "tmp", "usr", "var",
-)  # fmt: skip
+# Options that decorators of their own set, and what their arguments look like as options of the function.
+_OF_DECORATORS = ("concurrency", "batching")
+_DECORATOR_OF = {
+    **dict.fromkeys(
+        ("max_inputs", "target_inputs", "concurrency"), "@offload.concurrent(max_inputs=10)"
+    ),
+    **dict.fromkeys(
+        ("max_batch_size", "wait_ms", "batching"), "@offload.batched(max_batch_size=16, wait_ms=50)"
+    ),
+}
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
-CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
+CALL_OPTIONS = (
+    "priority", "call_timeout", "after", "run_anyway", "idempotency_key", "delay", "at",
+)  # fmt: skip
 
 
 class _RetryPolicy(NamedTuple):
@@ -92,12 +120,27 @@ class Retries(_RetryPolicy):
         return super().__new__(cls, max_retries, initial_delay, backoff_coefficient, max_delay)
 
 
+class Concurrency(NamedTuple):
+    """How many inputs a container runs at the same time; `offload.concurrent` makes it."""
+
+    max_inputs: int
+    target_inputs: int  # beyond it more containers are started
+
+
+class Batching(NamedTuple):
+    """For how many inputs the function is called at once; `offload.batched` makes it."""
+
+    max_batch_size: int
+    wait_ms: float  # how long the first input of a batch waits for others
+
+
 class FunctionArguments(TypedDict, total=False):
     """The keyword arguments of `App.function` that say how the function runs."""
 
     name: str | None
-    cpu: float
-    memory: int
+    cpu: float | tuple[float, float]
+    memory: int | tuple[int, int]
+    ephemeral_disk: int | None
     timeout: float
     startup_timeout: float
     retries: int | Retries
@@ -110,9 +153,13 @@ class FunctionArguments(TypedDict, total=False):
     runtime: str | None
     block_network: bool
     restrict_platform_access: bool
+    outbound_cidr_allowlist: Sequence[str] | None
+    outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
     volumes: Mapping[str, VolumeChoice]
+    single_use_containers: bool
+    schedule: ScheduleChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -128,14 +175,17 @@ class CallArguments(OptionArguments, total=False):
     after: After
     run_anyway: bool
     idempotency_key: str | None
+    delay: float | None
+    at: datetime | float | None
 
 
 class FunctionOptions(NamedTuple):
     """The options of one function; `parse_options` and `changed` make checked ones."""
 
     name: str | None = None
-    cpu: float = 1.0  # cores
-    memory: int = 1024  # MiB
+    cpu: float | tuple[float, float] = 1.0  # cores: those kept for it, or (kept, at most)
+    memory: int | tuple[int, int] = 1024  # MiB: at most, or (kept for it, at most)
+    ephemeral_disk: int | None = None  # MiB of scratch beside `memory`; None: some of `memory`
     timeout: float = 300.0  # seconds an input may run
     startup_timeout: float = 60.0  # seconds a container may take to be ready
     retries: int | Retries = 0
@@ -150,9 +200,16 @@ class FunctionOptions(NamedTuple):
     restrict_platform_access: bool = (
         False  # its code may use no function, dict, queue or other object
     )
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     volumes: Mapping[str, VolumeChoice] = MappingProxyType({})  # by the path they are found at
+    single_use_containers: bool = False  # each container runs one input and ends
+    concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
+    batching: Batching | None = None  # None: a call for each input; see `offload.batched`
+    schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -162,9 +219,25 @@ class FunctionOptions(NamedTuple):
         return Retries(max_retries=self.retries)
 
     @property
+    def cpu_cores(self) -> tuple[float, float]:
+        """The cores kept for a container and the most it may use (0: as many as are idle), however they were written."""
+        return self.cpu if isinstance(self.cpu, tuple) else (self.cpu, 0)
+
+    @property
+    def memory_mib(self) -> tuple[int, int]:
+        """The MiB kept for a container and the most it may use, however they were written."""
+        return self.memory if isinstance(self.memory, tuple) else (self.memory, self.memory)
+
+    @property
     def gpu_request(self) -> tuple[int, str]:
         """How many devices, and of which kind ("": any), however that was written."""
-        return _gpu_request(self.gpu)
+        return parse_gpus(self.gpu)
+
+    @property
+    def reachable(self) -> Reachable | None:
+        """All that may be reached, however that was written; None: everything."""
+        lists = (self.outbound_cidr_allowlist, self.outbound_domain_allowlist)
+        return check_network(self.block_network, *lists)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed. Raises `InvalidError`."""
@@ -174,6 +247,16 @@ class FunctionOptions(NamedTuple):
         return changed._replace(
             env=dict(changed.env), labels=dict(changed.labels), volumes=dict(changed.volumes)
         )
+
+    def sharing(
+        self, concurrency: Concurrency | None, batching: Batching | None
+    ) -> FunctionOptions:
+        """Return these options with what the decorators say that is not None. Raises `InvalidError`."""
+        changed = self._replace(
+            concurrency=concurrency or self.concurrency, batching=batching or self.batching
+        )
+        _check_sharing(changed)
+        return changed
 
 
 def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
@@ -203,8 +286,14 @@ def split_arguments(arguments: Mapping[str, object]) -> tuple[FunctionArguments,
 
 def check_option_names(arguments: Mapping[str, object]) -> None:
     """Refuse names that are not options, and say which was probably meant."""
-    known = (*FunctionOptions._fields, *CALL_OPTIONS)
+    known = (
+        *(name for name in FunctionOptions._fields if name not in _OF_DECORATORS),
+        *CALL_OPTIONS,
+    )
     for name in arguments:
+        if name in _DECORATOR_OF:
+            decorator = _DECORATOR_OF[name]
+            raise InvalidError(f"{name!r} is no option: write {decorator} below @app.function()")
         if name not in known:
             import difflib  # noqa: PLC0415 - needed only to explain
 
@@ -214,8 +303,7 @@ def check_option_names(arguments: Mapping[str, object]) -> None:
 
 
 def _check(options: FunctionOptions) -> None:
-    check_number("cpu", options.cpu, 0.001, 4096)
-    check_whole("memory", options.memory, 1, 1 << 40, unit="MiB")
+    _check_resources(options)
     check_number("timeout", options.timeout, 0.001, 31 * 86_400)
     check_number("startup_timeout", options.startup_timeout, 0.001, 86_400)
     check_number("scaledown_window", options.scaledown_window, 0, 86_400)
@@ -227,10 +315,40 @@ def _check(options: FunctionOptions) -> None:
         )
     _check_retries(options.retries)
     _check_names(options)
-    _gpu_request(options.gpu)
-    _check_labels(options.labels)
-    _check_volumes(options)
+    parse_gpus(options.gpu)
+    check_labels(options.labels)
+    check_network(
+        options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
+    )
+    check_volumes(options.volumes)
     check_image(options.image)
+    check_schedule(options.schedule)
+    _check_sharing(options)
+
+
+def _check_sharing(options: FunctionOptions) -> None:
+    single: object = options.single_use_containers
+    if not isinstance(single, bool):
+        raise InvalidError(f"single_use_containers={single!r} is neither True nor False")
+    if single and options.concurrency is not None and options.concurrency.max_inputs > 1:
+        raise InvalidError(
+            f"single_use_containers=True with max_inputs={options.concurrency.max_inputs}: a container that runs one input and"
+            " ends cannot run several; leave one of them out"
+        )
+    if single and options.batching is not None:
+        raise InvalidError(
+            "single_use_containers=True on a batched function: a container that runs one input and ends cannot run a batch;"
+            " leave one of them out"
+        )
+
+
+def _check_resources(options: FunctionOptions) -> None:
+    for cores in request_and_limit("cpu", options.cpu, "cores, as in cpu=(1, 4)"):
+        check_number("cpu", cores, 0.001, 4096, unit="cores")
+    for mib in request_and_limit("memory", options.memory, "MiB, as in memory=(512, 2048)"):
+        check_whole("memory", mib, 1, _MOST_MIB, unit="MiB")
+    if options.ephemeral_disk is not None:
+        check_whole("ephemeral_disk", options.ephemeral_disk, 1, _MOST_MIB, unit="MiB")
 
 
 def _check_retries(value: object) -> None:
@@ -247,16 +365,21 @@ def _check_names(options: FunctionOptions) -> None:
     runtime: object = options.runtime
     if runtime is not None and runtime not in RUNTIMES:
         raise InvalidError(f"runtime={runtime!r} is not one of {', '.join(RUNTIMES)}")
-    if runtime == "gvisor" and _gpu_request(options.gpu)[0]:
+    if runtime == "gvisor" and parse_gpus(options.gpu)[0]:
         raise InvalidError(
             f'gpu={options.gpu!r} with runtime="gvisor": gVisor gives no GPUs; leave one of them out'
+        )
+    if runtime == "process" and (options.cpu_cores[1] or options.ephemeral_disk is not None):
+        raise InvalidError(
+            'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
+        )
+    if runtime == "process" and options.reachable is not None:
+        raise InvalidError(
+            'runtime="process" is no sandbox and reaches the whole network; leave out it, or block_network and the lists'
         )
     restricted: object = options.restrict_platform_access
     if not isinstance(restricted, bool):
         raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")
-    blocked: object = options.block_network
-    if not isinstance(blocked, bool):
-        raise InvalidError(f"block_network={blocked!r} is neither True nor False")
     name: object = options.name
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidError(f"name={name!r} is not a name")
@@ -271,95 +394,3 @@ def _check_names(options: FunctionOptions) -> None:
             or "\0" in key + value
         ):
             raise InvalidError(f"env[{key!r}]={value!r}: names and values of variables are strings")
-
-
-def _gpu_request(value: object) -> tuple[int, str]:
-    if value is None:
-        return (0, "")
-    if isinstance(value, int) and not isinstance(value, bool):
-        check_whole("gpu", value, 0, 1000)
-        return (value, "")
-    if isinstance(value, str):
-        kind, colon, count = value.strip().partition(":")
-        how_many = count if colon else "1"
-        if kind and how_many.isdecimal() and 1 <= int(how_many) <= 1000:
-            return (int(how_many), "" if kind == "any" else kind)
-    raise InvalidError(
-        f'gpu={value!r} is not a request for devices: write gpu="H100", gpu="H100:2", or gpu=2 for two of any kind'
-    )
-
-
-def check_image(image: object) -> None:
-    """Refuse what is no image."""
-    if image is None or isinstance(getattr(image, "is_local", None), bool):
-        return
-    example = (
-        f"offload.Image.from_registry({image!r})"
-        if isinstance(image, str)
-        else "offload.Image.debian_slim()"
-    )
-    raise InvalidError(f"image={image!r} is not an image: write image={example}")
-
-
-def _check_labels(labels: object) -> None:
-    if not isinstance(labels, Mapping):
-        raise InvalidError(
-            f'labels={labels!r} is not a dict of strings: write labels={{"zone": "a"}}'
-        )
-    for key, value in labels.items():
-        if not (isinstance(key, str) and isinstance(value, str)) or not key or "=" in key:
-            raise InvalidError(
-                f"labels[{key!r}]={value!r}: a label is a string with a string, as a worker's --label KEY=VALUE"
-            )
-
-
-def _check_volumes(options: FunctionOptions) -> None:
-    volumes: object = options.volumes
-    if not isinstance(volumes, Mapping):
-        raise InvalidError(
-            f'volumes={volumes!r} is not a dict of volumes by their paths: write volumes={{"/data": volume}}'
-        )
-    for path, volume in volumes.items():
-        if not isinstance(getattr(volume, "mounted_path", None), str):
-            raise InvalidError(
-                f"volumes[{path!r}]={volume!r} is not a volume: write "
-                f'volumes={{{path!r}: offload.Volume.from_name("my-volume", create_if_missing=True)}}'
-            )
-        _check_mount_path(path, volumes)
-
-
-def _check_mount_path(path: object, volumes: Iterable[object]) -> None:
-    parts = path.split("/")[1:] if isinstance(path, str) else []
-    if (
-        not isinstance(path, str)
-        or not path.startswith("/")
-        or any(part in ("", ".", "..") or "\0" in part for part in parts)
-    ):
-        raise InvalidError(
-            f"volumes[{path!r}]: a volume is mounted at an absolute path without '.', '..' and '//', such as \"/data\""
-        )
-    if parts[0] in _SYSTEM_FOLDERS or (len(parts) == 1 and parts[0] in _TOP_FOLDERS):
-        raise InvalidError(
-            f'volumes[{path!r}]: {path} is the system\'s: mount the volume in a folder of its own, such as "/data"'
-        )
-    for other in volumes:
-        if other != path and str(other).startswith(path + "/"):
-            raise InvalidError(
-                f"volumes[{other!r}] lies in volumes[{path!r}]: mount them beside each other"
-            )
-
-
-def check_whole(name: str, value: object, low: int, high: int, unit: str = "") -> None:
-    """Refuse what is not a whole number from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidError(f"{name}={value!r} is not a whole number{' of ' + unit if unit else ''}")
-    check_number(name, value, low, high)
-
-
-def check_number(name: str, value: object, low: float, high: float) -> None:
-    """Refuse what is not a number from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidError(f"{name}={value!r} is not a number")
-    if not low <= value <= high:
-        bound = f"at least {low:g}" if value < low else f"at most {high:g}"
-        raise InvalidError(f"{name}={value!r} is out of range: it is {bound}")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
+from offload.sdk.cancelling import Cancelling
 from offload.sdk.client import DirectRun, Registration, Submission
+from offload.sdk.client.refusals import SupersededError
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
-from offload.sdk.image_choice import image_of
+from offload.sdk.image_choice import image_elsewhere, image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
@@ -102,25 +105,26 @@ class RegisteredFunction:
             raise
 
     def cancel_later(self, call_id: str) -> None:
-        """See `AppRun.cancel_later`."""
+        """See `Cancelling`."""
         self._run.cancel_later(call_id)
 
     async def submit(
         self, call_id: str, args: bytes, options: CallOptions | None, *, kind: str, attached: bool
     ) -> str:
         """Open a call with one input; return its id once it is on disk."""
-        function_id = await self.function_id()
-        return await current_client().submit(
+        return await self.open_call(
             Submission(
-                call_id,
-                function_id,
-                kind,
-                [(0, args)],
-                closed=True,
-                attached=attached,
-                options=options,
+                call_id, "", kind, [(0, args)], closed=True, attached=attached, options=options
             )
         )
+
+    async def open_call(self, opening: Submission) -> str:
+        """Open a call of this function, which the submission need not name; return its id once it is on disk."""
+        function_id = await self.function_id()
+        return await current_client().submit(replace(opening, function_id=function_id))
+
+    def forget(self) -> None:
+        """Look the function up again before the next call; in a run of an app there is nothing to look up."""
 
     async def follow(
         self, call_id: str, args: bytes, options: CallOptions | None
@@ -202,8 +206,12 @@ class DirectCall:
 
     async def in_full(self, reply: Reply | None) -> Ended:
         """See `Exchange`."""
-        if reply is not None and (ended := await current_client().settle(reply)) is not None:
-            return ended
+        try:
+            if reply is not None and (ended := await current_client().settle(reply)) is not None:
+                return ended
+        except SupersededError:
+            self._function.forget()
+            reply = None
         return await self._function.call(
             self._call_id, self._args, None, is_repeat=reply is not None
         )
@@ -213,7 +221,7 @@ class DirectCall:
         self._function.cancel_later(self._call_id)
 
 
-class AppRun:
+class AppRun(Cancelling):
     """An ephemeral app on the server."""
 
     def __init__(
@@ -224,31 +232,27 @@ class AppRun:
         environment: str | None = None,
         definitions: Mapping[str, Definition] | None = None,
     ) -> None:
+        super().__init__()
         self.app_id = new_id("ap-")
         self._name = name
         self._workspace = workspace
         self._environment = environment
         self._output = Waiting(ToughOutput(output))
+        # Where the caller's environment can be had, no function gets another because that worker is busy.
+        self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._definitions = definitions if definitions is not None else {}  # the app's, by name
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[None]] = set()
 
     def register(self, function: Definition) -> RegisteredFunction:
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
-            image = image_of(function.raw_function, function.name, function.options.image)
-            registration = Registration(
-                name=function.name,
-                code=pickle_function(function.raw_function, f"{function.name}()"),
-                is_generator=function.is_generator,
-                options=function.options,
-                environment=None if image is not None else describe_environment(),
-                python_version=PYTHON_VERSION,
-                image=image,
-                is_variant=self._definitions.get(function.name, function) is not function,
+            is_variant = self._definitions.get(function.name, function) is not function
+            registration = replace(
+                registration_of(function, is_served_here=self._is_served_here),
+                is_variant=is_variant,
             )
             send = partial(self._send, registration)
             known = self._functions[function] = RegisteredFunction(self, send)
@@ -260,7 +264,9 @@ class AppRun:
         config = read_config()
         workspace = self._workspace or config.workspace
         environment = self._environment or config.environment
-        await client.create_app(self._name, self.app_id, workspace, environment)
+        self._is_served_here = await client.create_app(
+            self._name, self.app_id, workspace, environment
+        )
         attach = client.attach(self.app_id, self._output, self._provide)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -276,8 +282,7 @@ class AppRun:
         """End the app, after the last lines of its output."""
         if self._watching is not None:
             self._watching.cancel()
-        if self._background:
-            await asyncio.wait(self._background, timeout=DRAIN_SECONDS)
+        await self.settle(DRAIN_SECONDS)
         try:
             await current_client().stop_app(self.app_id, cancel=cancel, reason=reason)
             if self._attached is not None:
@@ -285,10 +290,6 @@ class AppRun:
         finally:
             if self._attached is not None:
                 self._attached.cancel()
-
-    def cancel_later(self, call_id: str) -> None:
-        """Cancel a call that nobody waits for any more, without waiting for that."""
-        self._in_background(self._cancel(call_id))
 
     async def _send(self, registration: Registration) -> str:
         return await current_client().register(self.app_id, registration)
@@ -298,7 +299,7 @@ class AppRun:
         for name in names:
             definition = self._definitions.get(name)
             if definition is not None:
-                self._in_background(self._register_again(definition))
+                self.in_background(self._register_again(definition))
 
     async def _register_again(self, definition: Definition) -> None:
         # Whoever waits for it is told by the server that it has not come; the user's objects are pickled beside the loop.
@@ -306,11 +307,6 @@ class AppRun:
             loop = asyncio.get_running_loop()
             function = await loop.run_in_executor(None, self.register, definition)
             await function.send_again()
-
-    def _in_background(self, coroutine: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -325,11 +321,27 @@ class AppRun:
                 is_mendable = False  # another start would fail the same way, and the next program tries it anyhow
                 self._output.say(str(error))
 
-    async def _cancel(self, call_id: str) -> None:
-        # The caller is on its way out; where the server cannot be told, the app's lease ends the call.
-        with contextlib.suppress(OffloadError):
-            reason = f"cancelled by {whoever_runs_this()}, who stopped waiting for it"
-            await current_client().cancel(call_id, reason)
+
+def registration_of(function: Definition, *, is_served_here: bool = True) -> Registration:
+    """Pickle a function, and describe what it runs in. Raises `InvalidError` where it cannot travel.
+
+    Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
+    """
+    choice = function.options.image
+    image = image_of(function.raw_function, function.name, choice)
+    elsewhere = None
+    if choice is None and not is_served_here:
+        elsewhere = image_elsewhere(function.raw_function)
+    return Registration(
+        name=function.name,
+        code=pickle_function(function.raw_function, f"{function.name}()"),
+        is_generator=function.is_generator,
+        options=function.options,
+        environment=None if image is not None else describe_environment(),
+        python_version=PYTHON_VERSION,
+        image=image,
+        image_elsewhere=elsewhere,
+    )
 
 
 def reason_of_end(error: BaseException | None) -> str:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from offload.errors import InvalidError, NotFoundError
 from offload.sdk.blocking import StreamWork, Work, blocking, blocking_stream, run, run_aio
 from offload.sdk.objects import NamedObject
-from offload.sdk.options import check_whole
+from offload.sdk.option_checks import check_whole
 from offload.sdk.session import current_client
 from offload.sdk.volume_files import sources_of_directory, sources_of_file, volume_path
 from offload.sdk.volume_moves import gather, store

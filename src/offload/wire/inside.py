@@ -15,11 +15,23 @@ ALLOWED = frozenset(
         "Calls/Outcomes",
         "Calls/Run",
         "Calls/Submit",
+        "Deployments/Resolve",
+        "Dicts/Clear",
+        "Dicts/Entries",
+        "Dicts/Get",
+        "Dicts/Length",
+        "Dicts/Pop",
+        "Dicts/Put",
         "Objects/Delete",
         "Objects/Hold",
         "Objects/List",
         "Objects/Open",
         "Objects/Rename",
+        "Queues/Clear",
+        "Queues/Get",
+        "Queues/Length",
+        "Queues/Peek",
+        "Queues/Put",
     )
 )
 
@@ -34,5 +46,5 @@ UPLOAD = (
 
 STREAMED = frozenset(
     "offload.v1." + name
-    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Objects/Hold")
+    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Dicts/Entries", "Objects/Hold")
 )

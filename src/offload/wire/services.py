@@ -12,8 +12,12 @@ from offload.wire.gen import (
     blobs_pb2,
     calls_pb2,
     cluster_pb2,
+    deployments_pb2,
+    dicts_pb2,
     objects_pb2,
     platform_pb2,
+    queues_pb2,
+    schedules_pb2,
     volumes_pb2,
     workers_pb2,
 )
@@ -33,19 +37,25 @@ class Method:
     server_streams: bool
 
 
+_MODULES = (
+    apps_pb2,
+    blobs_pb2,
+    calls_pb2,
+    cluster_pb2,
+    deployments_pb2,
+    dicts_pb2,
+    objects_pb2,
+    platform_pb2,
+    queues_pb2,
+    schedules_pb2,
+    volumes_pb2,
+    workers_pb2,
+)
+
+
 def _read_schema() -> dict[str, Method]:
     methods = {}
-    modules = (
-        apps_pb2,
-        blobs_pb2,
-        calls_pb2,
-        cluster_pb2,
-        objects_pb2,
-        platform_pb2,
-        volumes_pb2,
-        workers_pb2,
-    )
-    for module in modules:
+    for module in _MODULES:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 name = f"{service.full_name}/{method.name}"

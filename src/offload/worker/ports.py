@@ -6,6 +6,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from offload.wire.volume_requests import Change
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
 
@@ -36,6 +39,11 @@ class RootImage:
     entrypoint: tuple[
         str, ...
     ] = ()  # started in place of the runner, with its command as arguments
+    engine_image: str = ""  # in place of layers: its name in the Docker Engine
+
+
+# Processes and threads of a container.
+DEFAULT_PIDS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,23 @@ class ContainerSpec:
     container_id: str
     function_name: str
     image: LocalImage | RootImage
-    cpu_milli: int
-    memory_mib: int
+    cpu_milli: int  # its weight where containers compete for cores
+    memory_mib: int  # at most
     block_network: bool
+    allowed: AllowList | None = None  # of its network, where that is not blocked; None: everything
     gpus: tuple[Gpu, ...] = ()  # the only ones that its programs may see
-    pids: int = 512
+    pids: int = DEFAULT_PIDS
     open_files: int = 4096
-    scratch_mib: int = 1024  # /tmp, /dev/shm and home together
+    scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
     volumes: tuple[VolumeBind, ...] = ()  # only where `capabilities.mounts_volumes`
+    cpu_limit_milli: int = 0  # 0: whatever is idle
+    owns_scratch: bool = False  # its scratch has memory of its own; else it is part of memory_mib
+
+    @property
+    def bound_mib(self) -> int:
+        """How much memory its processes and its scratch may take together."""
+        return self.memory_mib + (self.scratch_mib if self.owns_scratch else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +99,31 @@ class RuntimeCapabilities:
     name: str
     is_sandbox: bool
     blocks_network: bool
+    holds_allow_lists: bool  # its containers have a network of their own
     limits_memory: str  # "cgroup", "rlimit" or "none"
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
-    runs_images: bool = False  # whether a `RootImage` can be its root
+    limits_cpu: bool = False  # by quota; with it goes the weight
+    images: str = (
+        ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
+    )
     forks_templates: bool = False  # it is a `ForkingRuntime`
     mounts_volumes: bool = False
+    shared_network: str = (
+        ""  # why containers share the machine's network and what that means, where they do
+    )
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What functions may ask for that not every runtime can hold; see `offload.wire.abilities`."""
+        held = {
+            CPU_LIMIT: self.limits_cpu,
+            EPHEMERAL_DISK: self.limits_scratch,
+            BLOCK_NETWORK: self.blocks_network,
+            ALLOW_LIST: self.holds_allow_lists,
+        }
+        return tuple(ability for ability, is_held in held.items() if is_held)
 
 
 class RuntimeUnavailableError(Exception):

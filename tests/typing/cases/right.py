@@ -8,7 +8,7 @@ import offload
 app = offload.App("t")
 
 
-@app.function(cpu=1)
+@app.function(cpu=(1, 2.5), memory=(64, 128), ephemeral_disk=10)
 def square(x: int) -> int:
     return x * x
 
@@ -73,3 +73,55 @@ async def f() -> None:
     assert_type(await offload.dead_letters.aio(), list[offload.DeadLetter])
     await square.update_autoscaler.aio(max_containers=4)
     assert_type(await offload.wait_first.aio(square.spawn(3)), offload.FunctionCall[int])
+
+
+@app.function(single_use_containers=True)
+@offload.concurrent(max_inputs=1)
+def fresh(x: int) -> int:
+    return x
+
+
+@app.function()
+@offload.concurrent(max_inputs=10, target_inputs=5)
+async def many(x: int) -> str:
+    return ""
+
+
+@app.function()
+@offload.batched(max_batch_size=8, wait_ms=20)
+def together(xs: list[int]) -> list[str]:
+    return [""]
+
+
+@app.function()
+@offload.batched(max_batch_size=8, wait_ms=20)
+async def together_async(xs: list[int]) -> list[float]:
+    return [0.5]
+
+
+assert_type(fresh.remote(1), int)
+assert_type(many.remote(1), str)
+assert_type(together.remote(1), str)
+assert_type(together_async.remote(1), float)
+assert_type(offload.current_input_id(), str | None)
+assert_type(offload.is_local(), bool)
+
+shared = offload.Dict.from_name("shared", create_if_missing=True)
+assert_type(shared, offload.Dict)
+assert_type(shared.hydrate(), offload.Dict)
+assert_type(shared.put("a", 1, skip_if_exists=True), bool)
+assert_type(shared.get("a"), object)
+assert_type(len(shared), int)
+assert_type(list(shared.items()), list[tuple[object, object]])
+
+with offload.Queue.ephemeral() as jobs:
+    assert_type(jobs, offload.Queue)
+    assert_type(jobs.get(timeout=1), object)
+    assert_type(jobs.get_many(3), list[object])
+    assert_type(jobs.put("x", partition="p"), None)
+
+
+async def use_both() -> None:
+    assert_type(await shared.contains.aio("a"), bool)
+    assert_type(await jobs.len.aio(total=True), int)
+    await offload.Dict.delete.aio("shared")

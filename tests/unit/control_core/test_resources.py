@@ -116,6 +116,10 @@ def test_a_policy_that_packs_fills_one_worker_first() -> None:
     [
         ({"cpu_milli": 9000}, "needs 9 cpus, the largest worker has 2"),
         ({"memory_mib": 9000}, "needs 9000 MiB of memory, the largest worker has 4096"),
+        (
+            {"memory_mib": 9000, "disk_mib": 8000},
+            "needs 9000 MiB of memory (8000 of them ephemeral_disk), the largest worker has 4096",
+        ),
         ({"gpus": 2}, "needs 2 gpus, no worker has more than 1"),
         ({"gpus": 1, "gpu_kind": "h100"}, "needs 1 h100 gpu, no worker has one"),
     ],
@@ -128,6 +132,46 @@ def test_what_no_worker_can_ever_run_says_so(needs: dict[str, object], reason: s
     script.submit()
 
     assert script.core.pending(1)[0].reason == f"no worker can ever run it: {reason}"
+
+
+def test_what_the_default_runtime_of_no_worker_can_hold_is_not_placed_and_says_so() -> None:
+    script = Script()
+    script.register(function(abilities=("cpu_limit", "ephemeral_disk")))
+    script.join(runtimes="process bubblewrap", abilities="bubblewrap:cpu_limit,ephemeral_disk")
+
+    script.submit()
+
+    assert script.started() == []
+    assert script.core.pending(1)[0].reason == (
+        "no worker's runtime (process) can hold containers to their limit of cpu=(request, limit) and ephemeral_disk=; "
+        "`offload worker doctor` on the worker's machine says what is missing"
+    )
+
+
+def test_a_worker_whose_runtime_can_hold_what_is_asked_is_the_one_that_gets_it() -> None:
+    script = Script()
+    script.register(function(runtime="gvisor", abilities=("cpu_limit",)))
+    script.join("wk-1", runtimes="bubblewrap gvisor", abilities="bubblewrap:cpu_limit gvisor:")
+    script.join("wk-2", runtimes="bubblewrap gvisor", abilities="gvisor:cpu_limit")
+
+    script.submit()
+
+    assert [order.worker_id for order in script.started()] == ["wk-2"]
+
+
+@pytest.mark.parametrize(
+    ("ability", "words"),
+    [("block_network", "block_network=True"), ("allow_list", "outbound allow-list")],
+)
+def test_a_network_policy_waits_for_a_runtime_that_can_hold_it(ability: str, words: str) -> None:
+    script = Script()
+    script.register(function(abilities=(ability,)))
+    script.join(abilities="bubblewrap:cpu_limit")
+
+    script.submit()
+
+    assert script.started() == []
+    assert f"can hold containers to their {words}" in script.core.pending(1)[0].reason
 
 
 def test_nothing_starts_beside_a_container_of_which_nothing_is_known() -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, MemoryUse, _limit_memory
+from offload.worker.runtimes.cgroups import (
+    Cgroups,
+    ContainerCgroup,
+    GroupLimits,
+    MemoryUse,
+    _limit_cpu,
+    _limit_memory,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +54,7 @@ def test_a_group_that_cannot_be_limited_is_an_error_and_leaves_nothing(tmp_path:
     cgroups = Cgroups(*a_tree(tmp_path))
 
     with pytest.raises(OSError, match="limit_in_bytes"):
-        cgroups.make("ct-1", memory_mib=64, pids=8)
+        cgroups.make("ct-1", GroupLimits(memory_mib=64, pids=8))
 
     assert list(tmp_path.rglob("ct-1")) == []
 
@@ -74,7 +81,7 @@ def test_out_of_memory_kills_are_read_in_both_layouts(tmp_path: Path) -> None:
     assert uses == [MemoryUse(64, 2), MemoryUse(32, 1)]
 
 
-@pytest.mark.parametrize("controllers", ["cpu io", ""])
+@pytest.mark.parametrize("controllers", ["cpuset io", ""])
 def test_version_2_without_memory_and_pids_controls_nothing_and_makes_nothing(
     tmp_path: Path, controllers: str
 ) -> None:
@@ -130,3 +137,48 @@ def test_a_group_of_several_containers_first_processes_does_not_end_as_a_whole(
     _limit_memory(tmp_path, 64 << 20, is_v2=True, dies_as_one=False)
 
     assert (tmp_path / "memory.oom.group").read_text() == "max"
+
+
+def the_files(directory: Path, *names: str) -> None:
+    """Lay out files that stand for the kernel's, which it makes with the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / name).write_text("")
+
+
+def test_the_share_is_the_request_and_the_quota_the_limit_in_both_layouts(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    the_files(old, "cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us")
+    the_files(new, "cpu.weight", "cpu.max")
+    limits = GroupLimits(memory_mib=64, pids=8, cpu_milli=500, cpu_limit_milli=1500)
+
+    _limit_cpu(old, limits, is_v2=False)
+    _limit_cpu(new, limits, is_v2=True)
+
+    assert {path.name: path.read_text() for path in old.iterdir()} == {
+        "cpu.shares": "512",
+        "cpu.cfs_period_us": "100000",
+        "cpu.cfs_quota_us": "150000",
+    }
+    assert {path.name: path.read_text() for path in new.iterdir()} == {
+        "cpu.weight": "50",
+        "cpu.max": "150000 100000",
+    }
+
+
+def test_without_a_limit_there_is_no_quota(tmp_path: Path) -> None:
+    the_files(tmp_path, "cpu.weight")
+
+    _limit_cpu(tmp_path, GroupLimits(memory_mib=64, pids=8), is_v2=True)
+
+    assert (tmp_path / "cpu.weight").read_text() == "100"
+
+
+def test_cores_that_cannot_be_shared_out_are_not_promised_and_leave_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mount" / "cpu" / "worker").mkdir(parents=True)
+    (tmp_path / "own").write_text("1:cpu:/worker\n")
+
+    cgroups = Cgroups(tmp_path / "mount", tmp_path / "own")
+
+    assert not cgroups.controls_cpu
+    assert list((tmp_path / "mount" / "cpu" / "worker").iterdir()) == []

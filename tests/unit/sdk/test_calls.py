@@ -34,7 +34,15 @@ def count(n):
         raise ValueError("too far")
 
 
-@app.function(cpu=0.5, memory=64, timeout=7, retries=2, env={"A": "b"}, block_network=True)
+@app.function(
+    cpu=(0.5, 2),
+    memory=(64, 96),
+    ephemeral_disk=32,
+    timeout=7,
+    retries=2,
+    env={"A": "b"},
+    block_network=True,
+)
 def small():
     return 1
 
@@ -79,6 +87,8 @@ def test_a_function_is_registered_once_with_its_options(server):
     assert len(server.definitions) == 1
     definition = server.definitions[0]
     assert (definition.cpu_milli, definition.memory_mib, definition.timeout_seconds) == (500, 64, 7)
+    assert (definition.cpu_limit_milli, definition.memory_limit_mib) == (2000, 96)
+    assert definition.ephemeral_disk_mib == 32
     assert definition.retries.max_retries == 2
     assert (dict(definition.env), definition.block_network) == ({"A": "b"}, True)
     assert definition.local_image.python

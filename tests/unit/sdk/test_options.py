@@ -24,6 +24,17 @@ def test_defaults_are_what_the_reference_says():
         ({"memory": True}, "not a whole number"),
         ({"cpu": "two"}, "cpu='two' is not a number"),
         ({"cpu": float("nan")}, "is not a number"),
+        ({"cpu": 0}, "it is at least 0.001 cores"),
+        ({"cpu": (1, 2, 3)}, "neither a number nor (request, limit) in cores, as in cpu=(1, 4)"),
+        ({"cpu": [1, 2]}, "neither a number nor (request, limit) in cores"),
+        ({"cpu": (2, 1)}, "cpu=(2, 1): the limit 1 is below the request 2"),
+        ({"memory": (512, "1g")}, "memory='1g' is not a number of MiB"),
+        ({"memory": (512, 256)}, "the limit 256 is below the request 512; write (request, limit)"),
+        ({"memory": (512, 1024.5)}, "not a whole number of MiB"),
+        ({"ephemeral_disk": "10G"}, "ephemeral_disk='10G' is not a whole number of MiB"),
+        ({"ephemeral_disk": 0}, "it is at least 1 MiB"),
+        ({"runtime": "process", "ephemeral_disk": 1}, 'runtime="process" is no sandbox'),
+        ({"runtime": "process", "cpu": (1, 2)}, 'runtime="process" is no sandbox'),
         ({"timeout": 0}, "out of range"),
         ({"retries": "three"}, "retries='three' is not a number"),
         ({"retries": -1}, "out of range"),
@@ -52,6 +63,18 @@ def test_a_wrong_option_is_refused_with_what_is_wrong(arguments, says):
         parse_options(**arguments)
 
     assert says in str(caught.value)
+
+
+def test_a_number_of_cores_is_kept_and_not_a_limit_while_one_of_memory_is_both():
+    options = parse_options(cpu=0.5, memory=64)
+
+    assert (options.cpu_cores, options.memory_mib) == ((0.5, 0), (64, 64))
+
+
+def test_a_pair_is_what_is_kept_and_what_is_the_limit():
+    options = parse_options(cpu=(0.5, 2), memory=(64, 256))
+
+    assert (options.cpu_cores, options.memory_mib) == ((0.5, 2), (64, 256))
 
 
 def test_a_number_of_retries_means_the_default_policy():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from offload.wire import guest
 from offload.wire.guest import asks
+from offload.wire.limits import MAX_FRAME_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,18 @@ RESULT = st.builds(
     guest.Result, TEXT, U32, st.none() | BODY, st.none() | FAULT, st.booleans(), U64, TIME, TIME
 )
 MESSAGE = st.one_of(
-    st.builds(guest.Load, TEXT, st.booleans(), BODY, few(TEXT), few(st.tuples(TEXT, TEXT)), TEXT),
+    st.builds(
+        guest.Load,
+        TEXT,
+        st.booleans(),
+        BODY,
+        few(TEXT),
+        few(st.tuples(TEXT, TEXT)),
+        TEXT,
+        U32,
+        U32,
+        TIME,
+    ),
     st.builds(guest.Run, few(st.builds(guest.Task, TEXT, U32, BODY))),
     st.builds(guest.Cancel, few(TEXT), st.booleans(), TEXT),
     st.builds(guest.GiveBack),
@@ -45,7 +57,7 @@ MESSAGE = st.one_of(
     st.builds(guest.Results, few(RESULT)),
     st.builds(guest.Outputs, few(st.builds(guest.Output, TEXT, TEXT, TEXT))),
     st.builds(guest.GivenBack, few(TEXT)),
-    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1)),
+    st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1), TEXT),
     st.builds(guest.Bulk, U32, DATA, st.booleans()),
     st.builds(asks.Ask, U32, TEXT, DATA, st.booleans()),
     st.builds(asks.AskMore, U32, DATA, st.booleans()),
@@ -200,3 +212,10 @@ def test_text_with_lone_surrogates_still_arrives(make: Callable[[str], guest.Mes
     [received] = guest.Decoder().feed(guest.encode(make("a\udc80b")))
 
     assert received == make("a\\udc80b")
+
+
+def test_a_frame_with_more_lines_than_a_runner_sends_is_refused_before_they_are_read() -> None:
+    lines = (guest.Output("", "stdout", ""),) * (MAX_FRAME_LINES + 1)
+
+    with pytest.raises(guest.GuestProtocolError, match="lines, more than 16384"):
+        guest.Decoder().feed(guest.encode(guest.Outputs(lines)))

@@ -10,23 +10,31 @@ from offload.worker.core.values import ContainerState, FailureKind, OutcomeState
 
 
 def test_the_input_known_to_run_is_guilty_and_the_others_are_not():
-    assert blame(("a", "b", "c"), "b") == Blame("b", ("a", "c"), retry_alone=False)
+    assert blame(("a", "b", "c"), "b") == Blame("b", ("a", "c"))
 
 
 def test_the_only_input_in_hand_is_guilty_without_having_been_said_to_run():
-    assert blame(("a",), None) == Blame("a", (), retry_alone=False)
+    assert blame(("a",), None) == Blame("a", ())
 
 
 def test_of_several_none_is_blamed_where_nobody_knows_which_ran():
-    assert blame(("a", "b"), None) == Blame(None, ("a", "b"), retry_alone=True)
+    assert blame(("a", "b"), None) == Blame(None, (), suspects=("a", "b"))
+
+
+def test_of_those_that_run_beside_one_another_all_are_suspects_and_those_behind_them_are_not():
+    assert blame(("a", "b", "c"), None, suspects=("a", "b")) == Blame(None, ("c",), ("a", "b"))
+
+
+def test_an_input_that_said_it_ends_the_container_is_guilty_whoever_else_runs():
+    assert blame(("a", "b", "c"), "b", suspects=("a", "b")) == Blame("b", ("a", "c"))
 
 
 def test_an_empty_hand_blames_nobody():
-    assert blame((), None) == Blame(None, (), retry_alone=False)
+    assert blame((), None) == Blame(None, ())
 
 
 def test_the_workers_own_doing_blames_nobody():
-    assert blame(("a", "b"), "a", is_innocent=True) == Blame(None, ("a", "b"), retry_alone=False)
+    assert blame(("a", "b"), "a", is_innocent=True) == Blame(None, ("a", "b"))
 
 
 @pytest.mark.parametrize(

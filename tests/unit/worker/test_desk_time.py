@@ -35,9 +35,6 @@ class Uplink:
     async def upload(self, file: IO[bytes]) -> tuple[str, int]:
         raise AssertionError("nothing large here")
 
-    def log(self, line: Line) -> None:
-        raise AssertionError("nothing is printed here")
-
 
 class Container:
     """Keeps what it is told."""
@@ -55,6 +52,9 @@ class Container:
 
     def kill(self, reason: str) -> None:
         self.killed_because = reason
+
+    def print(self, line: Line) -> None:
+        raise AssertionError("nothing is printed here")
 
     def hold(self, reason: str, *, on: bool) -> None:
         raise AssertionError("nothing large here")

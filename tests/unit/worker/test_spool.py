@@ -63,6 +63,16 @@ def test_a_body_that_was_not_sent_cannot_be_named(tmp_path: Path):
     spool.close()
 
 
+def test_a_container_that_runs_many_inputs_may_send_as_many_bodies_at_the_same_time(tmp_path: Path):
+    spool = Spool(tmp_path, 10_000, inputs_at_once=100)
+    for number in range(200):
+        spool.feed(Bulk(number, b"x", last=True))
+
+    with pytest.raises(GuestProtocolError, match="without naming one"):
+        spool.feed(Bulk(200, b"x", last=True))
+    spool.close()
+
+
 def test_bodies_that_nobody_names_are_bounded_in_number(tmp_path: Path):
     spool = Spool(tmp_path, 10_000)
     for number in range(64):

@@ -73,7 +73,7 @@ def give_back_alone(state: State, record: InputRecord, reason: str) -> None:
             why = f"its container died with it {record.kills} times: {reason}"
             end(state, record, Ended(InputEvent.LOST, FailureKind.WORKER_LOST, why))
             return
-    record.alone = True
+    record.isolate(True)
     give_back(state, record)
     _remember(state, record)
 
@@ -97,7 +97,7 @@ def lose(state: State, record: InputRecord, worker_name: str) -> None:
 def _try_again(state: State, record: InputRecord) -> None:
     record.failures += 1
     record.over = record.attempts
-    record.alone = False
+    record.isolate(False)
     record.move(InputEvent.FAILED_TO_RETRY)
     state.detach(record)
     record.since = state.now

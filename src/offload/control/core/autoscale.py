@@ -10,16 +10,21 @@ if TYPE_CHECKING:
     from offload.control.core.model import RetryPolicy, Scaling
 
 
-def wanted_containers(open_inputs: int, scaling: Scaling) -> int:
-    """Return one container per open input, and the buffer while there are any, within the bounds.
+def wanted_containers(open_inputs: int, scaling: Scaling, each: int = 1, loners: int = 0) -> int:
+    """Return one container for `each` so many open inputs, and the buffer while there are any, within the bounds.
+
+    Of the open inputs, the `loners` need a container each.
 
     >>> from offload.control.core.model import Scaling
     >>> wanted_containers(5, Scaling(max_containers=3))
     3
     >>> wanted_containers(1, Scaling(buffer_containers=2)), wanted_containers(0, Scaling(buffer_containers=2))
     (3, 0)
+    >>> wanted_containers(21, Scaling(), each=10), wanted_containers(21, Scaling(), each=10, loners=1)
+    (3, 3)
     """
-    wanted = open_inputs + scaling.buffer_containers if open_inputs else 0
+    needed = open_inputs if each == 1 else loners - (loners - open_inputs) // each
+    wanted = needed + scaling.buffer_containers if open_inputs else 0
     wanted = max(wanted, scaling.min_containers)
     return min(wanted, scaling.max_containers) if scaling.max_containers else wanted
 

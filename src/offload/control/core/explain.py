@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from offload.control.core.feasibility import count_gpus, is_feasible, is_offered
+from offload.control.core.feasibility import (
+    count_gpus,
+    is_feasible,
+    is_offered,
+    missing_abilities,
+    runtime_for,
+)
 from offload.control.core.model import ContainerState
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerState
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Needs
     from offload.control.core.records import Pool, WorkerRecord
     from offload.control.core.state import State
+
+
+# As the user wrote what a runtime must be able to do.
+_ABILITIES = {
+    CPU_LIMIT: "limit of cpu=(request, limit)",
+    EPHEMERAL_DISK: "ephemeral_disk=",
+    BLOCK_NETWORK: "block_network=True",
+    ALLOW_LIST: "outbound allow-list",
+}
 
 
 def why_input_waits(
@@ -39,8 +55,11 @@ def why_input_waits(
     return f"waiting for its turn: {_count(before, 'input')} of this function {_are(before)} before it{more}"
 
 
-def why_call_waits(call: CallRecord) -> str:
-    """Say which calls the call waits for; empty where it waits for none."""
+def why_call_waits(state: State, call: CallRecord) -> str:
+    """Say which calls or what time the call waits for; empty where it waits for none."""
+    if call.is_early:
+        left = max(0.0, call.call.not_before - state.now)
+        return f"not to begin before its time, in {left:.3g} s"
     if not call.blocked_on:
         return ""
     first = next(iter(call.blocked_on))
@@ -62,6 +81,11 @@ def why_pool_waits(state: State, pool: Pool) -> str:
     ready = count_containers(pool, ContainerState.READY)
     inputs, containers = _count(pool.queue.size, "input"), _count(ready, "container")
     return f"waiting for its turn: {inputs} for {containers}{_why_no_more(state, pool)}"
+
+
+def why_none_is_ready(state: State, pool: Pool) -> str:
+    """Say why the pool has no container that is ready; empty where it has one."""
+    return _why_none_serves(state, pool)
 
 
 def why_worker_waits(state: State, worker: WorkerRecord) -> str:
@@ -160,6 +184,14 @@ def _why_no_worker(state: State) -> str:
 def _why_not_offered(workers: list[WorkerRecord], needs: Needs) -> str:
     if needs.runtime and not any(needs.runtime in w.info.runtimes for w in workers):
         return f"no worker offers runtime {needs.runtime}"
+    with_runtime = [w for w in workers if not needs.runtime or needs.runtime in w.info.runtimes]
+    missing = [missing_abilities(w, needs) for w in with_runtime]
+    if all(missing):
+        runtimes = ", ".join(dict.fromkeys(runtime_for(w, needs) for w in with_runtime))
+        return (
+            f"no worker's runtime ({runtimes}) can hold containers to their {_abilities(missing[0])}; "
+            "`offload worker doctor` on the worker's machine says what is missing"
+        )
     labels = ", ".join(f"{key}={value}" for key, value in needs.labels)
     also = f" with runtime {needs.runtime}" if needs.runtime else ""
     return f"no worker{also} has the labels {labels}"
@@ -172,7 +204,7 @@ def _what_is_too_large(workers: list[WorkerRecord], needs: Needs) -> str:
     if needs.cpu_milli > most_cpu:
         return f"needs {_cpus(needs.cpu_milli)}, the largest worker has {most_cpu / 1000:g}"
     if needs.memory_mib > most_memory:
-        return f"needs {needs.memory_mib} MiB of memory, the largest worker has {most_memory}"
+        return f"needs {_memory(needs)}, the largest worker has {most_memory}"
     if needs.gpus > most_gpus:
         kind = f" {needs.gpu_kind}" if needs.gpu_kind else ""
         have = f"no worker has more than {most_gpus}" if most_gpus else "no worker has one"
@@ -224,7 +256,16 @@ def _why_others_keep(state: State, pool: Pool) -> str:
 
 def _needs(needs: Needs) -> str:
     gpus = f", {_count(needs.gpus, 'gpu')}" if needs.gpus else ""
-    return f"{_cpus(needs.cpu_milli)}{gpus} and {needs.memory_mib} MiB of memory"
+    return f"{_cpus(needs.cpu_milli)}{gpus} and {_memory(needs)}"
+
+
+def _memory(needs: Needs) -> str:
+    disk = f" ({needs.disk_mib} of them ephemeral_disk)" if needs.disk_mib else ""
+    return f"{needs.memory_mib} MiB of memory{disk}"
+
+
+def _abilities(missing: list[str]) -> str:
+    return " and ".join(_ABILITIES.get(ability, ability) for ability in missing)
 
 
 def _cpus(milli: int) -> str:

@@ -41,8 +41,23 @@ def is_offered(worker: WorkerRecord, needs: Needs) -> bool:
     return (
         (not needs.host_id or info.host_id == needs.host_id)
         and (not needs.runtime or needs.runtime in info.runtimes)
+        and not missing_abilities(worker, needs)
         and all(info.labels.get(key) == value for key, value in needs.labels)
     )
+
+
+def missing_abilities(worker: WorkerRecord, needs: Needs) -> list[str]:
+    """List what the worker's runtime for such containers cannot hold them to."""
+    if not needs.abilities:
+        return []
+    info = worker.info
+    there = info.abilities.get(runtime_for(worker, needs), ())
+    return [ability for ability in needs.abilities if ability not in there]
+
+
+def runtime_for(worker: WorkerRecord, needs: Needs) -> str:
+    """Return the runtime that such containers have on the worker; empty where it has none."""
+    return needs.runtime or next(iter(worker.info.runtimes), "")
 
 
 def count_gpus(worker: WorkerRecord, needs: Needs) -> int:

@@ -12,7 +12,7 @@ from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.inputs import InputEvent, InputState, move
 from offload.control.core.instructions import Finished, FinishedRun
 from offload.control.core.model import FailureKind
-from offload.control.core.waiters import Recovery
+from offload.control.core.waiters import Early, Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ def submit(state: State, event: CallSubmitted) -> None:
     call.closed = event.closed
     if event.call.after:
         dependencies.wait_for_others(state, call, dict(event.ended))
+    _wait_for_time(state, call)
     _learn(state, call, event.inputs)
     _end_if_hopeless(state, call)
     complete_if_over(state, call)
@@ -99,6 +100,7 @@ def restore(state: State, event: CallRestored) -> None:
         if call.waiting.discard(history.index):
             _restore_tried(state, call, history)
     dependencies.wait_for_others(state, call, {**dict(event.ended), **state.restored_endings})
+    _wait_for_time(state, call)
     if call.is_blocked:
         state.blocked_total += len(call.waiting)
     else:
@@ -157,6 +159,7 @@ def end(state: State, record: InputRecord, ended: Ended) -> None:
         state.touch_pool(call.pool)
     state.inputs.pop(record.input_id, None)
     del call.open[record.index]
+    record.isolate(False)
     _count(call, record.state, 1, ended.reason)
     state.out.record(
         Finished(
@@ -238,10 +241,22 @@ def settle_dependants(state: State) -> None:
             if other.blame is not None:
                 _end_if_hopeless(state, other)
                 continue
-            dependencies.leave_others(state, other)
-            state.blocked_total -= len(other.waiting)
-            other.pool.queue.enter(other, len(other.waiting))
-            complete_if_over(state, other)
+            _unblock(state, other)
+
+
+def take_due(state: State, waiter: CallRecord | Early) -> None:
+    """See to a call whose deadline has passed, or whose time to begin has come."""
+    if isinstance(waiter, Early):
+        _begin_early(state, waiter.call)
+    else:
+        time_out(state, waiter)
+
+
+def _begin_early(state: State, call: CallRecord) -> None:
+    if call.is_early:
+        call.is_early = False
+        if not call.blocked_on:
+            _unblock(state, call)
 
 
 def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
@@ -252,6 +267,19 @@ def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
         record = call.open[index] = InputRecord(call, index, state.now)
         call.pool.queue.push_front(record)
     return record
+
+
+def _unblock(state: State, call: CallRecord) -> None:
+    dependencies.leave_others(state, call)
+    state.blocked_total -= len(call.waiting)
+    call.pool.queue.enter(call, len(call.waiting))
+    complete_if_over(state, call)
+
+
+def _wait_for_time(state: State, call: CallRecord) -> None:
+    if call.call.not_before > state.now:
+        call.is_blocked = call.is_early = True
+        state.wake(call.call.not_before, Early(call))
 
 
 def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:
@@ -304,7 +332,7 @@ def _restore_tried(state: State, call: CallRecord, history: History) -> None:
     record.failures = history.failures
     record.losses = history.losses
     record.kills = history.kills
-    record.alone = history.alone
+    record.isolate(history.alone)
     state.inputs[record.input_id] = record
     if history.retry_at > state.now:
         call.pool.queue.delay(record, history.retry_at)

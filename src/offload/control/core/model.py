@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class CallKind(enum.StrEnum):
@@ -57,16 +58,31 @@ class Needs:
     """What each container of a function takes of its worker, and what the worker must be."""
 
     cpu_milli: int
-    memory_mib: int
+    memory_mib: int  # its scratch included
     gpus: int = 0  # whole devices
     gpu_kind: str = ""  # part of the device's name, any case; empty: any
     runtime: str = ""  # empty: the worker's default
     host_id: str = ""  # empty: any machine
     labels: tuple[tuple[str, str], ...] = ()  # the worker must have all of these
+    disk_mib: int = (
+        0  # how much of its memory is for scratch that it asked for: scratch is kept in memory
+    )
+    abilities: tuple[str, ...] = ()  # what the worker's runtime must be able to hold it to
 
 
 DEFAULT_WORKSPACE = "default"
 DEFAULT_ENVIRONMENT = "main"
+
+
+class DeploymentKey(NamedTuple):
+    """What an app's name means: it is looked up in one environment of one workspace."""
+
+    workspace: str
+    environment: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} in environment {self.environment!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +101,11 @@ class Function:
     is_generator: bool = False
     workspace: str = DEFAULT_WORKSPACE
     environment: str = DEFAULT_ENVIRONMENT
+    max_inputs: int = 1  # that one of its containers runs at the same time
+    target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
+    image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +122,7 @@ class Call:
     deadline: float = 0.0  # when what is left of it times out, in Unix seconds; 0: never
     after: tuple[str, ...] = ()  # calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
+    not_before: float = 0.0  # when it may begin, in Unix seconds; 0: at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +152,11 @@ class WorkerInfo:
     host_id: str
     capacity: Capacity
     labels: dict[str, str] = field(default_factory=dict)
-    runtimes: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()  # the default first
+    abilities: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # what each can hold containers to
+    notes: tuple[str, ...] = ()  # for whoever runs it
 
 
 class ContainerState(enum.StrEnum):

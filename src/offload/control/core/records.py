@@ -208,7 +208,7 @@ class Pool:
     """A function's containers and backlog."""
 
     __slots__ = (
-        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "kept_until", "live", "open_calls",
+        "attached", "away", "breaker", "finished", "function", "held", "is_stopped", "kept_until", "live", "loners", "open_calls",
         "peak", "promises", "queue", "roomy", "scaling", "slots", "sought_priority", "spare", "suspects", "timer_at", "waits_since", "wanted", "workspace",
     )  # fmt: skip
 
@@ -224,6 +224,7 @@ class Pool:
         self.attached: dict[str, CallRecord] = {}  # calls that end with their app's caller
         self.open_calls = 0
         self.held = 0
+        self.loners = 0  # unfinished inputs that must be by themselves in their container
         self.finished = 0  # inputs of its function that have their outcome
         self.away = 0  # of the held, those on workers that take nothing new
         self.live = 0  # containers on online workers that are not stopping

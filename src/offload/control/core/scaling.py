@@ -23,7 +23,9 @@ def wanted(pool: Pool) -> int:
     scaling = pool.scaling
     if pool.is_stopped:
         scaling = replace(scaling, min_containers=0, buffer_containers=0)
-    return wanted_containers(pool.queue.size - pool.queue.late + pool.held - pool.away, scaling)
+    inputs = pool.queue.size - pool.queue.late + pool.held - pool.away
+    each = pool.function.target_inputs
+    return wanted_containers(inputs, scaling, each, min(pool.loners, inputs))
 
 
 def surplus(pool: Pool) -> int:
@@ -127,14 +129,16 @@ def close_if_over(state: State, pool: Pool) -> None:
 
 
 def _stop_quiet(state: State, pool: Pool, count: int) -> None:
+    # A container of many inputs may never be idle, however few come: it takes no more and ends with those it has.
+    drains = pool.function.max_inputs > 1
     quiet = [
         container
         for slot in pool.slots.values()
         if slot.worker.is_online
         for container in slot.containers.values()
-        if container.is_live and container.running == 0
+        if container.is_live and (drains or container.running == 0)
     ]
-    quiet.sort(key=lambda container: (len(container.slot.held), -container.started_at))
+    quiet.sort(key=lambda c: (c.running, len(c.slot.held), -c.started_at))
     for container in quiet[:count]:
         stop(state, container)
 

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.objects import Objects
+    from offload.control.services.versions import Versions
 
 
 class Access:
     """Every method raises `DomainError`, as if there were no such thing, for what is of another scope."""
 
-    def __init__(self, kernel: Kernel, archive: Archive, objects: Objects) -> None:
+    def __init__(
+        self, kernel: Kernel, archive: Archive, objects: Objects, versions: Versions
+    ) -> None:
         self._kernel = kernel
         self._archive = archive
         self._objects = objects
+        self._versions = versions
 
     async def function_of(self, function_id: str) -> Function:
         """Return the function of a container that asks."""
@@ -35,6 +39,13 @@ class Access:
                 ErrorCode.NOT_FOUND,
                 f"There is no function {function_id!r} in this workspace and environment.",
             )
+
+    async def is_of_same_version(self, function_id: str, app_id: str) -> bool:
+        """Whether the function is of this app, which is a version of a deployed one."""
+        if self._versions.of_app(app_id) is None:
+            return False
+        function = await self._archive.require_function(function_id)
+        return function.app_id == app_id
 
     async def require_call(self, call_id: str, scope: Scope, *, may_be_new: bool = False) -> None:
         """Refuse a call of another scope, and one that is not there unless it is about to be made."""

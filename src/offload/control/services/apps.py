@@ -9,11 +9,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from offload.control.core.deployments import choose_function
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
 from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
 from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
+from offload.control.services.versions import Versions
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import Function
+    from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.logs import Logs
     from offload.control.services.reading import Reading
@@ -44,6 +47,7 @@ class RunningApp:
     app_id: str
     name: str
     scope: Scope
+    is_deployed: bool = False  # serves without a caller
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
     functions: dict[str, Function] = field(default_factory=dict)  # by name, without variants
@@ -64,11 +68,19 @@ class Apps:
     """Keeps the running apps; the store keeps them all."""
 
     def __init__(
-        self, kernel: Kernel, reading: Reading, logs: Logs, lease_seconds: float = LEASE_SECONDS
+        self,
+        kernel: Kernel,
+        reading: Reading,
+        logs: Logs,
+        archive: Archive,
+        versions: Versions,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._kernel = kernel
         self._reading = reading
         self._logs = logs
+        self._archive = archive
+        self._versions = versions
         self.lease_seconds = lease_seconds
         self._running: dict[str, RunningApp] = {}
         self._ending: list[Callable[[str], None]] = []
@@ -76,7 +88,7 @@ class Apps:
     @property
     def running_total(self) -> int:
         """How many apps have a caller, or one that may still come back within its lease."""
-        return len(self._running)
+        return sum(not app.is_deployed for app in self._running.values())
 
     async def create(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
@@ -113,6 +125,16 @@ class Apps:
         app = self._running[app_id] = RunningApp(app_id, name, scope)
         self._start_lease(app)
 
+    def serve(self, app_id: str, name: str, scope: Scope) -> None:
+        """Take calls for a version of a deployed app, which needs no caller."""
+        self._running[app_id] = RunningApp(app_id, name, scope, is_deployed=True)
+
+    def retire(self, app_id: str, *, cancel: bool, reason: str) -> None:
+        """Take no more calls for a version, which ends what it began unless `cancel`; it may serve again."""
+        self._running.pop(app_id, None)
+        self._kernel.apply(AppStopped(app_id, cancel, reason, keeps_attached=not cancel))
+        self._kernel.journal.after_commit(lambda: self._logs.end_app(app_id))
+
     def on_end(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called with the id of each app that ends."""
         self._ending.append(tell)
@@ -120,6 +142,10 @@ class Apps:
     def is_running(self, app_id: str) -> bool:
         """Whether the app takes new calls."""
         return app_id in self._running
+
+    def has_worker_on(self, host_id: str) -> bool:
+        """Whether a worker of this machine takes work now."""
+        return self._kernel.dispatcher.has_worker_on(host_id)
 
     async def register(
         self, app_id: str, functions: list[Function], variants: Collection[str] = ()
@@ -137,7 +163,7 @@ class Apps:
             for function in functions
         ]
         for function in named:
-            _check(function)
+            check_function(function)
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
@@ -149,7 +175,14 @@ class Apps:
                     waiting.set_result(None)
 
     async def find_function(self, app_id: str, app_name: str, name: str) -> Function:
-        """Return the function of that name; ask the app's caller for it where it is not there yet."""
+        """Return the function of that name; ask the app's caller for it where it is not there yet.
+
+        A version of a deployed app has all its functions, and calls them also when another version serves.
+        """
+        held = self._versions.of_app(app_id)
+        if held is not None:
+            function_id = choose_function(*held, name)
+            return await self._archive.require_function(function_id)
         app = await self.require_running(app_id)
         if app_name and app_name != app.name:
             raise DomainError(
@@ -189,7 +222,7 @@ class Apps:
                 f"Function {function_id!r} has no running app: start the app again.",
             )
         changed = replace(scaling, **changes)  # type: ignore[arg-type]
-        _check(replace(function, scaling=changed))
+        check_function(replace(function, scaling=changed))
         self._kernel.journal.require_working()
         self._kernel.apply(ScalingChanged(function_id, changed))
         await self._kernel.journal.durable((SaveScaling(function_id, changed),))
@@ -205,7 +238,7 @@ class Apps:
                 ErrorCode.NOT_FOUND,
                 f"There is no app {app_id!r} on this server: see `offload status`, or run it again.",
             )
-        raise DomainError(
+        raise self._versions.why_not_serving(stored.app_id) or DomainError(
             ErrorCode.FAILED_PRECONDITION,
             f"App {stored.app_id} ({stored.name!r}) is stopped: enter `app.run()` again.",
         )
@@ -233,11 +266,18 @@ class Apps:
             progress.close()
             follower.close()
             app.attached -= 1
-            if not app.attached and app.app_id in self._running:
+            if not (app.attached or app.is_deployed) and app.app_id in self._running:
                 self._start_lease(app)
 
     async def stop(self, app_id: str, cancel: bool, reason: str) -> None:
         """End the app: attached calls are cancelled, with `cancel` all. A stopped app stays so."""
+        held = self._versions.of_app(app_id)
+        if held is not None:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION,
+                f"App {app_id} is a version of the deployed app {held[0].key}: "
+                f"`offload app stop {held[0].key.name}` stops that.",
+            )
         app = self._running.pop(app_id, None)
         if app is None:
             if await self._reading.get(self._reading.store.app, app_id) is None:
@@ -246,17 +286,23 @@ class Apps:
         self._end(app, cancel, reason or "its app was stopped")
         await self._kernel.journal.flush()
 
-    async def list(self, limit: int) -> list[tuple[StoredApp, int]]:
-        """List apps, newest first, each with how many of its calls are open."""
+    async def list(self, limit: int) -> list[tuple[StoredApp, str, int]]:
+        """List apps, newest first, each with its state and how many of its calls are open."""
         stored = await self._reading.get(self._reading.store.apps, limit)
         open_calls = self._kernel.dispatcher.open_calls()
-        return [(app, open_calls.get(app.app_id, 0)) for app in stored]
+        return [(app, self._state(app), open_calls.get(app.app_id, 0)) for app in stored]
 
     def close(self) -> None:
         """Stop all lease timers. Idempotent."""
         for app in self._running.values():
             if app.lease is not None:
                 app.lease.cancel()
+
+    def _state(self, app: StoredApp) -> str:
+        held = self._versions.of_app(app.app_id)
+        if held is not None:
+            return "serving" if held[0].serving == held[1].number else "replaced"
+        return "stopped" if app.stopped_at else "running"
 
     def _start_lease(self, app: RunningApp) -> None:
         loop = asyncio.get_running_loop()
@@ -317,7 +363,8 @@ class _Progress:
         self._timer = loop.call_later(PROGRESS_SECONDS, self._tick)
 
 
-def _check(function: Function) -> None:
+def check_function(function: Function) -> None:
+    """Raise `DomainError` for what no function can be."""
     name = function.name
     if not name.strip():
         raise DomainError(ErrorCode.INVALID, "A function needs a name.")

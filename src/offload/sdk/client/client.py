@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, images, translate
+from offload.sdk.client import bodies, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.contents import ContentRequests
+from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
 from offload.sdk.client.volumes import VolumeRequests
-from offload.sdk.serialize import CODE_ENCODING, ENCODING
+from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
+from offload.wire.host import host_id
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
 
@@ -25,10 +28,9 @@ if TYPE_CHECKING:
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.client.definitions import Registration
     from offload.sdk.client.direct import DirectRun, Reply
-    from offload.sdk.image_choice import ChosenImage
-    from offload.sdk.options import FunctionOptions
-    from offload.sdk.values import LocalEnvironment, Output
+    from offload.sdk.values import Output
     from offload.wire.guest import Platform
     from offload.wire.link import Link
 
@@ -36,22 +38,6 @@ M = TypeVar("M", bound=Message)
 
 _SUCCEEDED = common_pb2.INPUT_STATE_SUCCEEDED
 _LOST = common_pb2.INPUT_STATE_LOST
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A function as the server is to know it."""
-
-    name: str
-    code: bytes
-    is_generator: bool
-    options: FunctionOptions
-    environment: LocalEnvironment | None  # None where there is an image
-    python_version: str
-    image: ChosenImage | None = None
-    is_variant: bool = (
-        False  # of another function of the same name, which is the one that the name leads to
-    )
 
 
 @dataclass(frozen=True)
@@ -83,8 +69,10 @@ class Client:
 
     def _use(self, connection: Connection) -> None:
         self._connection = connection
+        self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
         self.volumes = VolumeRequests(connection)
+        self.contents = ContentRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -92,12 +80,17 @@ class Client:
 
     async def create_app(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
-    ) -> None:
-        """Open an ephemeral app."""
+    ) -> bool:
+        """Open an ephemeral app; return whether a worker of this machine takes work."""
         request = apps_pb2.CreateAppRequest(
-            name=name, app_id=app_id, workspace=workspace, environment=environment
+            name=name,
+            app_id=app_id,
+            workspace=workspace,
+            environment=environment,
+            host_id=host_id(),
         )
-        await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        reply = await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        return reply.has_worker_on_host
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
         """End an app; with `cancel`, what was spawned in it too."""
@@ -106,27 +99,8 @@ class Client:
 
     async def register(self, app_id: str, function: Registration) -> str:
         """Make a function known to the server; return its id."""
-        definition = apps_pb2.FunctionDefinition(
-            app_id=app_id,
-            name=function.name,
-            code=await bodies.send(self._connection, function.code, CODE_ENCODING),
-            is_generator=function.is_generator,
-            python_version=function.python_version,
-            is_variant=function.is_variant,
-        )
-        if function.environment is not None:
-            definition.local_image.CopyFrom(translate.local_image(function.environment))
-        if function.image is not None:
-            send = images.SendToServer(self._connection)
-            definition.image.CopyFrom(await images.describe(function.image, send))
-        translate.set_options(definition, function.options)
-        for path, volume in sorted(function.options.volumes.items()):
-            definition.volumes.add(
-                volume_id=await volume.find(),
-                path=path,
-                read_only=volume.is_read_only,
-                sub_path=volume.mounted_path,
-            )
+        definition = await definitions.describe(self._connection, function)
+        definition.app_id = app_id
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(
             "Apps/RegisterFunctions", request, apps_pb2.RegisterFunctionsReply

@@ -17,12 +17,14 @@ class ContainerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_STATE_STOPPED: _ClassVar[ContainerState]
     CONTAINER_STATE_FAILED: _ClassVar[ContainerState]
     CONTAINER_STATE_DIED: _ClassVar[ContainerState]
+    CONTAINER_STATE_STOPPING: _ClassVar[ContainerState]
 CONTAINER_STATE_UNSPECIFIED: ContainerState
 CONTAINER_STATE_STARTING: ContainerState
 CONTAINER_STATE_READY: ContainerState
 CONTAINER_STATE_STOPPED: ContainerState
 CONTAINER_STATE_FAILED: ContainerState
 CONTAINER_STATE_DIED: ContainerState
+CONTAINER_STATE_STOPPING: ContainerState
 
 class Gpu(_message.Message):
     __slots__ = ("index", "kind")
@@ -72,8 +74,16 @@ class ContainerReport(_message.Message):
     hopeless: bool
     def __init__(self, container_id: _Optional[str] = ..., function_id: _Optional[str] = ..., state: _Optional[_Union[ContainerState, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., inputs_in_hand: _Optional[int] = ..., gpu_indices: _Optional[_Iterable[int]] = ..., progress: _Optional[str] = ..., hopeless: _Optional[bool] = ...) -> None: ...
 
+class RuntimeAbilities(_message.Message):
+    __slots__ = ("runtime", "abilities")
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    ABILITIES_FIELD_NUMBER: _ClassVar[int]
+    runtime: str
+    abilities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, runtime: _Optional[str] = ..., abilities: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Hello(_message.Message):
-    __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers")
+    __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers", "abilities", "notes")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +100,8 @@ class Hello(_message.Message):
     RUNTIMES_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    ABILITIES_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     name: str
     version: str
@@ -99,7 +111,9 @@ class Hello(_message.Message):
     runtimes: _containers.RepeatedScalarFieldContainer[str]
     held: _containers.RepeatedCompositeFieldContainer[HeldInput]
     containers: _containers.RepeatedCompositeFieldContainer[ContainerReport]
-    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., host_id: _Optional[str] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldInput, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerReport, _Mapping]]] = ...) -> None: ...
+    abilities: _containers.RepeatedCompositeFieldContainer[RuntimeAbilities]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., host_id: _Optional[str] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldInput, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerReport, _Mapping]]] = ..., abilities: _Optional[_Iterable[_Union[RuntimeAbilities, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("function_id", "inputs")

@@ -32,6 +32,7 @@ from offload.wire.guest.messages import (
     Task,
     TraceLine,
 )
+from offload.wire.limits import MAX_FRAME_LINES
 
 _LENGTH = struct.Struct("<I")
 _BODY = struct.Struct("<BII")  # encoding, inline, bulk number
@@ -44,6 +45,7 @@ _BEGUN = struct.Struct("<HI")
 _ITEM = struct.Struct("<HIQBII")  # input id, attempt, seq, then a body
 _HELLO = struct.Struct("<III")
 _EXITING = struct.Struct("<q")
+_CALLS = struct.Struct("<IId")  # calls at once, size of a batch, how long it is waited for
 _BULK = struct.Struct("<IB")
 _FLAG = struct.Struct("<B")
 
@@ -94,6 +96,7 @@ def _write_load(parts: list[bytes], message: Load) -> None:
     _write_texts(parts, message.sys_path)
     _write_texts(parts, tuple(text for pair in message.env for text in pair))
     _write_text(parts, message.working_dir)
+    parts.append(_CALLS.pack(message.max_calls, message.batch_size, message.batch_wait_seconds))
 
 
 def _write_run(parts: list[bytes], message: Run) -> None:
@@ -174,6 +177,7 @@ def _write_given_back(parts: list[bytes], message: GivenBack) -> None:
 
 def _write_exiting(parts: list[bytes], message: Exiting) -> None:
     parts.append(_EXITING.pack(message.code))
+    _write_text(parts, message.input_id)
 
 
 def _write_bulk(parts: list[bytes], message: Bulk) -> None:
@@ -243,10 +247,12 @@ def _read_load(data: bytes, at: int) -> tuple[Load, int]:
     sys_path, at = _read_texts(data, at)
     env, at = _read_texts(data, at)
     working_dir, at = _read_text(data, at)
+    calls = _CALLS.unpack_from(data, at)
+    at += _CALLS.size
     if len(env) % 2:
         raise GuestProtocolError("the environment has a name without a value")
     pairs = tuple(zip(env[::2], env[1::2]))
-    return Load(name, is_generator, code, sys_path, pairs, working_dir), at
+    return Load(name, is_generator, code, sys_path, pairs, working_dir, *calls), at
 
 
 def _read_run(data: bytes, at: int) -> tuple[Run, int]:
@@ -334,6 +340,8 @@ def _read_results(data: bytes, at: int) -> tuple[Results, int]:
 
 def _read_outputs(data: bytes, at: int) -> tuple[Outputs, int]:
     (count,) = _LENGTH.unpack_from(data, at)
+    if count > MAX_FRAME_LINES:
+        raise GuestProtocolError(f"a frame has {count} lines, more than {MAX_FRAME_LINES}")
     at += 4
     lines = []
     for _ in range(count):
@@ -353,7 +361,8 @@ def _read_given_back(data: bytes, at: int) -> tuple[GivenBack, int]:
 
 def _read_exiting(data: bytes, at: int) -> tuple[Exiting, int]:
     (code,) = _EXITING.unpack_from(data, at)
-    return Exiting(code), at + _EXITING.size
+    input_id, at = _read_text(data, at + _EXITING.size)
+    return Exiting(code, input_id), at
 
 
 def _read_bulk(data: bytes, at: int) -> tuple[Bulk, int]:

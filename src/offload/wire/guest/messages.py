@@ -53,6 +53,9 @@ class Load(NamedTuple):
     sys_path: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     working_dir: str
+    max_calls: int = 1  # of the function at the same time
+    batch_size: int = 0  # call it with lists, for so many inputs at most; 0: with one input
+    batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
 
 
 class Task(NamedTuple):
@@ -64,7 +67,7 @@ class Task(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Run these, one after the other, after what is in hand."""
+    """Begin these in their order, after what is in hand, as far as there is room to run them at the same time."""
 
     tasks: tuple[Task, ...]
 
@@ -82,7 +85,7 @@ class GiveBack(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Finish the input in hand, return the others, exit with 0."""
+    """Finish what has begun, return the others, exit with 0."""
 
 
 # --- runner to worker ---
@@ -132,7 +135,7 @@ class Result(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Results in the order the inputs were run."""
+    """Results in the order the inputs ended."""
 
     results: tuple[Result, ...]
 
@@ -161,6 +164,7 @@ class Exiting(NamedTuple):
     """User code is ending the process itself (`os._exit`)."""
 
     code: int
+    input_id: str = ""  # which input's code it is, where that is known
 
 
 # --- both ways ---

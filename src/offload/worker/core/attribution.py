@@ -41,6 +41,7 @@ class Ending:
     peak_memory_mib: int | None = None
     memory_mib: int = 0  # its limit
     announced_code: int | None = None  # the runner said that user code is ending the process
+    announced_input: str = ""  # and which input it was, where it said that
     killed_because: str = ""  # why the worker itself ended it; empty: it did not
     detail: str = ""  # what the runtime had to say
 
@@ -51,20 +52,30 @@ class Blame:
 
     guilty: str | None  # fails with the ending's failure
     returned: tuple[str, ...]
-    retry_alone: bool  # it is unknown which of the returned ran: each is to run by itself
+    suspects: tuple[
+        str, ...
+    ] = ()  # it is unknown which of these ended it: each is to run by itself
 
 
-def blame(hand: tuple[str, ...], running: str | None, *, is_innocent: bool = False) -> Blame:
+def blame(
+    hand: tuple[str, ...],
+    running: str | None,
+    *,
+    suspects: tuple[str, ...] | None = None,
+    is_innocent: bool = False,
+) -> Blame:
     """Decide about the inputs in hand, in the order they were given.
 
-    `running` is the input known to run, if one is. An innocent end (the worker stopped the container) fails nobody.
+    `running` is the input known to have run by itself, or to have ended the container, if one is; `suspects` are those that
+    may have begun, by default all. An innocent end (the worker stopped the container) fails nobody.
     """
     if is_innocent or not hand:
-        return Blame(None, hand, retry_alone=False)
+        return Blame(None, hand)
     guilty = running if running in hand else (hand[0] if len(hand) == 1 else None)
     if guilty is None:
-        return Blame(None, hand, retry_alone=True)
-    return Blame(guilty, tuple(i for i in hand if i != guilty), retry_alone=False)
+        may_have_run = hand if suspects is None else suspects
+        return Blame(None, tuple(i for i in hand if i not in may_have_run), may_have_run)
+    return Blame(guilty, tuple(i for i in hand if i != guilty))
 
 
 def failure_of(ending: Ending) -> Failure:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from offload.worker.core.prefetch import PREFETCH_SECONDS, RunTimes
+from offload.worker.core.prefetch import MAX_DEPTH, PREFETCH_SECONDS, RunTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +75,25 @@ class Hand:
         return head is None or not head.alone
 
     @property
-    def is_interruptible(self) -> bool:
-        """Whether something runs that has not been asked to end."""
+    def has_place(self) -> bool:
+        """Whether what it is given next begins at once."""
+        return self.can_take and not self.tasks
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the container has done all that it is there for."""
+        return False
+
+    @property
+    def current(self) -> str:
+        """The input that is sure to be the one that runs, if any does; empty where that is not sure."""
         head = self.head
-        return head is not None and head.input_id not in self.interrupts
+        return head.input_id if head else ""
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """Of what is in hand, those that may have begun."""
+        return tuple(self.tasks)
 
     def room(self, depth: int, now: float) -> int:
         """How many further inputs it may be given."""
@@ -91,6 +106,21 @@ class Hand:
     def is_slow(self, now: float) -> bool:
         """Whether its first input has run longer than anything may wait behind another."""
         return bool(self.tasks) and now - self.head_since > PREFETCH_SECONDS
+
+    def window(self, depth: int, now: float) -> int:
+        """How many inputs it makes sense to hold for the container, those in hand included."""
+        return 1 if self.tasks and now - self.head_since > SURPLUS_SECONDS else depth
+
+    def hides(self, now: float, patience: float) -> bool:
+        """Whether inputs have waited in it for so long that they should be run elsewhere."""
+        return len(self.tasks) > 1 and self.can_take and now - self.head_since > patience
+
+    def overdue(self, now: float, timeout_seconds: float) -> list[str]:
+        """Return what runs for longer than its timeout and has not been asked to end."""
+        head = self.head
+        if head is None or now - self.head_since < timeout_seconds:
+            return []
+        return [] if head.input_id in self.interrupts else [head.input_id]
 
     def give(self, task: Task, now: float) -> None:
         """Put an input at the end of the hand."""
@@ -164,7 +194,7 @@ class Interrupt(NamedTuple):
 class Late(NamedTuple):
     """What has taken too long, per hand."""
 
-    timed_out: list[Hand]  # the first input has passed the function's timeout
+    timed_out: list[Hand]  # an input has passed the function's timeout
     stuck: list[Hand]  # an interrupted input has not ended within its grace
     hiding: list[Hand]  # inputs wait behind a slow one, and could be run elsewhere
 
@@ -173,10 +203,14 @@ class FunctionQueue:
     """One function's waiting inputs and the hands of its ready containers."""
 
     def __init__(
-        self, timeout_seconds: float, grace_seconds: float = INTERRUPT_GRACE_SECONDS
+        self,
+        timeout_seconds: float,
+        grace_seconds: float = INTERRUPT_GRACE_SECONDS,
+        width: int = 1,
     ) -> None:
         self.timeout_seconds = timeout_seconds  # 0: none
         self._grace_seconds = grace_seconds  # for an interrupted input to end in
+        self._width = width  # how many inputs each container runs at the same time
         self.hands: dict[str, Hand] = {}
         self.times = RunTimes()
         self._waiting: deque[Task] = deque()
@@ -191,14 +225,16 @@ class FunctionQueue:
         """How many inputs wait or are in hand."""
         return len(self._waiting) + sum(len(hand.tasks) for hand in self.hands.values())
 
+    @property
+    def _depth(self) -> int:
+        """How many inputs each container may have in hand."""
+        depth, width = self.times.depth, self._width
+        return depth if width == 1 else max(width, min(MAX_DEPTH, depth * width))
+
     def window(self, now: float) -> int:
         """How many inputs it makes sense to hold, those in hand included."""
-        depth = self.times.depth
-        return sum(
-            1 if hand.tasks and now - hand.head_since > SURPLUS_SECONDS else depth
-            for hand in self.hands.values()
-            if not hand.is_stopping
-        )
+        depth = self._depth
+        return sum(hand.window(depth, now) for hand in self.hands.values() if not hand.is_stopping)
 
     def add(self, tasks: Iterable[Task]) -> None:
         """Put inputs at the end of the queue."""
@@ -225,7 +261,7 @@ class FunctionQueue:
         """Give waiting inputs to containers, evenly, and return who got what."""
         if not self._waiting:
             return []
-        depth = self.times.depth
+        depth = self._depth
         takers = [(hand, room) for hand in self.hands.values() if (room := hand.room(depth, now))]
         if len(takers) > 1:
             takers.sort(key=lambda taker: len(taker[0].tasks))
@@ -242,16 +278,14 @@ class FunctionQueue:
     def late(self, now: float) -> Late:
         """Say what has taken too long."""
         late = Late([], [], [])
-        has_idle = any(hand.can_take and not hand.tasks for hand in self.hands.values())
+        has_idle = any(hand.has_place for hand in self.hands.values())
         for hand in self.hands.values():
             if hand.is_stuck(now, self._grace_seconds):
                 late.stuck.append(hand)
-            elif hand.is_interruptible and 0 < self.timeout_seconds <= now - hand.head_since:
+            elif self.timeout_seconds > 0 and hand.overdue(now, self.timeout_seconds):
                 late.timed_out.append(hand)
-            elif len(hand.tasks) > 1 and hand.can_take:
-                patience = PREFETCH_SECONDS if has_idle else SURPLUS_SECONDS
-                if now - hand.head_since > patience:
-                    late.hiding.append(hand)
+            elif hand.hides(now, PREFETCH_SECONDS if has_idle else SURPLUS_SECONDS):
+                late.hiding.append(hand)
         return late
 
     def _fill(self, hand: Hand, count: int, now: float) -> list[Task]:

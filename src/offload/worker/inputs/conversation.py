@@ -53,7 +53,9 @@ class Conversation:
         options = owner.options
         self._now = options.monotonic
         self._uplink = options.uplink
-        self._spool = Spool(options.spool_dir, options.spool_bytes_per_container)
+        self._spool = Spool(
+            options.spool_dir, options.spool_bytes_per_container, function.max_inputs
+        )
         self._item_seqs: dict[str, int] = {}
         # What an input has written is there for whoever has its result.
         self._commits = any(not mount.is_read_only for mount in function.volumes)
@@ -217,7 +219,7 @@ class Conversation:
             # A container may speak for its own inputs alone.
             input_id = output.input_id if output.input_id in self.hand.tasks else ""
             for text in split_long(output.text):
-                self._uplink.log(
+                self.container.print(
                     Line(
                         function.app_id,
                         function.name,

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire import guest
 from offload.worker.core.attribution import blame, failure_of
-from offload.worker.core.hands import FunctionQueue, Hand, Interrupt
+from offload.worker.core.hands import FunctionQueue, Interrupt
+from offload.worker.core.other_hands import make_hand
 from offload.worker.core.prefetch import is_worth_announcing
 from offload.worker.core.values import (
     Content,
@@ -73,8 +74,7 @@ class Desk:
     def current_input(self, container_id: str) -> str:
         """Return the input that the container runs, as far as anyone can tell; empty when none."""
         talk = self._conversations.get(container_id)
-        head = talk.hand.head if talk else None
-        return head.input_id if head else ""
+        return talk.hand.current if talk else ""
 
     # --- what the server wants ---
 
@@ -84,7 +84,7 @@ class Desk:
         if function.function_id not in self._functions:
             self._functions[function.function_id] = function
             self._queues[function.function_id] = FunctionQueue(
-                function.timeout_seconds, self.options.cancel_grace_seconds
+                function.timeout_seconds, self.options.cancel_grace_seconds, function.max_inputs
             )
 
     def forget_function(self, function_id: str) -> None:
@@ -137,7 +137,7 @@ class Desk:
         self.add_function(function)
         function_id = function.function_id
         queue = self._queues[function_id]
-        hand = Hand(container.container_id)
+        hand = make_hand(function, container.container_id)
         queue.hands[container.container_id] = hand
         self._conversations[container.container_id] = Conversation(
             container, hand, function, queue.times, self
@@ -180,6 +180,9 @@ class Desk:
         """Give on what a container's results have made room for."""
         function_id = talk.function.function_id
         queue = self._queues[function_id]
+        if talk.hand.is_spent and not talk.hand.is_stopping:
+            self.stop_container(talk.container.container_id)
+            talk.container.retire(self.options.cancel_grace_seconds)
         self._place(queue)
         if is_worth_announcing(self._announced.get(function_id, 0), queue.window(self._now())):
             self.announce(function_id)
@@ -211,10 +214,10 @@ class Desk:
                 continue
             late = queue.late(now)
             for hand in late.timed_out:
-                talk, head = self._conversations[hand.container_id], hand.head
-                if head is not None:
-                    reason = f"ran longer than its timeout of {queue.timeout_seconds:g} s"
-                    talk.interrupt({head.input_id: Interrupt(True, reason)})
+                seconds = queue.timeout_seconds
+                late_one = Interrupt(True, f"ran longer than its timeout of {seconds:g} s")
+                talk = self._conversations[hand.container_id]
+                talk.interrupt(dict.fromkeys(hand.overdue(now, seconds), late_one))
             for hand in late.stuck:
                 self._conversations[hand.container_id].kill_stuck()
             for hand in late.hiding:
@@ -288,16 +291,18 @@ class Desk:
                 self._end(task, *_interrupted(interrupt))
         if len(tasks) < len(hand.tasks):
             is_innocent = True
-        verdict = blame(tuple(tasks), hand.begun, is_innocent=is_innocent)
+        running = ending.announced_input or hand.begun
+        suspects = tuple(input_id for input_id in hand.suspects if input_id in tasks)
+        verdict = blame(tuple(tasks), running, suspects=suspects, is_innocent=is_innocent)
         if verdict.guilty is not None:
             self._end(tasks[verdict.guilty], OutcomeState.FAILED, failure_of(ending))
-        returned = [tasks[input_id] for input_id in verdict.returned]
-        if verdict.retry_alone:
+        if verdict.suspects:
             reason = (
                 f"one of several inputs in hand ended their container: {failure_of(ending).reason}"
             )
-            self._return(returned, reason, retry_alone=True)
-        elif any(not other.is_stopping for other in queue.hands.values()):
+            self._return([tasks[i] for i in verdict.suspects], reason, retry_alone=True)
+        returned = [tasks[input_id] for input_id in verdict.returned]
+        if any(not other.is_stopping for other in queue.hands.values()):
             self._enqueue(queue, returned)
         else:
             self._return(returned, "its container ended before it began")

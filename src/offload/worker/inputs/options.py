@@ -30,6 +30,12 @@ class Guest(Protocol):
     def kill(self, reason: str) -> None:
         """End the container; `reason` is what its running input is told."""
 
+    def print(self, line: Line) -> None:
+        """Pass a line of its output on, as far as it may print."""
+
+    def retire(self, grace_seconds: float) -> None:
+        """End the container, which has done all it is there for, within the grace, and say at once that it takes nothing more."""
+
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
 
@@ -42,9 +48,6 @@ class Uplink(Protocol):
 
     async def upload(self, file: IO[bytes]) -> tuple[str, int]:
         """Store the file's bytes on the server; return their SHA-256 and size. Raises `WireError`."""
-
-    def log(self, line: Line) -> None:
-        """Send a line of output."""
 
 
 @dataclass(frozen=True, slots=True)

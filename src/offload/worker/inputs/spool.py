@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from offload.wire.guest import Bulk
 
-# Bodies that no frame has named yet; a runner has two under way at most.
+# Bodies that no frame has named yet; a runner has two under way at most for each input that it runs.
 _MAX_OPEN = 64
 
 
@@ -52,8 +52,9 @@ class SpooledBody:
 class Spool:
     """The large bodies of one container, bounded in bytes."""
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    def __init__(self, directory: Path, max_bytes: int, inputs_at_once: int = 1) -> None:
         self.directory = directory
+        self._max_open = max(_MAX_OPEN, 2 * inputs_at_once)
         self._max_bytes = max_bytes
         self._used_bytes = 0
         self._bodies: dict[int, SpooledBody] = {}
@@ -62,8 +63,8 @@ class Spool:
         """Take the next piece of a body."""
         body = self._bodies.get(piece.number)
         if body is None:
-            if len(self._bodies) >= _MAX_OPEN:
-                raise GuestProtocolError(f"it sent {_MAX_OPEN} bodies without naming one")
+            if len(self._bodies) >= self._max_open:
+                raise GuestProtocolError(f"it sent {self._max_open} bodies without naming one")
             body = self._bodies[piece.number] = SpooledBody(self)
         elif body.is_complete:
             raise GuestProtocolError(f"it sent more of body {piece.number} after its end")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.images import AttachedFiles, Image, ImageStep
+from offload.worker.core.network import AllowList
 from offload.worker.core.values import Content, Function, Orders, Start, Task, VolumeMount
 
 if TYPE_CHECKING:
@@ -59,11 +60,14 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         code=_content(definition.code),
         is_generator=definition.is_generator,
         cpu_milli=definition.cpu_milli,
-        memory_mib=definition.memory_mib,
+        cpu_limit_milli=definition.cpu_limit_milli,
+        memory_mib=max(definition.memory_limit_mib, definition.memory_mib),
+        ephemeral_disk_mib=definition.ephemeral_disk_mib,
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
         runtime=definition.runtime,
         block_network=definition.block_network,
+        allowed=_allowed(definition),
         host_id=image.host_id,
         python=image.python,
         sys_path=tuple(image.sys_path),
@@ -75,8 +79,22 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
             VolumeMount(mount.volume_id, mount.path, mount.read_only, mount.sub_path)
             for mount in definition.volumes
         ),
+        image_elsewhere=read_image(definition.image_elsewhere)
+        if definition.HasField("image_elsewhere")
+        else None,
+        max_calls=definition.concurrency.max_inputs or 1,
+        batch_size=definition.batching.max_batch_size or 1,
+        batch_wait_seconds=definition.batching.wait_seconds,
+        is_batched=definition.HasField("batching"),
+        is_single_use=definition.single_use_containers,
         restrict_platform_access=definition.restrict_platform_access,
     )
+
+
+def _allowed(definition: apps_pb2.FunctionDefinition) -> AllowList | None:
+    if not definition.HasField("allow_list"):
+        return None
+    return AllowList(tuple(definition.allow_list.cidrs), tuple(definition.allow_list.domains))
 
 
 def read_image(image: images_pb2.Image) -> Image:
@@ -112,6 +130,9 @@ def write_hello(
         hello.capacity.gpus.add(index=gpu.index, kind=gpu.kind)
     hello.labels.update(facts.labels)
     hello.runtimes.extend(facts.runtimes)
+    for runtime, abilities in facts.runtimes.items():
+        hello.abilities.add(runtime=runtime, abilities=abilities)
+    hello.notes.extend(facts.notes)
     for held_input in held:
         hello.held.add(
             input_id=held_input.input_id,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import select
 import socket
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,20 +18,23 @@ from offload.worker.ports import (
     RootImage,
     RuntimeUnavailableError,
 )
+from offload.worker.runtimes import packages as installed
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
-from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap
+from offload.worker.runtimes.bubblewrap_program import (
+    describe,
+    find_bubblewrap,
+    open_filter,
+    try_out,
+)
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
-from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, GroupLimits
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
-from offload.worker.runtimes.packages import (
-    compile_guest,
-    guest_packages,
-    image_packages,
-    shown_guest,
-)  # fmt: skip
-from offload.worker.runtimes.pipes import Pipes, open_filter, read_now
+from offload.worker.runtimes.image_view import covered_by_scratch, view_image
+from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
+from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
+from offload.worker.runtimes.network import ContainerNetwork
+from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.arguments import (
@@ -40,8 +42,8 @@ from offload.worker.sandbox.arguments import (
     CONTROL_FD,
     FILTER_FD,
     GATE_FD,
+    LINE_FD,
     STATUS_FD,
-    TRIAL,
     Sandbox,
     bubblewrap_arguments,
 )
@@ -69,12 +71,10 @@ if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
 _MIB = 1024 * 1024
-_TRIAL_MILLISECONDS = 20_000
 
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
-_TRIAL_FILTER_FD = 3
 
 
 # Without what a virtual environment adds: the keeper needs the standard library only.
@@ -92,7 +92,7 @@ class _Plan:
     argv: tuple[str, ...]
     arguments: tuple[str, ...]  # bubblewrap's
     scratch: Scratch
-    control_fd: int | None = None  # of a keeper, which has no filter of system calls
+    keepers_fds: tuple[int, ...] = ()  # of a keeper, which has no filter of system calls
 
 
 class BubblewrapRuntime:
@@ -104,7 +104,7 @@ class BubblewrapRuntime:
         self._templates: dict[str, BubblewrapTemplate] = {}
         # What does not exist yet cannot be hidden, and would be seen once it does.
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-        compile_guest(guest_packages())
+        installed.compile_guest(installed.guest_packages())
         self._facts = read_host_facts(options.data_dir)
         bwrap = find_bubblewrap(options.bwrap)
         self._uids = UidRange() if os.getuid() == 0 else None
@@ -113,6 +113,8 @@ class BubblewrapRuntime:
         self._ground = self._start_ground()
         self._installed_bwrap = bwrap
         self._filter = filter_program(os.uname().machine)
+        # It gets ready while the sandbox is tried out.
+        self._network = ContainerNetwork(self._ground, options)
         try:
             self._bwrap = self._stage_bubblewrap()
             self._try_out()
@@ -122,7 +124,12 @@ class BubblewrapRuntime:
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
-        self.capabilities = describe(self._enforced, has_filter=self._filter is not None)
+        self._network.wait_until_ready()
+        self.capabilities = describe(
+            self._cgroups,
+            has_filter=self._filter is not None,
+            no_network=self._network.missing,
+        )
 
     async def start(self, spec: ContainerSpec) -> BubblewrapContainer:
         """See `Runtime`."""
@@ -138,6 +145,7 @@ class BubblewrapRuntime:
             await template.close()
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._ground.close()
         self._cgroups.close()
 
@@ -156,28 +164,41 @@ class BubblewrapRuntime:
         staged = self._ground.stage_now([home])[home]
         return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
 
+    def _living_ground(self) -> Ground:
+        if not self._ground.is_alive:
+            self._renew_ground()
+        return self._ground
+
     def _renew_ground(self) -> None:
         """Go on where somebody killed the ground. What ran on it has ended with it."""
         self._ground.close()
         try:
             self._ground = Ground()
             self._bwrap = self._stage_bubblewrap()
+            self._network.renew(self._ground)
             self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
             raise ContainerStartError(str(error)) from error
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
-        require_no_scratch_shown(spec.image)
+        line = await self._network.serve(spec, self._living_ground())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
-            with theirs:
-                keeper = await self._start(spec, theirs.fileno())
+            with theirs, line or nullcontext():
+                fds = (theirs.fileno(), *([line.fileno()] if line is not None else ()))
+                keeper = await self._start(spec, fds)
         except BaseException:
             ours.close()
             raise
         argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
-        ours.send(json.dumps(keeper_order(spec, argv, self._facts, os.uname().machine)).encode())
+        order = keeper_order(spec, argv, self._facts, os.uname().machine)
+        with_private = self._uids is not None and self._options.shows_private
+        order["shown"] = covered_by_scratch(self._facts, spec.image, with_private=with_private)
+        order["hidden"] = [KEEPERS_PLACE] if isinstance(spec.image, RootImage) else []
+        order["net"] = spec.block_network or self._network.is_own
+        order["line"] = LINE_FD if line is not None else None
+        ours.send(json.dumps(order).encode())
         template = BubblewrapTemplate(
             keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
         )
@@ -185,11 +206,10 @@ class BubblewrapRuntime:
         return template
 
     async def _start(
-        self, spec: ContainerSpec, control_fd: int | None = None
+        self, spec: ContainerSpec, keepers_fds: tuple[int, ...] = ()
     ) -> BubblewrapContainer:
-        """Start a container; with an end of its control socket, a keeper."""
-        if not self._ground.is_alive:
-            self._renew_ground()
+        """Start a container; with ends of sockets for it, a keeper."""
+        self._living_ground()
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
         held = Held(
@@ -200,12 +220,12 @@ class BubblewrapRuntime:
                 sandbox = await self._prepare_root(spec, spec.image, held, scratch)
             else:
                 sandbox = await self._prepare(spec, spec.image, held, scratch)
-            if control_fd is None:
+            if not keepers_fds:
                 plan = _Plan(spec, self._command(spec), bubblewrap_arguments(sandbox), scratch)
             else:
                 sandbox = await self._add_keeper(sandbox)
-                argv = self._keeper_command()
-                plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, control_fd)
+                argv = self._keeper_command(is_local=not sandbox.layers)
+                plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, keepers_fds)
             container = await self._launch(plan, held)
         except BaseException:
             await held.release()
@@ -224,9 +244,10 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = open_filter(self._filter) if plan.control_fd is None else ()
-        container = None
+        filter_fds = () if plan.keepers_fds else open_filter(self._filter)
+        network_fd, container = None, None
         try:
+            network_fd = await self._network.open(spec, self._ground)
             ends = pipes.theirs
             spawned = await self._ground.spawn(
                 Spawn(
@@ -238,9 +259,10 @@ class BubblewrapRuntime:
                         status_fd,
                         *(ends[name] for name in _AFTER_STATUS),
                         gate_fd,
-                        *(filter_fds if plan.control_fd is None else [plan.control_fd]),
+                        *(plan.keepers_fds or filter_fds),
                     ),
                     scratch=scratch,
+                    network_fd=network_fd,
                 )
             )
             held.scratch = scratch
@@ -259,30 +281,32 @@ class BubblewrapRuntime:
             pipes.close_theirs()
             # The opener last of all: bubblewrap takes its end for a byte.
             feed.close()
-            for fd in (arguments_fd, status_fd, *filter_fds, gate_fd, opener_fd):
+            own = () if network_fd is None else (network_fd,)
+            for fd in (arguments_fd, status_fd, *filter_fds, *own, gate_fd, opener_fd):
                 os.close(fd)
         return container
 
     def _make_group(self, plan: _Plan) -> ContainerCgroup:
         spec = plan.spec
-        if plan.control_fd is None:
-            return self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+        if not plan.keepers_fds:
+            return self._cgroups.make(spec.container_id, GroupLimits.of(spec))
         # The template alone is to die of what it takes: not the keeper, nor the first processes of its containers.
-        memory_mib, pids = spec.memory_mib + _KEEPERS_MEMORY_MIB, spec.pids + _KEEPERS_PIDS
-        return self._cgroups.make(spec.container_id, memory_mib, pids, dies_as_one=False)
+        limits = GroupLimits.of(spec).beside(_KEEPERS_MEMORY_MIB, _KEEPERS_PIDS)
+        return self._cgroups.make(spec.container_id, limits)
 
     async def _prepare_root(
         self, spec: ContainerSpec, image: RootImage, held: Held, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, image_packages()
+        names, packages = self._facts.names_shown, installed.image_packages()
         points = mount_points(spec.volumes)
         sources = [*image.layers, *points, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
             facts=self._facts,
             shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
-            guest=shown_guest(packages, places),
+            names=self._network.names(spec, self._facts, has_own_root=True),
+            guest=installed.shown_guest(packages, places),
             scratch=scratch.directory,
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir=CONTAINER_HOME,
@@ -304,7 +328,7 @@ class BubblewrapRuntime:
             )
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
-        packages = guest_packages()
+        packages = installed.guest_packages()
         # What is closed to a container's own uid is left out: the runner names what it misses when an import fails.
         sources = view.open_sources() if is_root else [bind.source for bind in view.shown]
         places = await self._ground.stage([*sources, *packages.values()])
@@ -316,7 +340,8 @@ class BubblewrapRuntime:
         return Sandbox(
             facts=view.facts,
             shown=view.placed(places),
-            guest=shown_guest(packages, places),
+            names=self._network.names(spec, self._facts, has_own_root=False),
+            guest=installed.shown_guest(packages, places),
             scratch=scratch.directory,
             working_dir=view.working_dir(places, mapped=mapped if is_root else None),
             environment=guest_environment(spec, CONTAINER_HOME),
@@ -328,9 +353,10 @@ class BubblewrapRuntime:
 
     async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:
         """Turn a container's sandbox into that of a keeper, which runs in the worker's own interpreter."""
-        own = image_paths(
-            self._facts, [resolve(path) for path in interpreter_prefixes(_KEEPERS_PYTHON)]
-        )
+        own = keepers_files()
+        if not sandbox.layers:
+            prefixes = interpreter_prefixes(_KEEPERS_PYTHON)
+            own = image_paths(self._facts, [resolve(path) for path in prefixes])
         known = {bind.target for bind in sandbox.shown}
         missing = [bind for bind in own if bind.target not in known]
         places = await self._ground.stage([bind.source for bind in missing])
@@ -348,8 +374,9 @@ class BubblewrapRuntime:
         filtered = ("--seccomp", str(FILTER_FD)) if self._filter is not None else ()
         return (*self._bubblewrap(), *filtered, "--", *guest)
 
-    def _keeper_command(self) -> tuple[str, ...]:
-        keeper = keeper_command(_KEEPERS_PYTHON, GuestPlace(GUEST_ROOT), CONTROL_FD)
+    def _keeper_command(self, *, is_local: bool) -> tuple[str, ...]:
+        python = (_KEEPERS_PYTHON,) if is_local else keepers_argv()
+        keeper = keeper_command(python, GuestPlace(GUEST_ROOT), CONTROL_FD)
         return (*self._bubblewrap(), "--", *keeper)
 
     def _bubblewrap(self) -> tuple[str, ...]:
@@ -361,36 +388,13 @@ class BubblewrapRuntime:
         )
 
     def _try_out(self) -> None:
-        """Start a sandbox around nothing, so that a machine that cannot is found out now.
-
-        Raises `RuntimeUnavailableError` with bubblewrap's own words.
-        """
+        """Raise `RuntimeUnavailableError` where this machine cannot make a sandbox."""
         uid = os.getuid() if self._uids is None else self._uids.take()
-        error_fd, their_error_fd = os.pipe()
-        status_fd, their_status_fd = os.pipe()
-        null_fd = os.open(os.devnull, os.O_RDWR)
         filter_fds = open_filter(self._filter)
         try:
-            filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
-            argv = (self._bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
-            spawned = self._ground.spawn_now(
-                Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
-            )
-            ended = select.poll()
-            ended.register(spawned.pidfd, select.POLLIN)
-            ended.poll(_TRIAL_MILLISECONDS)
-            os.close(spawned.pidfd)
-            os.set_blocking(status_fd, False)
-            os.set_blocking(error_fd, False)
-            if b'"exit-code": 0' not in read_now(status_fd):
-                said = read_now(error_fd).decode(errors="replace").strip()
-                raise RuntimeUnavailableError(
-                    f"bubblewrap ({self._bwrap}) cannot make a sandbox here: {said or 'it did not end'}. "
-                    "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
-                    "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
-                )
+            try_out(self._ground, self._bwrap, uid, filter_fds)
         finally:
-            for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd, *filter_fds):
+            for fd in filter_fds:
                 os.close(fd)
             if self._uids is not None:
                 self._uids.give(uid)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.runtimes.cgroups import GroupLimits
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
 
@@ -113,7 +114,7 @@ class BubblewrapTemplate:
 
     async def _fork(self, spec: ContainerSpec) -> ForkedContainer:
         try:
-            cgroup = self._cgroups.make(spec.container_id, spec.memory_mib, spec.pids)
+            cgroup = self._cgroups.make(spec.container_id, GroupLimits.of(spec))
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
         pipes = Pipes.open()

@@ -1,7 +1,7 @@
-"""Memory and pid limits that hold for a whole container, where this worker may make control groups.
+"""Limits of memory, processes and cores that hold for a whole container, where this worker may make control groups.
 
-Two layouts of the kernel are known: version 2 in a delegated (or root's) cgroup, and version 1 with its `memory` and
-`pids` controllers. Groups are made under `offload-<pid>-<number>` below the worker's own, so that limits on the worker hold
+Two layouts of the kernel are known: version 2 in a delegated (or root's) cgroup, and version 1 with its `memory`, `pids`
+and `cpu` controllers. Groups are made under `offload-<pid>-<number>` below the worker's own, so that limits on the worker hold
 for its containers too, and those of dead workers are removed at the next start.
 """
 
@@ -12,12 +12,18 @@ import re
 import secrets
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.worker.ports import ContainerSpec
 
 _MIB = 1024 * 1024
 _MOUNT = Path("/sys/fs/cgroup")
-_WANTED = ("memory", "pids")
+_WANTED = ("memory", "pids", "cpu")
+_PERIOD_MICROSECONDS = 100_000  # the kernel's own default
+_LEAST_QUOTA_MICROSECONDS = 1000  # the kernel takes no less
 _LEAF = "offload-worker"
 _OWN_NAME = re.compile(r"offload-(\d+)-[0-9a-f]+")
 
@@ -30,13 +36,38 @@ class MemoryUse:
     oom_kills: int
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """What a group is held to."""
+
+    memory_mib: int
+    pids: int
+    cpu_milli: int = 1000  # its weight beside other containers
+    cpu_limit_milli: int = 0  # 0: none
+    dies_as_one: bool = True  # beyond its memory all of it dies, else what takes most
+
+    @classmethod
+    def of(cls, spec: ContainerSpec) -> GroupLimits:
+        """Return those of a container."""
+        return cls(spec.bound_mib, spec.pids, spec.cpu_milli, spec.cpu_limit_milli)
+
+    def beside(self, memory_mib: int, pids: int) -> GroupLimits:
+        """Return these with room for processes of ours, which are not to die of what the others take."""
+        return replace(
+            self,
+            memory_mib=self.memory_mib + memory_mib,
+            pids=self.pids + pids,
+            dies_as_one=False,
+        )
+
+
 class ContainerCgroup:
     """The groups of one container: one directory on version 2, one per controller on version 1."""
 
-    def __init__(self, memory: Path | None, pids: Path | None) -> None:
-        self._memory, self._pids = memory, pids
+    def __init__(self, memory: Path | None, *others: Path | None) -> None:
+        self._memory = memory
         self._directories = tuple(
-            dict.fromkeys(path for path in (memory, pids) if path is not None)
+            dict.fromkeys(path for path in (memory, *others) if path is not None)
         )
 
     @property
@@ -54,7 +85,8 @@ class ContainerCgroup:
 
         On version 1 that is a thread's file: the kernel then need not wait until all processes stand still.
         """
-        name = "cgroup.procs" if self._memory == self._pids else "tasks"
+        is_v1 = all((directory / "tasks").exists() for directory in self._directories)
+        name = "tasks" if is_v1 else "cgroup.procs"
         return [
             os.open(directory / name, os.O_WRONLY | os.O_CLOEXEC) for directory in self._directories
         ]
@@ -101,46 +133,53 @@ class ContainerCgroup:
 
 
 class Cgroups:
-    """Makes groups for containers. `controls_memory` and `controls_pids` say what this machine allows."""
+    """Makes groups for containers. `controls_…` says what this machine allows."""
 
     def __init__(self, mount: Path = _MOUNT, own: Path = Path("/proc/self/cgroup")) -> None:
         name = f"offload-{os.getpid()}-{secrets.token_hex(4)}"
         self._is_v2 = (mount / "cgroup.controllers").exists()
         own_paths = _own_paths(own)
-        self._memory: Path | None
-        self._pids: Path | None
         if self._is_v2:
             root, controllers = _make_v2(mount / own_paths.get("", "/").lstrip("/"), name)
-            self._memory, self._pids = (root if it in controllers else None for it in _WANTED)
+            self._roots = {it: root for it in controllers if root is not None}
         else:
-            self._memory = _make_v1(mount / "memory", own_paths.get("memory"), name)
-            self._pids = _make_v1(mount / "pids", own_paths.get("pids"), name)
-        self.controls_memory = self._memory is not None
-        self.controls_pids = self._pids is not None
+            made = {it: _make_v1(mount / it, own_paths.get(it), name) for it in _WANTED}
+            self._roots = {it: root for it, root in made.items() if root is not None}
+        if "cpu" in self._roots and not _weigh_like_all_cores(
+            self._roots["cpu"], is_v2=self._is_v2
+        ):
+            root = self._roots.pop("cpu")
+            if root not in self._roots.values():
+                _remove_tree(root)
+        self.controls_memory = "memory" in self._roots
+        self.controls_pids = "pids" in self._roots
+        self.controls_cpu = "cpu" in self._roots
 
     @property
     def roots(self) -> list[str]:
         """The directories that hold everything made here."""
-        return sorted({str(root) for root in (self._memory, self._pids) if root is not None})
+        return sorted(set(map(str, self._roots.values())))
 
-    def make(
-        self, container_id: str, memory_mib: int, pids: int, *, dies_as_one: bool = True
-    ) -> ContainerCgroup:
-        """Make a container's groups and set their limits; beyond its memory all of it dies, or what takes most.
-
-        Raises OSError; then nothing is left.
-        """
-        memory = self._memory / container_id if self._memory else None
-        pids_group = self._pids / container_id if self._pids else None
-        made = ContainerCgroup(memory, pids_group)
+    def make(self, container_id: str, limits: GroupLimits) -> ContainerCgroup:
+        """Make a container's groups and set their limits. Raises OSError; then nothing is left."""
+        groups = {name: root / container_id for name, root in self._roots.items()}
+        made = ContainerCgroup(
+            groups.get("memory"), *(path for name, path in groups.items() if name != "memory")
+        )
         try:
-            for directory in dict.fromkeys(path for path in (memory, pids_group) if path):
+            for directory in dict.fromkeys(groups.values()):
                 directory.mkdir()
-            if memory is not None:
-                limit_bytes = memory_mib * _MIB
-                _limit_memory(memory, limit_bytes, is_v2=self._is_v2, dies_as_one=dies_as_one)
-            if pids_group is not None:
-                _write(pids_group / "pids.max", str(pids))
+            if "memory" in groups:
+                _limit_memory(
+                    groups["memory"],
+                    limits.memory_mib * _MIB,
+                    is_v2=self._is_v2,
+                    dies_as_one=limits.dies_as_one,
+                )
+            if "pids" in groups:
+                _write(groups["pids"] / "pids.max", str(limits.pids))
+            if "cpu" in groups:
+                _limit_cpu(groups["cpu"], limits, is_v2=self._is_v2)
         except OSError:
             made.remove()
             raise
@@ -148,9 +187,39 @@ class Cgroups:
 
     def close(self) -> None:
         """Remove everything made here; containers must have ended. Idempotent."""
-        for root in {self._memory, self._pids} - {None}:
-            if root is not None:
-                _remove_tree(root)
+        for root in set(self._roots.values()):
+            _remove_tree(root)
+
+
+def _weigh_like_all_cores(root: Path, *, is_v2: bool) -> bool:
+    """Let all containers together weigh as much as a busy process on every core; return whether that can be set.
+
+    A group weighs as much as one process unless told otherwise, however many containers are in it.
+    """
+    try:
+        _set_weight(root, (os.cpu_count() or 1) * 1000, is_v2=is_v2)
+    except OSError:
+        return False
+    return True
+
+
+def _limit_cpu(directory: Path, limits: GroupLimits, *, is_v2: bool) -> None:
+    _set_weight(directory, limits.cpu_milli, is_v2=is_v2)
+    if not limits.cpu_limit_milli:
+        return
+    quota = max(_LEAST_QUOTA_MICROSECONDS, limits.cpu_limit_milli * _PERIOD_MICROSECONDS // 1000)
+    if is_v2:
+        _write(directory / "cpu.max", f"{quota} {_PERIOD_MICROSECONDS}")
+    else:
+        _write(directory / "cpu.cfs_period_us", str(_PERIOD_MICROSECONDS))
+        _write(directory / "cpu.cfs_quota_us", str(quota))
+
+
+def _set_weight(directory: Path, cpu_milli: int, *, is_v2: bool) -> None:
+    if is_v2:  # 100 is one core's; 1 to 10,000 are allowed
+        _write(directory / "cpu.weight", str(min(max(cpu_milli // 10, 1), 10_000)))
+    else:  # 1024 is one core's; 2 to 262,144 are allowed
+        _write(directory / "cpu.shares", str(min(max(cpu_milli * 1024 // 1000, 2), 262_144)))
 
 
 def _limit_memory(

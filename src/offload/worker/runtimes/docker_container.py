@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offload.worker.docker_engine import DockerEngine, DockerError
 from offload.worker.ports import Exit
-from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class DockerContainer:
             signal=killed_by,
             out_of_memory=is_out_of_memory,
             # The engine's counters end with the container; what was killed for its limit had reached it.
-            peak_memory_mib=self._spec.memory_mib if is_out_of_memory else None,
+            peak_memory_mib=self._spec.bound_mib if is_out_of_memory else None,
             detail=self._pipes.read_detail() or self._explain(code),
         )
 

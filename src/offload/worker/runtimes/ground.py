@@ -45,6 +45,10 @@ class Spawn:
     uid: int
     fds: tuple[int, ...]
     scratch: Scratch | None = None
+    network_fd: int | None = (
+        None  # the network namespace it is started in; None: the ground's, which is the machine's
+    )
+    keeps_capabilities: bool = False  # as far as the gateway needs them
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +114,13 @@ class Ground:
         Raises `ContainerStartError`; then nothing was started.
         """
         async with self._lock:
-            self._send(_spawn_request(spawn), spawn.fds)
+            self._send(_spawn_request(spawn), _descriptors(spawn))
             await readable(self._socket.fileno())
             return self._take_spawned()
 
     def spawn_now(self, spawn: Spawn) -> Spawned:
         """Start a process while no event loop uses this ground yet; blocks."""
-        self._send(_spawn_request(spawn), spawn.fds)
+        self._send(_spawn_request(spawn), _descriptors(spawn))
         self._await_now()
         return self._take_spawned()
 
@@ -251,11 +255,17 @@ class Ground:
         return reply, list(received)
 
 
+def _descriptors(spawn: Spawn) -> tuple[int, ...]:
+    return spawn.fds if spawn.network_fd is None else (*spawn.fds, spawn.network_fd)
+
+
 def _spawn_request(spawn: Spawn) -> dict[str, object]:
     scratch = spawn.scratch
     return {
         "argv": spawn.argv,
         "uid": spawn.uid,
+        "enters_network": spawn.network_fd is not None,
+        "keeps_capabilities": spawn.keeps_capabilities,
         "scratch": scratch
         and {"name": scratch.name, "bytes": scratch.size_bytes, "inodes": scratch.inodes},
     }

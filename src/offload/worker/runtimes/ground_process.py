@@ -30,23 +30,25 @@ import signal
 import socket
 import sys
 
+# Started as a file, with `-I`: the package it belongs to is found from there.
+sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[".."] * 3)))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
+from offload.worker.runtimes.ground_private import show_private
+
 STAGING = "/dev/shm"  # noqa: S108 - covered by a private tmpfs before anything is written there
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
 _MS_NOSUID_NODEV = 2 | 4
 _MS_BIND_REC = 4096 | 16384
 _MS_SLAVE_REC = (1 << 19) | 16384
 _MS_PRIVATE_REC = (1 << 18) | 16384
 _MNT_DETACH = 2
-# The same numbers on every architecture.
-_OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
-_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
-_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _RESOLVE_NO_SYMLINKS = 1, 4, 4
-_MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP = 1 | 2 | 4 | 0x00100000
-_MS_PRIVATE = 1 << 18
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 47, 2
+_CAPABILITY_VERSION_3 = 0x20080522
+# To bind low ports, to set up networks, to enter namespaces: what the gateway is for.
+_GATEWAYS_CAPABILITIES = (10, 12, 13, 21)
 
 # Control groups that nobody but this process can remove once the worker is dead.
 _groups: list[str] = []
@@ -141,64 +143,6 @@ def _drop_scratch(name: str) -> None:
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
 
-def _call(number: int, name: str, *arguments: object) -> int:
-    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-    return result
-
-
-def _map_owner(owner: int, uid: int) -> int:
-    """Return a user namespace in which what `owner` has on disk is `uid`'s, and nothing else is anybody's."""
-    entered, say_entered = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        if _libc.unshare(_CLONE_NEWUSER) == 0:
-            os.write(say_entered, b"x")
-            signal.pause()
-        os._exit(1)
-    os.close(say_entered)
-    try:
-        if not os.read(entered, 1):
-            raise OSError(0, "unshare(CLONE_NEWUSER) failed")
-        _write(f"/proc/{pid}/uid_map", f"{owner} {uid} 1")
-        # No group of a file is anybody's, and the kernel lets nobody write what has an owner without a name, not even
-        # to a socket or a pipe. It wants a map all the same: of one that owns no file.
-        _write(f"/proc/{pid}/gid_map", f"{uid} {uid} 1")
-        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
-    finally:
-        os.close(entered)
-        _kill(pid)
-
-
-def _show_private(path: str, target: str, uid: int) -> None:
-    """Mount `path` read-only at `target`, its owner's files as `uid`'s."""
-    # Between the worker's look at the path and this one its owner could have put a link there, to what is not theirs.
-    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
-    opened = [_call(_OPENAT2, "openat2", _AT_FDCWD, os.fsencode(path), how, 24)]
-    try:
-        clone = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
-        tree = _call(_OPEN_TREE, "open_tree", opened[0], b"", clone)
-        opened.append(tree)
-        status = os.fstat(tree)
-        opened.append(_map_owner(status.st_uid, uid))
-        attributes = (ctypes.c_uint64 * 4)(
-            _MOUNT_ATTR_RDONLY_NOSUID_NODEV_IDMAP, 0, _MS_PRIVATE, opened[-1]
-        )
-        everywhere = _AT_EMPTY_PATH | _AT_RECURSIVE
-        _call(_MOUNT_SETATTR, "mount_setattr", tree, b"", everywhere, attributes, 32)
-        if status.st_mode & 0o170000 == 0o040000:
-            os.mkdir(target)  # noqa: PTH102 - see _write
-        else:
-            _write(target, "")
-        place = os.fsencode(target)
-        _call(_MOVE_MOUNT, "move_mount", tree, b"", _AT_FDCWD, place, _MOVE_MOUNT_F_EMPTY_PATH)
-    finally:
-        for fd in opened:
-            os.close(fd)
-
-
 def _make_private(name: str, uid: int, paths: list[str]) -> dict[str, str]:
     """Show the paths under `private/name`; return where, without those that this kernel or file system cannot map."""
     directory = f"{STAGING}/private/{name}"
@@ -207,7 +151,7 @@ def _make_private(name: str, uid: int, paths: list[str]) -> dict[str, str]:
     places = {}
     for number, path in enumerate(paths):
         try:
-            _show_private(path, f"{directory}/{number}", uid)
+            show_private(path, f"{directory}/{number}", uid)
             places[path] = f"{directory}/{number}"
         except OSError:
             continue
@@ -220,9 +164,31 @@ def _drop_private(name: str) -> None:
     os.rmdir(directory)  # noqa: PTH106 - see _write
 
 
-def _become(argv: list[str], uid: int, fds: list[int]) -> None:
+def _keep_capabilities() -> None:
+    """Let the program that this process becomes have what the gateway needs, in the ground's own user namespace."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (
+        ctypes.c_uint32 * 6
+    )()  # effective, permitted, inheritable, and the same for the numbers from 32 on
+    _check(_libc.capget(header, sets), "capget")
+    sets[2], sets[5] = sets[1], sets[4]
+    _check(_libc.capset(header, sets), "capset")
+    for number in _GATEWAYS_CAPABILITIES:
+        _check(
+            _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0),
+            "prctl(PR_CAP_AMBIENT)",
+        )
+
+
+def _become(request: dict[str, object], fds: list[int]) -> None:
     """Turn this forked process into the sandbox, with `fds` as 0, 1, 2, … and nothing else."""
+    argv: list[str] = request["argv"]  # type: ignore[assignment]  # see `ground`
+    uid = int(str(request["uid"]))
     os.setsid()
+    if request.get("enters_network"):
+        _check(_libc.setns(fds.pop(), _CLONE_NEWNET), "setns(CLONE_NEWNET)")
+    if request.get("keeps_capabilities"):
+        _keep_capabilities()
     # Two steps, because a source may sit on the number another one shall get.
     high = [os.dup2(fd, 100 + number) for number, fd in enumerate(fds)]
     for number, fd in enumerate(high):
@@ -241,7 +207,7 @@ def _become(argv: list[str], uid: int, fds: list[int]) -> None:
     os.execve(argv[0], argv, {})  # noqa: S606 - the purpose of this process
 
 
-def _spawn(argv: list[str], uid: int, fds: list[int]) -> int:
+def _spawn(request: dict[str, object], fds: list[int]) -> int:
     # A child that ends at once must not be reaped before its pidfd is open.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
@@ -249,9 +215,9 @@ def _spawn(argv: list[str], uid: int, fds: list[int]) -> int:
         if pid == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-                _become(argv, uid, fds)
+                _become(request, list(fds))
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
-                os.write(2, f"{argv[0]}: {error}".encode())
+                os.write(2, f"a sandbox: {error}".encode())
             os._exit(127)
         return os.pidfd_open(pid)
     finally:
@@ -285,7 +251,7 @@ def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
     if scratch is not None:
         _make_scratch(scratch["name"], scratch["bytes"], scratch["inodes"], uid)
     try:
-        pidfd = _spawn(request["argv"], uid, fds)
+        pidfd = _spawn(request, fds)
     except OSError:
         if scratch is not None:
             _drop_scratch(scratch["name"])

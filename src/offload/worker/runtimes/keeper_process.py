@@ -55,6 +55,8 @@ class _Keeper:
     def __init__(self, control: socket.socket, order: dict[str, object]) -> None:
         self._control = control
         self._order = order
+        line_fd = order["line"]
+        self._line = None if line_fd is None else socket.socket(fileno=int(str(line_fd)))
         self._ready: list[Shell] = []
         self._kept: dict[int, _Kept] = {}  # by the first process's number
         self._asked: dict[str, _Kept] = {}  # the template has not answered yet
@@ -91,7 +93,8 @@ class _Keeper:
             os._exit(127)
         theirs.close()
         # The template's own: the worker shall see their end when it ends.
-        close_all_but((2, ours.fileno(), self._control.fileno()))
+        line = () if self._line is None else (self._line.fileno(),)
+        close_all_but((2, ours.fileno(), self._control.fileno(), *line))
         return pid, ours
 
     def serve(self) -> None:
@@ -115,7 +118,7 @@ class _Keeper:
 
     def _make_ahead(self) -> None:
         try:
-            self._ready.append(Shell(self._order))
+            self._ready.append(Shell(self._order, self._line))
         except OSError:
             self._has_room = False  # the next request tries again, and tells
 
@@ -137,7 +140,7 @@ class _Keeper:
 
     def _fork(self, name: str, fds: list[int]) -> None:
         try:
-            shell = self._ready.pop() if self._ready else Shell(self._order)
+            shell = self._ready.pop() if self._ready else Shell(self._order, self._line)
         except OSError as error:
             self._tell({"refused": name, "error": str(error)})
             return

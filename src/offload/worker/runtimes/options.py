@@ -19,4 +19,9 @@ class RuntimeOptions:
     bwrap: str | None = None  # path of bubblewrap; None: the wheel's, else the system's
     runsc: str | None = None  # path of gVisor; None: the one on PATH
     docker_socket: str | None = None  # path of the Docker Engine's socket; None: the usual places
+    platform: tuple[str, ...] = ()  # hosts of the platform's own, which no container reaches
+    host_network: bool = (
+        False  # containers share the machine's network, by somebody's explicit choice
+    )
+    network_stack: str | None = None  # path of pasta or slirp4netns; None: whichever is on PATH
     device_dir: str = "/dev"  # where the nodes of GPUs are

@@ -60,13 +60,3 @@ def read_now(fd: int) -> bytes:
         return os.read(fd, 64 * 1024)
     except BlockingIOError:
         return b""
-
-
-def open_filter(program: bytes | None) -> tuple[int, ...]:
-    """Return a descriptor that reads as a filter of system calls; none where this machine has none."""
-    if program is None:
-        return ()
-    read_fd, write_fd = os.pipe()
-    os.write(write_fd, program)
-    os.close(write_fd)
-    return (read_fd,)

@@ -18,7 +18,8 @@ ARGUMENTS_FD = 3
 STATUS_FD = 4
 GATE_FD = 7  # when all else is ready it waits here for a byte, and then starts the guest
 FILTER_FD = 8  # of system calls
-CONTROL_FD = 8  # of a keeper instead, for which it stays open
+CONTROL_FD = 8  # of a keeper instead, for which it stays open, as the next does
+LINE_FD = 9  # to the network's gateway
 
 _TMP = "/tmp"  # noqa: S108 - the container's own
 
@@ -69,6 +70,7 @@ class Sandbox:
     working_dir: str
     environment: Mapping[str, str]
     block_network: bool
+    names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
     devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
@@ -123,7 +125,7 @@ def _root(sandbox: Sandbox) -> list[str]:
 def _binds(sandbox: Sandbox) -> list[str]:
     words = []
     always = () if sandbox.layers else sandbox.facts.always_shown
-    for bind in (*always, *sandbox.shown, *sandbox.guest):
+    for bind in (*always, *sandbox.shown, *sandbox.guest, *sandbox.names):
         words += ["--ro-bind", bind.source, bind.target]
     for volume in sandbox.volumes:
         how = "--ro-bind" if volume.is_read_only else "--bind"

@@ -13,6 +13,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from offload.worker.ports import RootImage
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME
 from offload.worker.sandbox.view import is_within
 
@@ -95,10 +96,11 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
             "ReadonlyRootfs": True,
             "IpcMode": "none",  # a namespace of its own, and no /dev/shm but ours: the engine's is not bounded in files
             "LogConfig": {"Type": "none"},
-            "Memory": spec.memory_mib * _MIB,
-            "MemorySwap": spec.memory_mib * _MIB,
+            "Memory": spec.bound_mib * _MIB,
+            "MemorySwap": spec.bound_mib * _MIB,
             "PidsLimit": spec.pids,
             "CpuShares": max(2, spec.cpu_milli * _FULL_SHARES // 1000),
+            "NanoCpus": spec.cpu_limit_milli * 1_000_000,
             "MaskedPaths": [*sandbox.facts.masked_files, *sandbox.facts.masked_dirs],
             "Tmpfs": _tmpfs(sandbox),
             "Mounts": _binds(sandbox),
@@ -122,6 +124,9 @@ def _tmpfs(sandbox: DockerSandbox) -> dict[str, str]:
         "/dev/shm": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108 - the container's own
         CONTAINER_HOME: f"rw,exec,nosuid,nodev,mode=0700,uid={sandbox.uid},gid={sandbox.uid},{size}",
     }
+    if isinstance(spec.image, RootImage):
+        # Whatever the image has there.
+        mounts["/run"] = "rw,nosuid,nodev,noexec,mode=0755,size=64k"
     for path in _hidden_below(sandbox):
         mounts[path] = "ro,nosuid,nodev,noexec,mode=0755,size=64k"
     return mounts

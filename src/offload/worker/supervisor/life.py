@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
 from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
+from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.metering import OutputMeter
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
 from offload.worker.supervisor.starting import (
@@ -24,20 +26,18 @@ from offload.worker.supervisor.starting import (
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
+from offload.worker.supervisor.templates import FORK_SECONDS, Templates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
     from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
-    from offload.worker.supervisor.templates import Templates
     from offload.worker.volumes import Volumes
-
-# A fork takes milliseconds; one that is not ready by then never will be.
-_FORK_SECONDS = 5.0
 
 # Kept to say why a container did not start.
 _LAST_LINES = 20
@@ -76,9 +76,10 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: ImageBuilder | None = None  # None: functions with an image cannot start
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
     volumes: Volumes | None = None  # None: functions with volumes cannot start
+    output: OutputLimits = USUAL_OUTPUT
     platform: Platform | None = None  # None: user code may ask nothing
 
 
@@ -105,8 +106,11 @@ class Life:
         self._channel: Channel | None = None
         self._asks: Asks | None = None
         self._pipes: list[OutputPipe] = []
+        self._output = OutputMeter(
+            options.output, options.listener.on_line, lambda on: self.hold("output", on=on)
+        )
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._announced_code: int | None = None
+        self._exiting: guest.Exiting | None = None
         self._killed_because = ""
         self._is_stopping = False
         self._is_out_of_grace = False
@@ -125,6 +129,10 @@ class Life:
         """See `Channel.send_file`."""
         assert self._channel is not None, "only a ready container is given inputs"  # noqa: S101  # a bug here
         return self._channel.send_file(file)
+
+    def print(self, line: Line) -> None:
+        """Pass a line of its output on, as far as it may print."""
+        self._output.take(line)
 
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
@@ -162,6 +170,12 @@ class Life:
                 self._grace_timer.cancel()
             self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
 
+    def retire(self, grace_seconds: float) -> None:
+        """Stop it and say so at once: whoever is next need not wait for its end."""
+        if not self._is_stopping:
+            self._listener.on_report(self.report()._replace(state=ContainerState.STOPPING))
+        self.stop(grace_seconds)
+
     def _end_grace(self) -> None:
         self._is_out_of_grace = True
         self.kill("its container was stopped")
@@ -191,8 +205,7 @@ class Life:
     async def _start(self) -> None:
         runtime = choose_runtime(self.function, self._options.runtimes)
         # The time that an image takes to build is not the container's.
-        await self._preparation.prepare(self._options.images, runtime)
-        await self._preparation.mount(self._options.volumes, runtime)
+        await self._preparation.prepare(self._options.images, runtime, self._options.volumes)
         seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
@@ -213,7 +226,7 @@ class Life:
             return False
         self._attach(container)
         try:
-            async with asyncio.timeout(_FORK_SECONDS):
+            async with asyncio.timeout(FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
                 await self._unless_gone(self._loaded)
         except (StartFailedError, TimeoutError):
@@ -234,12 +247,7 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
-            )
+            raise not_loaded(function, loaded.fault, self._preparation.advice(loaded.fault))
         if options.templates is not None and not self.gpu_indices and not function.volumes:
             options.templates.started_plainly(function)
 
@@ -247,7 +255,10 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
@@ -293,13 +304,15 @@ class Life:
             self._channel.drain()
         for pipe in self._pipes:
             pipe.finish()
+        exiting = self._exiting
         return Ending(
             code=exited.code,
             signal=exited.signal,
             out_of_memory=exited.out_of_memory,
             peak_memory_mib=exited.peak_memory_mib,
             memory_mib=self.function.memory_mib,
-            announced_code=self._announced_code,
+            announced_code=exiting.code if exiting else None,
+            announced_input=exiting.input_id if exiting else "",
             killed_because=self._killed_because,
             detail=exited.detail,
         )
@@ -327,10 +340,10 @@ class Life:
             self._channel.close()
         for pipe in self._pipes:
             pipe.finish()
+        self._output.close()
         if self._container is not None:
             await self._container.close()
-        self._preparation.release()
-        await self._preparation.unmount(commits=False)
+        await self._preparation.release()
 
     # --- what it says ---
 
@@ -338,13 +351,15 @@ class Life:
         if self._asks is not None and self._asks.hear(message):
             return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            if isinstance(message, guest.Results) and self._preparation.root is not None:
+                self._preparation.advise(message)
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():
             self._hello.set_result(message)
         elif isinstance(message, guest.Loaded) and not self._loaded.done():
             self._loaded.set_result(message)
         elif isinstance(message, guest.Exiting):
-            self._announced_code = message.code
+            self._exiting = message
         elif isinstance(message, guest.Outputs):
             for output in message.lines:
                 for text in split_long(output.text):
@@ -362,7 +377,7 @@ class Life:
             if self.state is ContainerState.STARTING:
                 self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
-            self._listener.on_line(
+            self.print(
                 Line(function.app_id, function.name, self.container_id, input_id, stream, text)
             )
 

@@ -11,7 +11,8 @@ from offload.worker.core.text import LineSplitter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_READ_BYTES = 64 * 1024
+# Little enough that a read of nothing but empty lines keeps no other container waiting.
+_READ_BYTES = 16 * 1024
 
 
 class OutputPipe:

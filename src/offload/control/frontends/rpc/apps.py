@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
+from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
+from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
+    from offload.wire.gen import images_pb2
     from offload.wire.rpc import RequestContext
 
 
@@ -35,13 +40,17 @@ class AppsHandlers:
         app_id = await self._apps.create(
             request.name, request.app_id, request.workspace, request.environment
         )
-        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+        return apps_pb2.CreateAppReply(
+            app_id=app_id,
+            lease_seconds=self._apps.lease_seconds,
+            has_worker_on_host=bool(request.host_id) and self._apps.has_worker_on(request.host_id),
+        )
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
-        functions = [_function(definition, request.app_id) for definition in request.functions]
+        functions = [function_of(definition, request.app_id) for definition in request.functions]
         variants = {
             function.function_id
             for function, definition in zip(functions, request.functions, strict=True)
@@ -95,11 +104,13 @@ class AppsHandlers:
                 apps_pb2.AppSummary(
                     app_id=app.app_id,
                     name=app.name,
-                    state="stopped" if app.stopped_at else "running",
+                    state=state,
                     created_at=app.created_at,
                     open_calls=open_calls,
+                    workspace=app.workspace,
+                    environment=app.environment,
                 )
-                for app, open_calls in apps
+                for app, state, open_calls in apps
             ]
         )
 
@@ -119,13 +130,15 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
     definition.function_id = f"fu-{hashlib.sha256(content).hexdigest()[:40]}"
     retries = definition.retries
+    max_inputs, target_inputs = _inputs_at_once(definition)
     return Function(
         function_id=definition.function_id,
         app_id=app_id,
@@ -133,12 +146,14 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         name=definition.name,
         needs=Needs(
             definition.cpu_milli,
-            definition.memory_mib,
+            definition.memory_mib + definition.ephemeral_disk_mib,
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
-            definition.local_image.host_id,
+            "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
+            definition.ephemeral_disk_mib,
+            _abilities(definition),
         ),
         timeout_seconds=definition.timeout_seconds,
         startup_timeout_seconds=definition.startup_timeout_seconds,
@@ -156,6 +171,60 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
             definition.scaledown_window_seconds,
         ),
         is_generator=definition.is_generator,
+        max_inputs=max_inputs,
+        target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
+        image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
     )
+
+
+def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
+    contents = [step.content for image in images for step in image.steps]
+    contents += [files.content for image in images for files in image.attached]
+    return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
+
+
+def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:
+    """Refuse what no worker could hold, from clients that do not check it themselves."""
+    try:
+        for cidr in definition.allow_list.cidrs:
+            ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Function {definition.name!r}: its allow-list has no IPv4 network: {error}.",
+        ) from None
+
+
+def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
+    """List what its runtime must be able to hold it to."""
+    asked = {
+        CPU_LIMIT: definition.cpu_limit_milli,
+        EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+        BLOCK_NETWORK: definition.block_network,
+        ALLOW_LIST: definition.HasField("allow_list"),
+    }
+    return tuple(ability for ability, amount in asked.items() if amount)
+
+
+def _inputs_at_once(definition: apps_pb2.FunctionDefinition) -> tuple[int, int]:
+    """Return how many inputs each container runs at the same time at most, and for how many another one is wanted."""
+    concurrency, batching = definition.concurrency, definition.batching
+    most = concurrency.max_inputs or 1
+    target = concurrency.target_inputs or most
+    size = batching.max_batch_size or 1
+    wrong = ""
+    if target > most:
+        wrong = "target_inputs must not be larger than max_inputs"
+    elif definition.single_use_containers and most * size > 1:
+        wrong = "single_use_containers leaves no room for a second input: leave out concurrency and batching"
+    elif definition.is_generator and size > 1:
+        wrong = "a generator cannot be called for a batch of inputs"
+    elif not 0 <= batching.wait_seconds <= MAX_BATCH_WAIT_SECONDS:
+        wrong = f"a batch waits for at most {MAX_BATCH_WAIT_SECONDS:g} s"
+    elif most * size > MAX_INPUTS_AT_ONCE:
+        wrong = f"a container runs at most {MAX_INPUTS_AT_ONCE} inputs at the same time"
+    if wrong:
+        raise DomainError(ErrorCode.INVALID, f"Function {definition.name!r}: {wrong}.")
+    return most * size, target * size

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.objects import Scope
 from offload.control.frontends.rpc.errors import invalid
-from offload.wire.gen import apps_pb2, calls_pb2, objects_pb2, platform_pb2
+from offload.wire.gen import apps_pb2, calls_pb2, deployments_pb2, objects_pb2, platform_pb2
 from offload.wire.inside import ALLOWED, STREAMED, UPLOAD
 from offload.wire.rpc import Inside
 from offload.wire.services import METHODS
@@ -112,14 +112,27 @@ async def _own_app(_access: Access, request: Message, inside: Inside) -> None:
     asked.app_id = inside.app_id
 
 
+async def _own_names(_access: Access, request: Message, inside: Inside) -> None:
+    asked = cast("deployments_pb2.ResolveRequest", request)
+    wanted = asked.app.environment
+    if wanted and wanted != inside.environment:
+        raise _other_environment(inside, wanted)
+    asked.app.workspace = inside.workspace
+    asked.app.environment = inside.environment
+
+
+def _other_environment(inside: Inside, wanted: str) -> WireError:
+    return WireError(
+        Status.PERMISSION_DENIED,
+        f"This container is in environment {inside.environment!r} and cannot reach {wanted[:100]!r}.",
+    )
+
+
 async def _own_scope(_access: Access, request: Message, inside: Inside) -> None:
     asked = cast("objects_pb2.OpenObjectRequest | objects_pb2.ListObjectsRequest", request)
     wanted = asked.scope.environment
     if wanted and wanted != inside.environment:
-        raise WireError(
-            Status.PERMISSION_DENIED,
-            f"This container is in environment {inside.environment!r} and cannot reach {wanted[:100]!r}.",
-        )
+        raise _other_environment(inside, wanted)
     asked.scope.workspace = inside.workspace
     asked.scope.environment = inside.environment
 
@@ -149,6 +162,8 @@ async def _own_new_call(access: Access, request: Message, inside: Inside) -> Non
     asked = cast("calls_pb2.RunRequest | calls_pb2.SubmitRequest", request)
     scope = scope_of(inside)
     await access.require_function(asked.function_id, scope)
+    if await access.is_of_same_version(asked.function_id, inside.app_id):
+        asked.options.any_version = True  # what a version runs goes on in it, whichever serves
     await access.require_new_call(
         asked.call_id, asked.options.after, scope, may_be_known=asked.is_repeat
     )
@@ -167,10 +182,22 @@ GUARDS: dict[str, Guard] = {
         "Calls/Outcomes": _own_call,
         "Calls/Run": _own_new_call,
         "Calls/Submit": _own_new_call,
+        "Deployments/Resolve": _own_names,
+        "Dicts/Clear": _own_object,
+        "Dicts/Entries": _own_object,
+        "Dicts/Get": _own_object,
+        "Dicts/Length": _own_object,
+        "Dicts/Pop": _own_object,
+        "Dicts/Put": _own_object,
         "Objects/Delete": _own_object_if_any,
         "Objects/Hold": _own_object,
         "Objects/List": _own_scope,
         "Objects/Open": _own_scope,
         "Objects/Rename": _own_object,
+        "Queues/Clear": _own_object,
+        "Queues/Get": _own_object,
+        "Queues/Length": _own_object,
+        "Queues/Peek": _own_object,
+        "Queues/Put": _own_object,
     }.items()
 }

@@ -109,7 +109,12 @@ SELECT json_group_array(app_key) AS keys FROM (
 
 -- name: blobs_of_apps
 -- The blobs that their functions name.
-SELECT json_group_array(DISTINCT blob) AS blobs FROM functions WHERE app_key IN (SELECT value FROM json_each(:keys));
+SELECT json_group_array(blob) AS blobs FROM (
+    SELECT blob FROM functions WHERE app_key IN (SELECT value FROM json_each(:keys))
+    UNION
+    SELECT i.blob FROM functions AS f JOIN image_blobs AS i USING (function_key)
+    WHERE f.app_key IN (SELECT value FROM json_each(:keys))
+);
 
 -- name: remove_functions
 -- Their functions.

@@ -31,11 +31,16 @@ def function(f: Function) -> tuple[object, ...]:
         f.needs.gpus,
         f.needs.gpu_kind,
         json.dumps(f.needs.labels),
+        f.needs.disk_mib,
+        json.dumps(f.needs.abilities),
         f.needs.runtime,
         f.needs.host_id,
         f.is_generator,
+        f.max_inputs,
+        f.target_inputs,
         f.body,
         f.blob,
+        json.dumps(f.image_blobs),
     )
 
 
@@ -58,6 +63,7 @@ def call(key: int, c: Call) -> tuple[object, ...]:
         c.deadline,
         json.dumps(c.after) if c.after else "[]",
         c.run_anyway,
+        c.not_before,
     )
 
 

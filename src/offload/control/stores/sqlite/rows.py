@@ -53,6 +53,8 @@ def function(row: sqlite3.Row) -> Function:
             runtime=row["runtime"],
             host_id=row["host_id"],
             labels=tuple((name, value) for name, value in json.loads(row["labels"])),
+            disk_mib=row["disk_mib"],
+            abilities=tuple(json.loads(row["abilities"])),
         ),
         timeout_seconds=row["timeout_seconds"],
         startup_timeout_seconds=row["startup_timeout_seconds"],
@@ -71,8 +73,11 @@ def function(row: sqlite3.Row) -> Function:
         is_generator=bool(row["is_generator"]),
         workspace=row["workspace"],
         environment=row["environment"],
+        max_inputs=row["max_inputs"],
+        target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
+        image_blobs=tuple(json.loads(row["image_blobs"])),
     )
 
 
@@ -90,6 +95,7 @@ def call(row: sqlite3.Row) -> Call:
         deadline=row["deadline"],
         after=() if after == "[]" else tuple(json.loads(after)),
         run_anyway=bool(row["run_anyway"]),
+        not_before=row["not_before"],
     )
 
 
@@ -115,6 +121,7 @@ def stored_call(row: sqlite3.Row) -> StoredCall:
         deadline=submitted.deadline,
         after=submitted.after,
         run_anyway=submitted.run_anyway,
+        not_before=submitted.not_before,
     )
 
 

@@ -1,0 +1,199 @@
+"""Several calls of an async function at the same time, as tasks of one event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from _thread import start_new_thread
+from collections import deque
+
+from offload.runner.bodies import dump_value
+from offload.runner.crowd import Places, SplitStreams, end_broken, send_results
+from offload.runner.execute import Executor
+from offload.runner.faults import describe
+from offload.wire.guest import Result
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from offload.runner.bodies import Outgoing
+    from offload.runner.cancellation import Job
+    from offload.runner.link import Link
+    from offload.runner.outbox import Outbox
+    from offload.runner.stdio import StandardStreams
+    from offload.wire.guest import Cancel, Fault
+
+
+class _NoGuard:
+    """Nothing strikes between two instructions of a task: it is cancelled where it awaits."""
+
+    def arm(self, job: Job) -> None:
+        """See `Guard`."""
+
+    def disarm(self) -> None:
+        """See `Guard`."""
+
+    def __enter__(self) -> None:
+        """See `Guard`."""
+
+    def __exit__(self, *_: object) -> None:
+        """See `Guard`."""
+
+
+class AsyncExecutor(Executor):
+    """Calls an async function for a job, in a task."""
+
+    def __init__(self, outbox: Outbox, streams: StandardStreams) -> None:
+        self._split = SplitStreams(streams, None)
+        super().__init__(outbox, _NoGuard(), self._split)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that everything runs on."""
+        return self._loop or self._open_loop()
+
+    async def answer(self, job: Job) -> Result:
+        """Run a job to its end, whatever end that is; see `Executor.run`."""
+        self._split.enter(job)
+        started_at = time.time()  # noqa: TID251 - the container's own clock is what is reported
+        start = time.perf_counter()
+        outgoing: Outgoing | None = None
+        fault: Fault | None = None
+        try:
+            outgoing = await self._call_async(job)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: it ends the input, not the loop
+            self._leave_if_child(error)
+            fault = describe(error, self._outbox)
+        finally:
+            job.cancel_task = None
+        self._leave_if_child(None)
+        return self._result(job, outgoing, fault, started_at, start)
+
+    async def _call_async(self, job: Job) -> Outgoing | None:
+        task = asyncio.current_task()
+        if job.cancel is not None or task is None:
+            job.interrupted = True
+            raise asyncio.CancelledError
+        job.cancel_task = task.cancel
+        arguments: tuple[tuple[object, ...], dict[str, object]]
+        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
+        positional, named = arguments
+        value = self._function(*positional, **named)
+        if self._is_generator:
+            await self._stream_async(job, value)  # type: ignore[arg-type]  # an async generator, or TypeError
+            return None
+        value = await value  # type: ignore[misc]  # a coroutine, or TypeError
+        return dump_value(value, f"the result of {self._function_name}()")
+
+
+class Loop:
+    """An event loop in a thread of its own, to which jobs are handed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[Job], None]) -> None:
+        self.loop = loop
+        self._take = take
+        self._arrived: deque[Job] = deque()
+        self._is_told = False
+        self._ended = False
+        start_new_thread(self._run, ())
+
+    def hand(self, job: Job) -> None:
+        """Have the job taken in the loop's thread, together with what else comes meanwhile."""
+        self._arrived.append(job)
+        if not self._is_told:
+            self._is_told = True
+            self.loop.call_soon_threadsafe(self._take_arrived)
+
+    def _take_arrived(self) -> None:
+        self._is_told = False
+        while self._arrived:
+            self._take(self._arrived.popleft())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        while True:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                continue  # of a task that user code has started: it ends that task, not the container
+            except BaseException as error:  # noqa: BLE001 - nothing would ever run again; the container must end
+                end_broken(error)
+            return
+
+
+class AsyncCrowd:
+    """Runs each input as a task."""
+
+    def __init__(self, link: Link, outbox: Outbox, executor: AsyncExecutor, max_calls: int) -> None:
+        self._outbox = outbox
+        self._executor = executor
+        self._beside = link.run_beside(self)
+        self._places = Places(link, max_calls)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: list[tuple[Job, Result]] = []
+        self._calls_over = 0  # those that `_done` is of
+        self._loop = Loop(executor.loop, self._start)
+
+    def take(self, job: Job) -> None:
+        """See `Crowd`."""
+        self._beside.wait(job)
+        self._places.take()
+        if self._beside.claim(job):
+            self._loop.hand(job)
+        else:
+            self._places.give()
+
+    def close(self) -> None:
+        """See `Crowd`."""
+        self._places.take_all()
+
+    def _start(self, job: Job) -> None:
+        self._beside.begin(job)
+        task = self._loop.loop.create_task(self._run(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job) -> None:
+        self._finish([(job, await self._executor.answer(job))])
+
+    def _finish(self, results: list[tuple[Job, Result]]) -> None:
+        """Send how the inputs of one call have ended, with what else ends in this turn of the loop."""
+        if not self._calls_over:
+            self._loop.loop.call_soon(self._send)
+        self._calls_over += 1
+        self._done += results
+
+    def _send(self) -> None:
+        done, self._done = self._done, []
+        count, self._calls_over = self._calls_over, 0
+        send_results(self._outbox, self._beside, done)
+        for _ in range(count):
+            self._places.give()
+
+    # --- cancelling; see `Interruptor` ---
+
+    @property
+    def is_owed(self) -> bool:
+        """See `Interruptor`."""
+        return False
+
+    def remind(self) -> None:
+        """See `Interruptor`."""
+
+    def __enter__(self) -> None:
+        """See `Interruptor`; a task is cancelled where it awaits, so nothing needs a shield."""
+
+    def __exit__(self, *_: object) -> None:
+        """See `Interruptor`."""
+
+    def request(self, job: Job, cancel: Cancel) -> None:
+        """See `Interruptor`."""
+        job.cancel = cancel
+        self._loop.loop.call_soon_threadsafe(self._cancel, job)
+
+    def _cancel(self, job: Job) -> None:
+        if job.cancel_task is not None and not job.interrupted:
+            job.interrupted = True
+            job.cancel_task()

@@ -1,0 +1,71 @@
+"""Which way a function's inputs run beside one another: by threads or a loop, alone or in batches."""
+
+from __future__ import annotations
+
+from offload.runner.crowd import SplitStreams, ThreadCrowd, ThreadExecutor
+from offload.runner.thread_interrupts import ThreadInterrupts
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from offload.runner.crowd import Crowd
+    from offload.runner.link import Link
+    from offload.runner.load import UserFunction
+    from offload.runner.outbox import Outbox
+    from offload.runner.stdio import StandardStreams
+    from offload.wire.guest import Load
+
+_CO_ASYNC = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def make_crowd(
+    link: Link, outbox: Outbox, streams: StandardStreams, function: UserFunction, order: Load
+) -> Crowd:
+    """Return what runs inputs with this function, as many at the same time as the worker says."""
+    if order.batch_size:
+        return _make_batched(link, outbox, streams, function, order)
+    if is_async(function):
+        from offload.runner.async_calls import AsyncCrowd, AsyncExecutor  # noqa: PLC0415 - slow
+
+        asynchronous = AsyncExecutor(outbox, streams)
+        asynchronous.become(function, order.function_name, is_generator=order.is_generator)
+        return AsyncCrowd(link, outbox, asynchronous, order.max_calls)
+    interrupts = ThreadInterrupts(outbox.wake_reader)
+    split = SplitStreams(streams, interrupts)
+    executor = ThreadExecutor(outbox, interrupts, split)
+    executor.become(function, order.function_name, is_generator=order.is_generator)
+    return ThreadCrowd(link, outbox, interrupts, executor, order.max_calls)
+
+
+def _make_batched(
+    link: Link, outbox: Outbox, streams: StandardStreams, function: UserFunction, order: Load
+) -> Crowd:
+    if is_async(function):
+        from offload.runner.async_batches import AsyncBatchExecutor, BatchedAsyncCrowd  # noqa: PLC0415 - slow
+
+        asynchronous = AsyncBatchExecutor(outbox, streams)
+        asynchronous.become(function, order.function_name, is_generator=False)
+        return BatchedAsyncCrowd(link, outbox, asynchronous, order)
+    from offload.runner.batches import (  # noqa: PLC0415 - few functions are batched
+        BatchedThreadCrowd,
+        BatchExecutor,
+        BatchInterrupts,
+    )
+
+    interrupts = BatchInterrupts(outbox)
+    executor = BatchExecutor(outbox, interrupts, SplitStreams(streams, interrupts))
+    executor.become(function, order.function_name, is_generator=False)
+    return BatchedThreadCrowd(link, outbox, interrupts, executor, order)
+
+
+def is_async(function: object) -> bool:
+    """Whether calling the function gives something to await or to iterate over asynchronously."""
+    while True:
+        inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+        if inner is None or hasattr(function, "__code__"):
+            break
+        function = inner
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - it is
+    return bool(getattr(code, "co_flags", 0) & _CO_ASYNC)
