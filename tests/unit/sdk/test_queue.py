@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import queue
 import time
+from dataclasses import replace
 
 import pytest
 from tests.support.objects import object_server
 
 import offload
 from offload import errors
-from offload.control.services.queues import _Waiting
+from offload.control.services.contents import Request, Value
+from offload.control.services.queues import _Waiting, new_put, new_take
+from offload.sdk.blocking import run
 
 
 @pytest.fixture
@@ -310,3 +313,25 @@ def test_who_is_woken_and_gone_before_its_try_has_ended_wakes_the_next():
         return await second
 
     assert asyncio.run(play()) == "item"
+
+
+def test_a_get_that_comes_again_takes_the_place_of_the_one_whose_link_is_dead(server, jobs):
+    queues = server.services.queues
+
+    async def play():
+        first = new_take(jobs._reference.known_id, "", 1, Request("rq-1", 0.0), ())
+        again = replace(first, request=Request("rq-1", 0.0, is_repeat=True))
+        old = asyncio.create_task(queues.take(first, -1.0))
+        await until(lambda: waiting(server) == 1)
+        new = asyncio.create_task(queues.take(again, -1.0))
+        nothing = await old
+        await until(lambda: waiting(server) == 1)
+        item = new_put(
+            first.object_id, "", [Value(b"item")], 10.0, Request("rq-2", server.clock.time)
+        )
+        await queues.put(item, 0.0)
+        return nothing, await new
+
+    jobs.hydrate()
+
+    assert run(play()) == ((), (b"item",))

@@ -59,6 +59,7 @@ class Queues:
         self._max_items = max_items
         self._for_items: dict[Place, _Line] = {}
         self._for_room: dict[Place, _Line] = {}
+        self._takes: dict[str, _Waiting] = {}  # those under way, by their request
         self._watchers: dict[Place, set[asyncio.Future[None]]] = {}
         objects.on_delete(self._wake_all)
 
@@ -98,8 +99,20 @@ class Queues:
             request = replace(take.request, at=self._clock.now())
             return self._writing.submit(replace(take, request=request))
 
+        request_id = take.request.request_id
+        earlier = self._takes.get(request_id)
+        if earlier is not None:
+            # Its link is dead although this side does not know it yet: what it took would go to nobody.
+            earlier.dismiss()
         with _Waiting(self._for_items, place, again) as waiting:
-            items = await waiting.until(_deadline(wait_seconds), partial(_taken, take.object_id))
+            self._takes[request_id] = waiting
+            try:
+                items = await waiting.until(
+                    _deadline(wait_seconds), partial(_taken, take.object_id)
+                )
+            finally:
+                if self._takes.get(request_id) is waiting:
+                    del self._takes[request_id]
         if items:
             self._wake(self._for_room, place, len(items))
         return items or ()
@@ -223,6 +236,7 @@ class _Waiting:
         self._trying: asyncio.Future[Answer] | None = None
         self._woken: asyncio.Future[None] | None = None  # while it waits
         self._owes_a_wake = False  # it was woken, and that try has not ended
+        self._is_dismissed = False
         self.is_woken = False  # while it tried
 
     def __enter__(self) -> Self:
@@ -252,13 +266,19 @@ class _Waiting:
         self._trying = self._again()
         self._woken.set_result(None)
 
+    def dismiss(self) -> None:
+        """Have it find nothing, after the try that is under way."""
+        self._is_dismissed = True
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
     async def until(self, deadline: float | None, found: Callable[[Answer], T | None]) -> T | None:
         """Try until `found` makes something of an answer; return that, or None where there was nothing in time."""
         self._trying = self._again()
         while True:
             result = found(await self._trying)
             self._owes_a_wake = False
-            if result:
+            if result or self._is_dismissed:
                 return result
             if self.is_woken:
                 self.is_woken, self._owes_a_wake = False, True
@@ -266,7 +286,7 @@ class _Waiting:
                 continue
             self._woken = asyncio.get_running_loop().create_future()
             try:
-                if not await _wait(self._woken, deadline):
+                if not await _wait(self._woken, deadline) or self._is_dismissed:
                     return None
             finally:
                 self._woken = None
