@@ -18,6 +18,7 @@ from offload.worker.ports import (
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
 from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
+from offload.worker.runtimes.docker_network import DockerNetwork
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import require_local_image, view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages
@@ -40,6 +41,7 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
+from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 
 if TYPE_CHECKING:
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 
 _SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 _OWNER_LABEL = "offload.owner"
-_BRIDGE = "bridge"
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -73,7 +74,7 @@ class DockerRuntime:
             ) from error
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
-        self._network = _BRIDGE if _BRIDGE in networks else "host"
+        self._network = DockerNetwork(options, networks)
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
         self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
@@ -94,6 +95,7 @@ class DockerRuntime:
         """See `Runtime`. The image stays, for the next worker: it is some directories and links, and no files."""
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
@@ -101,6 +103,7 @@ class DockerRuntime:
             view = view_image(self._facts, require_local_image(spec, "docker"), with_private=False)
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
+        mode = self._network.mode(spec)
         places = {source: source for source in view.open_sources()}
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
@@ -125,7 +128,8 @@ class DockerRuntime:
             working_dir=view.working_dir(places, mapped=()),
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
-            network=self._network,
+            network=mode,
+            has_own_names=self._network.is_own and not spec.block_network,
             owner=self._owner,
             devices=self._devices(spec),
         )
@@ -133,6 +137,9 @@ class DockerRuntime:
         try:
             held.engine_id = await self._create(name, sandbox)
             await self._engine.start(held.engine_id)
+            if self._network.is_own and not spec.block_network:
+                pid = await self._engine.pid_of(held.engine_id)
+                await self._network.connect(spec, pid, held.engine_id)
         except BaseException as error:
             pipes.close()
             await held.release()
@@ -163,7 +170,8 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", guest)
+        calls = filter_program(os.uname().machine)
+        return door_command(DOOR, f"init={calls.hex()}" if calls else "init", guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:
@@ -222,13 +230,20 @@ def _remove_left_behind(engine: DockerEngine) -> None:
             engine.remove_now(container)
 
 
-def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
+def _describe(
+    network: DockerNetwork, enforced: Enforced, *, has_quota: bool
+) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
-    if network == "host":
+    if network.shares_machines:
         notes.append(
             "containers share this machine's network unless it is blocked, because the engine has no bridge"
+        )
+    elif not network.is_own:
+        notes.append(
+            "containers are on the engine's bridge unless their network is blocked, and reach one another and this machine "
+            f"there: {network.missing}"
         )
     if not (enforced.memory and enforced.pids):
         notes.append(
@@ -243,7 +258,7 @@ def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCa
         name="docker",
         is_sandbox=True,
         blocks_network=True,
-        holds_allow_lists=False,
+        holds_allow_lists=network.is_own,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
