@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import offload
-from benchmarks.harness import Figures, own_stack, report, rounds, timed
+from benchmarks.harness import Figures, own_stack, rounds, timed
 from offload.sdk.blocking import run
 from offload.sdk.volume_files import sources_of_file
 from offload.sdk.volume_moves import store
@@ -63,6 +63,13 @@ def measure(disk: Path) -> Figures:
         "commit_10k_small_files_s": seen["small files"]["seconds"],
         "moved_share_after_1_percent_changed": moved,
     }
+
+
+def show(figures: Figures) -> None:
+    """Print the figures for people."""
+    print("\nVolumes beside cp and SHA-256")
+    for name, value in figures.items():
+        print(f"{name:<40}{value:>12,.3f}")
 
 
 def _copy(source: Path, copy: Path) -> Figures:
@@ -115,7 +122,4 @@ def _rate(seconds: float) -> float:
 
 if __name__ == "__main__":
     with own_stack() as data_dir:
-        figures = measure(data_dir)
-    report(
-        "Volumes", {name: {"": f"{value:,.3f}"} for name, value in figures.items()}, dict(figures)
-    )
+        show(measure(data_dir))
