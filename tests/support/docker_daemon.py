@@ -24,8 +24,11 @@ class NoDockerError(Exception):
 
 
 @contextmanager
-def docker_daemon() -> Iterator[str]:
-    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`."""
+def docker_daemon(*, own_network: bool = True) -> Iterator[str]:
+    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`.
+
+    Without a network of its own it shares the caller's, whose bridges and rules are then the caller's to throw away.
+    """
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
         raise NoDockerError(
@@ -37,7 +40,7 @@ def docker_daemon() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="offload-docker-") as folder:
         Path(folder).chmod(0o755)
         group = f"offload-docker-{os.getpid()}"
-        process = _start(folder, group)
+        process = _start(folder, group, ("--net",) if own_network else ())
         try:
             yield f"{folder}/docker.sock"
         finally:
@@ -46,11 +49,11 @@ def docker_daemon() -> Iterator[str]:
             _remove_groups(group)
 
 
-def _start(folder: str, group: str) -> subprocess.Popen[bytes]:
+def _start(folder: str, group: str, namespaces: tuple[str, ...]) -> subprocess.Popen[bytes]:
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = [
         *("setpriv", "--pdeathsig", "TERM", "--"),  # should the tests be killed
-        *("unshare", "--net", "--mount", "--propagation", "slave", "--"),
+        *("unshare", *namespaces, "--mount", "--propagation", "slave", "--"),
         *("dockerd", "--host", f"unix://{folder}/docker.sock", "--group", "0"),
         *(f"--{option}={folder}/{name}" for option, name in places.items()),
         f"--cgroup-parent=/{group}",
