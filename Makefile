@@ -56,7 +56,7 @@ bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 bench-peers:
 	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install $(PIP_FLAGS) --require-hashes -r benchmarks/$(NAME).lock
-	@test "$(NAME)" != roundtrip || ./scripts/install_packages.sh redis-server=redis-server
+	@case "$(NAME)" in roundtrip|state) ./scripts/install_packages.sh redis-server=redis-server;; esac
 
 SEEDS ?= 10000
 

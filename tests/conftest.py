@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,28 +26,3 @@ def docker_socket() -> Iterator[str]:
             yield path
     except NoDockerError as error:
         pytest.skip(str(error))
-
-
-# What needs containers that are forked from templates.
-_OF_FORKS = (
-    "contracts/test_template.py",
-    "integration/test_sdk_templates.py",
-    "integration/test_worker_templates.py",
-    "security/test_templates.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what forks containers where the environment lies in /tmp: a fork has a /tmp of its own, so none is made."""
-    if not Path(sys.prefix).resolve().is_relative_to("/tmp"):  # noqa: S108
-        return
-    skip = pytest.mark.skip(reason="a container is not forked where its environment lies in /tmp")
-    for item in items:
-        values = (
-            item.callspec.params.values()
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else ()
-        )
-        is_forked = any("forked" in value for value in values if isinstance(value, str | tuple))
-        if is_forked or str(item.path).endswith(_OF_FORKS):
-            item.add_marker(skip)

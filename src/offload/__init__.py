@@ -15,20 +15,29 @@ if TYPE_CHECKING:
     from offload.sdk.call import FunctionCall, gather, wait_first
     from offload.sdk.concurrency import batched, concurrent
     from offload.sdk.current import current_function_call_id, current_input_id, is_local
+    from offload.sdk.dict import Dict
     from offload.sdk.entrypoint import LocalEntrypoint
     from offload.sdk.function import Function
     from offload.sdk.image import Image
     from offload.sdk.letters import DeadLetter, dead_letters
     from offload.sdk.options import Retries
+    from offload.sdk.queue import Queue
+    from offload.sdk.schedule import Cron, Period
+    from offload.sdk.values import Deployed
 
 __all__ = [
     "App",
+    "Cron",
     "DeadLetter",
+    "Deployed",
+    "Dict",
     "Function",
     "FunctionCall",
     "Image",
     "InputCancellation",
     "LocalEntrypoint",
+    "Period",
+    "Queue",
     "Retries",
     "batched",
     "concurrent",
@@ -46,12 +55,17 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
+    "Deployed": "offload.sdk.values",
+    "Dict": "offload.sdk.dict",
     "Function": "offload.sdk.function",
     "FunctionCall": "offload.sdk.call",
     "Image": "offload.sdk.image",
     "InputCancellation": "offload.errors",
     "LocalEntrypoint": "offload.sdk.entrypoint",
+    "Period": "offload.sdk.schedule",
+    "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
@@ -71,6 +85,13 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("offload." + name)
     if name not in _HOME:
         raise AttributeError(f"module 'offload' has no attribute {name!r}")
+    import sys
+
+    if sys.version_info < (3, 11):  # noqa: UP036  # an image's own, where the runner is content with less
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise ImportError(
+            f"offload.{name} needs Python 3.11 or newer, and this is {version}: choose an image with a newer one"
+        )
     value: object = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

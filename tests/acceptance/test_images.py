@@ -263,3 +263,30 @@ def test_a_container_with_an_image_sees_nothing_of_the_host(ann, base):
     assert len(failed) == 7
     assert (hosts, user, run_folder) == ([], 1000, ["guest"])
     assert not any("TOKEN" in name or "SERVER" in name for name in names)
+
+
+SHARED = """
+import offload
+
+app = offload.App("shared", image=offload.Image.from_registry("BASE"))
+notes = offload.Dict.from_name("notes", create_if_missing=True)
+
+@app.function(cpu=0.1, memory=128)
+def double(value):
+    return 2 * value
+
+@app.function(cpu=0.1, memory=128)
+def use():
+    import sys
+    notes["from the image"] = bytes(100_000)
+    with offload.Queue.ephemeral() as jobs:
+        jobs.put_many([1, 2])
+        return jobs.get_many(2), double.remote(21), len(notes["from the image"]), "uvloop" in sys.modules
+"""
+
+
+def test_an_image_without_offload_uses_dicts_queues_and_other_functions(base, ann):
+    done = run(ann, "shared.py", SHARED.replace("BASE", base), "--json", function="use")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["result"] == [[1, 2], 42, 100_000, False]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.builders import make
+from tests.support.images import BASE, Recorder, chain, make_builder, put_base
 
 from offload.control.stores.memory import MemoryStore
 from offload.control.stores.sqlite import SqliteStore
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from offload.control.ports.store import Store
+    from offload.worker.ports import RootImage
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -21,3 +25,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     kept = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "offload.db")
     yield kept
     kept.close()
+
+
+@pytest.fixture(scope="session")
+def image_root(tmp_path_factory: pytest.TempPathFactory) -> RootImage:
+    builder = make_builder(tmp_path_factory.mktemp("images"))
+    put_base(builder)
+    return asyncio.run(builder.build(chain(BASE), Recorder())).root
+
+
+@pytest.fixture(scope="session")
+def docker_image_root(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> RootImage:
+    builder = make("docker", request, tmp_path_factory.mktemp("images"))
+    return asyncio.run(builder.build(chain(BASE), Recorder())).root

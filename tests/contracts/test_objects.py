@@ -14,6 +14,7 @@ from offload.control.ports.objects import (
     NoteUse,
     Refusal,
     RenameObject,
+    Times,
 )
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def test_a_deleted_object_is_found_by_nobody_and_its_name_is_free(store: Store) 
 
     assert answers == [None, again]
     assert store.objects.get(made.object_id) is None
-    while store.objects.collect(10):
+    while store.objects.collect(Times(0.0, 0.0, 0.0), 10):
         pass
     assert store.objects.list(ObjectKind.DICT, HERE, "", 10) == [again]
 

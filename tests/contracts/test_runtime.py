@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.forked_runtime import make_forked
+from tests.support.image_runtime import ImageRuntime
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
 from offload.worker.core.values import Gpu
@@ -35,21 +36,29 @@ _SANDBOXES = {
 }
 
 
-@pytest.fixture(params=["fake", "process", "bubblewrap", "forked", "gvisor", "docker"])
+# What holds for containers that see the caller's environment holds for those with a root of their own.
+_WITH_IMAGES = ["bubblewrap image", "forked image", "gvisor image", "docker docker_image"]
+_REAL = ["process", "bubblewrap", "forked", "gvisor", "docker", *_WITH_IMAGES]
+
+
+@pytest.fixture(params=["fake", *_REAL])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
     options = RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV)
+    name, _, image = request.param.partition(" ")
     made: Runtime
-    if request.param == "docker":
+    if name == "docker":
         options = replace(options, docker_socket=request.getfixturevalue("docker_socket"))
-    if request.param == "fake":
+    if name == "fake":
         made = FakeRuntime(Script(guest=play))
-    elif request.param == "process":
+    elif name == "process":
         made = ProcessRuntime(options)
     else:
+        root = request.getfixturevalue(f"{image}_root") if image else None
         try:
-            made = _SANDBOXES[request.param](options)
+            made = _SANDBOXES[name](options)
         except RuntimeUnavailableError as error:
             pytest.skip(str(error))
+        made = ImageRuntime(made, root) if root is not None else made
     yield made
     asyncio.run(made.close())
 
@@ -178,9 +187,7 @@ def test_containers_run_side_by_side(runtime: Runtime) -> None:
     assert asyncio.run(scenario()) == ["here"] * 3
 
 
-@pytest.mark.parametrize(
-    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
-)
+@pytest.mark.parametrize("runtime", _REAL, indirect=True)
 def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
@@ -199,9 +206,7 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     assert kinds == ["/dev/null", *its_own]
 
 
-@pytest.mark.parametrize(
-    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
-)
+@pytest.mark.parametrize("runtime", _REAL, indirect=True)
 def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         container = await runtime.start(a_spec())
@@ -218,8 +223,27 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
 
 
 @pytest.mark.parametrize(
-    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
+    "runtime", [name for name in _WITH_IMAGES if "forked" not in name], indirect=True
 )
+def test_an_entrypoint_starts_the_guest_with_what_it_sets(runtime: ImageRuntime) -> None:
+    runtime.root = replace(
+        runtime.root, entrypoint=("/usr/bin/env", "FROM_ENTRYPOINT=yes"), env=(("OF_IMAGE", "yes"),)
+    )
+
+    async def scenario() -> object:
+        container = await runtime.start(a_spec())
+
+        answer = await ask(
+            container, "[__import__('os').environ.get(n) for n in ('FROM_ENTRYPOINT', 'OF_IMAGE')]"
+        )
+
+        await container.close()
+        return answer
+
+    assert asyncio.run(scenario()) == ["yes", "yes"]
+
+
+@pytest.mark.parametrize("runtime", _REAL, indirect=True)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:
         container = await runtime.start(a_spec())
@@ -233,9 +257,7 @@ def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     assert (ended.code, ended.signal) == (None, 11)
 
 
-@pytest.mark.parametrize(
-    "runtime", ["process", "bubblewrap", "forked", "gvisor", "docker"], indirect=True
-)
+@pytest.mark.parametrize("runtime", _REAL, indirect=True)
 def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
     async def scenario() -> str:
         image = a_spec().image

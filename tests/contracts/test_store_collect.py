@@ -244,6 +244,23 @@ def test_the_code_of_a_function_is_in_use_until_its_app_is_collected(store: Stor
     assert store.blobs_in_use([BLOB]) == set()
 
 
+def test_what_an_image_takes_along_is_in_use_until_its_app_is_collected(store: Store) -> None:
+    ours = replace(function(), blob=BLOB, image_blobs=(OTHER, "d" * 64))
+    others = replace(function("fu-2", "ap-2", "other"), image_blobs=("d" * 64,))
+    store.commit([saved_app(), SaveFunction(ours), EndApp("ap-1", 5.0)])
+    store.commit([saved_app("ap-2"), SaveFunction(others)])
+    found = store.function("fu-1")
+    used = store.blobs_in_use([BLOB, OTHER, "d" * 64, "e" * 64])
+
+    passes = collect_all(store, 20.0)
+
+    assert found is not None
+    assert found.image_blobs == (OTHER, "d" * 64)
+    assert used == {BLOB, OTHER, "d" * 64}
+    assert [blob for done in passes for blob in done.blobs] == [BLOB, OTHER]
+    assert store.blobs_in_use([BLOB, OTHER, "d" * 64]) == {"d" * 64}
+
+
 def test_a_blob_that_something_else_names_is_kept(store: Store) -> None:
     store.commit([*app_with_call("fc-OPEN"), SaveCall(call("fc-OLD"))])
     store.commit([with_blob(n, "fc-OLD", BLOB) for n in range(5)])

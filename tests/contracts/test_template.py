@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +14,14 @@ from tests.support.forked_runtime import Evaluating, call, function, start_loade
 from tests.support.runtime_guest import a_spec, open_fds
 
 from offload.wire import guest
-from offload.worker.ports import ContainerStartError, RuntimeUnavailableError
+from offload.worker.ports import ContainerStartError, LocalImage, RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+    from offload.worker.ports import RootImage
 
 
 @pytest.fixture
@@ -116,6 +119,52 @@ def test_a_container_of_a_template_whose_network_is_blocked_has_a_loopback_of_it
         return bound
 
     assert run(scenario) == [None, None]
+
+
+def test_what_an_image_shows_below_tmp_is_seen_in_every_container_and_nothing_else_is(
+    runtime: BubblewrapRuntime,
+) -> None:
+    with TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "module.py").write_text("VALUE = 41")
+        local = a_spec().image
+        assert isinstance(local, LocalImage)
+        image = replace(local, read_only_paths=(*local.read_only_paths, name))
+        source = f"import os, sys; sys.path.insert(0, {name!r}); import module"
+        look = f"(module.VALUE, open({name!r} + '/module.py').read(), os.listdir('/tmp'), os.access({name!r}, os.W_OK))"
+
+        async def scenario() -> object:
+            template = await start_loaded(runtime, a_spec(image=image), function(source))
+            containers = [await template.fork(a_spec(f"ct-{n}", image=image)) for n in range(2)]
+            await call(containers[0], "open('/tmp/mine', 'w').close()")
+
+            seen = await call(containers[1], look)
+
+            await template.close()
+            return seen
+
+        assert run(scenario) == (41, "VALUE = 41", [folder.name], False)
+
+
+def test_a_fork_of_an_images_template_sees_the_image_alone(
+    runtime: BubblewrapRuntime, image_root: RootImage
+) -> None:
+    spec = a_spec(image=image_root)
+    look = "(sys.executable, os.listdir('/run/offload'), os.listdir('/run/offload/keeper'), os.path.exists(HOST))"
+
+    async def scenario() -> object:
+        template = await start_loaded(runtime, spec, function("import os, sys"))
+        container = await template.fork(replace(spec, container_id="ct-1"))
+
+        seen = await call(container, look.replace("HOST", repr(__file__)))
+
+        await template.close()
+        return seen
+
+    python, run_folder, keeper, sees_host = run(scenario)  # type: ignore[misc]  # as it looks
+    assert (python, sorted(run_folder)) == (image_root.python, ["guest", "keeper"])
+    assert (keeper, sees_host) == ([], False)
 
 
 def test_a_container_outlives_its_template(runtime: BubblewrapRuntime) -> None:

@@ -53,6 +53,28 @@ async def wait_in_a_loop():
 
 def leave():
     os._exit(7)
+
+def wait_beside(name):
+    print("came", name)
+    try:
+        while True:
+            threading.Event().wait(0.01)
+    except BaseException as error:
+        print("ends", name, error)
+        raise
+
+async def wait_beside_in_a_loop(name):
+    print("came", name)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("ends", name, "enough")
+
+def double_all(xs):
+    return [2 * x for x in xs]
+
+async def double_all_in_a_loop(xs):
+    return [2 * x for x in xs]
 """
 
 # By value and by that interpreter itself: code objects are each version's own.
@@ -79,11 +101,18 @@ class Python:
     def start(self) -> RunnerProcess:
         return RunnerProcess(python=self.executable, guest_root=self.guest_root)
 
-    def load(self, runner: RunnerProcess, name: str, *, is_generator: bool = False) -> None:
+    def load(
+        self,
+        runner: RunnerProcess,
+        name: str,
+        *,
+        is_generator: bool = False,
+        calls: tuple[int, int, float] = (1, 0, 0.0),
+    ) -> None:
         command = [self.executable, "-I", "-c", PICKLE, self.guest_root, FUNCTIONS, name]
         code = subprocess.run(command, check=True, capture_output=True).stdout
         fault = runner.load(
-            guest.Body("cloudpickle", code), is_generator=is_generator, path=self.path
+            guest.Body("cloudpickle", code), is_generator=is_generator, path=self.path, calls=calls
         )
         assert fault is None
 
@@ -154,6 +183,35 @@ def test_a_cancelled_input_is_interrupted_wherever_it_is(python: Python, place: 
         runner.send(guest.Cancel(("in-1",), timed_out=False, reason="by its caller"))
 
         assert runner.result().interrupted
+
+
+@pytest.mark.parametrize("place", ["wait_beside", "wait_beside_in_a_loop"])
+def test_inputs_run_beside_one_another_and_one_of_them_is_interrupted(
+    python: Python, place: str
+) -> None:
+    with python.start() as runner:
+        python.load(runner, place, calls=(3, 0, 0.0))
+        runner.send(guest.Run(tuple(runner.task(f"in-{name}", name) for name in "abc")))
+        while not {f"came {name}" for name in "abc"} <= {text for _, _, text in runner.lines()}:
+            runner.wait_for(guest.Outputs)
+
+        runner.send(guest.Cancel(("in-b",), timed_out=False, reason="enough"))
+        result = runner.result()
+
+        assert (result.input_id, result.interrupted) == ("in-b", True)
+        ends = [line for line in runner.lines() if line[2].startswith("ends")]
+        assert ends == [("in-b", "stdout", "ends b enough")]
+
+
+@pytest.mark.parametrize("place", ["double_all", "double_all_in_a_loop"])
+def test_a_batch_is_one_call(python: Python, place: str) -> None:
+    with python.start() as runner:
+        python.load(runner, place, calls=(1, 3, 10.0))
+        runner.send(guest.Run(tuple(runner.task(f"in-{n}", n) for n in range(3))))
+
+        values = {result.input_id: runner.value(result) for result in runner.results(3)}
+
+        assert values == {"in-0": 0, "in-1": 2, "in-2": 4}
 
 
 def test_a_runner_that_is_told_to_stop_ends_in_good_order(python: Python) -> None:

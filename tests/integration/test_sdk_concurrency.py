@@ -244,3 +244,51 @@ def test_each_input_has_a_container_of_its_own_that_ran_nothing_before():
 
     assert {count for count, _ in results} == {1}
     assert len({container for _, container in results}) == 8
+
+
+@app.function(scaledown_window=0)
+@offload.concurrent(max_inputs=4)
+def in_a_fork(name):
+    wait_until(lambda: come(name) >= 3, 1.0)
+    print("fork", name)
+    # The parent of a forked container is outside of its pid namespace.
+    return os.getppid() == 0, offload.current_input_id()
+
+
+@app.function(scaledown_window=0)
+@offload.concurrent(max_inputs=4)
+async def in_an_async_fork(name):
+    await asyncio.sleep(0.05)
+    print("fork", name)
+    return os.getppid() == 0, offload.current_input_id()
+
+
+@pytest.mark.parametrize("function", [in_a_fork, in_an_async_fork], ids=lambda one: one.name)
+def test_a_container_that_was_forked_shares_itself_out_like_any_other(function):
+    answers = list(function.map("abc"))
+    while not all(is_forked for is_forked, _ in answers):
+        answers = list(function.map("abc"))
+
+    assert len({input_id for _, input_id in answers}) == 3
+
+
+@app.function()
+def square(x):
+    return x * x
+
+
+@app.function()
+@offload.concurrent(max_inputs=8)
+def ask(x):
+    return square.remote(x)
+
+
+@app.function()
+@offload.concurrent(max_inputs=8)
+async def ask_async(x):
+    return await square.remote.aio(x)
+
+
+@pytest.mark.parametrize("function", [ask, ask_async], ids=lambda one: one.name)
+def test_inputs_that_share_a_container_may_call_other_functions_at_the_same_time(function):
+    assert list(function.map(range(8))) == [x * x for x in range(8)]

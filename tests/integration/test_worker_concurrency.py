@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.worker_bench import DIED, STOPPED, Bench, scenario
+from tests.support.worker_bench import DIED, STOPPED, STOPPING, Bench, scenario
 from tests.support.worker_runner import result
 
 from offload.wire import guest
@@ -148,6 +148,8 @@ async def test_a_container_of_a_single_use_is_stopped_with_its_result_and_counte
 
     said = next(message for message in bench.server.messages if message.results)
     assert [(window.function_id, window.inputs) for window in said.windows] == [("fu-1", 0)]
+    # So that the next one can start at once.
+    assert [report.state for report in said.containers] == [STOPPING]
     assert bench.server.results["in-1"].outcome.state == common_pb2.INPUT_STATE_SUCCEEDED
 
 

@@ -134,6 +134,53 @@ async def test_a_module_that_is_missing_in_an_image_is_to_be_added_there(bench: 
     assert '.pip_install("numpy")' in bench.server.reports("co-1")[-1].failure.reason
 
 
+ELSEWHERE = {"steps": [STEP], "python_version": "3.11"}
+
+
+@scenario
+async def test_a_function_of_another_machine_runs_in_the_image_that_stands_in_for_its_own(
+    bench: Bench,
+) -> None:
+    far = {"host_id": "host-2", "python": "/nowhere/python"}
+    bench.define(image_elsewhere=ELSEWHERE, local_image=far)
+    bench.images.finish.set()
+
+    start(bench)
+    await bench.server.until(lambda: READY in bench.server.states("co-1"))
+
+    assert bench.images.asked[0].digest == DIGEST
+    assert bench.runtime.started[0].image == RootImage(("/layers/1",), "/usr/bin/python3", "/srv")
+
+
+@scenario
+async def test_a_function_of_this_machine_runs_in_its_own_environment(bench: Bench) -> None:
+    bench.define(image_elsewhere=ELSEWHERE)
+
+    start(bench)
+    await bench.server.until(lambda: READY in bench.server.states("co-1"))
+
+    assert bench.images.asked == []
+    assert bench.runtime.started[0].image.python == sys.executable
+
+
+@scenario
+async def test_a_module_that_is_missing_on_another_machine_is_to_be_put_into_an_image(
+    bench: Bench,
+) -> None:
+    bench.define(image_elsewhere=ELSEWHERE, local_image={"host_id": "host-2"})
+    bench.images.finish.set()
+    bench.runner._fault = guest.Fault(
+        "builtins.ModuleNotFoundError", "No module named 'numpy'", (), None
+    )
+
+    start(bench)
+    await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
+
+    reason = bench.server.reports("co-1")[-1].failure.reason
+    assert 'write image=offload.Image.debian_slim().pip_install("numpy")' in reason
+    assert "no worker shares your machine" in reason
+
+
 @scenario
 async def test_a_function_without_an_image_asks_for_none(bench: Bench) -> None:
     await bench.start()

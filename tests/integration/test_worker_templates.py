@@ -7,6 +7,7 @@ import asyncio
 from tests.support.worker_bench import READY, Bench, scenario
 
 from offload.wire import guest
+from offload.wire.images import OWN_PATH, SOURCE_DIR, step_digest
 from offload.worker.core.templates import TemplatePolicy
 
 AT_ONCE = TemplatePolicy(settle_seconds=0.0)
@@ -44,6 +45,45 @@ async def test_the_second_container_of_a_function_is_forked_from_its_template(be
 
     assert [spec.container_id for spec in bench.runtime.started] == ["co-1"]
     assert list(bench.runtime.templates[0].forked) == ["co-2"]
+
+
+DIGEST = step_digest("", "debian_slim", (), {}, "")
+IMAGE = {"steps": [{"digest": DIGEST, "kind": "debian_slim"}]}
+
+
+@templates
+async def test_a_template_of_a_function_with_an_image_keeps_it_as_long_as_it_lives(
+    bench: Bench,
+) -> None:
+    bench.images.finish.set()
+    await bench.start("co-1", image=IMAGE)
+    await template_ready(bench)
+
+    start(bench, "co-2")
+    await ready(bench, "co-2")
+    is_held = not bench.images.holds[1].is_released
+    bench.server.say(forget_functions=["fu-1"])
+    await bench.server.until(lambda: bench.images.holds[1].is_released)
+
+    root = bench.images.holds[0].root
+    assert is_held
+    assert list(bench.runtime.templates[0].forked) == ["co-2"]
+    assert bench.runtime.templates[0].spec.image == root
+    assert bench.runner.loads[1].sys_path == (SOURCE_DIR, OWN_PATH)
+
+
+@templates
+async def test_a_function_whose_image_has_an_entrypoint_is_not_forked(bench: Bench) -> None:
+    entry = step_digest(DIGEST, "entrypoint", ("/bin/env",), {}, "")
+    step = {"digest": entry, "kind": "entrypoint", "arguments": ["/bin/env"]}
+    bench.images.finish.set()
+    await bench.start("co-1", image={"steps": [*IMAGE["steps"], step]})
+
+    start(bench, "co-2")
+    await ready(bench, "co-2")
+
+    assert [spec.container_id for spec in bench.runtime.started] == ["co-1", "co-2"]
+    assert bench.runtime.templates == []
 
 
 @templates

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
+from offload.worker.docker_engine import DockerEngine
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.docker import DockerRuntime
-from offload.worker.runtimes.docker_engine import DockerEngine
 from offload.worker.runtimes.gvisor import GvisorRuntime
 from offload.worker.runtimes.options import RuntimeOptions
 

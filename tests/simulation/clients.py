@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import TYPE_CHECKING
 
 from tests.simulation.store import StoredCall
@@ -20,6 +21,7 @@ class Clients:
     def __init__(self, world: Simulation) -> None:
         self._world = world
         self._names = itertools.count()
+        self._late = random.Random(world.seed)  # noqa: S311 a seeded run is the point
 
     def plan(self, seconds: float) -> None:
         """Spread submissions over the time of faults."""
@@ -69,6 +71,10 @@ class Clients:
             others = list(world.store.calls)
         count = min(len(others), rng.choice((0, 0, 0, 1, 2)))
         deadline = world.server_now + rng.uniform(0, 40) if rng.random() < 0.3 else 0.0
+        late = self._late
+        not_before = world.server_now + late.uniform(0, 20) if late.random() < 0.5 else 0.0
+        if world.seed % 4:
+            not_before = 0.0
         call = Call(
             f"fc-{next(self._names)}",
             function.function_id,
@@ -80,6 +86,7 @@ class Clients:
             deadline=deadline,
             after=tuple(rng.sample(others, count)),
             run_anyway=rng.random() < 0.5,
+            not_before=not_before,
         )
         return StoredCall(call, function.retries.max_retries)
 

@@ -15,11 +15,12 @@ from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.setup import draw_function, draw_policy
 from tests.simulation.store import Store
-from tests.support.consistency import check, is_overfull, is_overstaffed, spent
+from tests.support.consistency import check, is_early, is_overfull, is_overstaffed, spent
 
 from offload.control.core.dispatch import Dispatcher
 from offload.control.core.errors import DomainError
 from offload.control.core.events import Event, FunctionRegistered, Tick, WorkerReported
+from offload.control.core.ids import split_input_id
 from offload.control.core.instructions import (
     Assign,
     CallCompleted,
@@ -162,7 +163,12 @@ class Simulation:
             self.fail("what inputs have spent is not what was recorded")
         if any(not view.reason for view in self.server.pending(3)):
             self.fail("an input waits without a reason")
-        for pool in self.server.pools():
+        pools = self.server.pools()
+        waiting = {pool.function.function_id for pool in pools if pool.pending}
+        for function in self.functions:
+            if function.function_id not in waiting:
+                self.note_run(function.function_id)  # also of calls that wait for others
+        for pool in pools:
             function_id = pool.function.function_id
             waits = self.now - max(self._last_run.get(function_id, 0.0), self._calm_since)
             if self.is_calm and pool.pending and waits > STARVED_SECONDS:
@@ -232,8 +238,7 @@ class Simulation:
                 if isinstance(instruction, CallCompleted):
                     self.endings[instruction.call_id] = instruction.state
             case Assign():
-                if is_overfull(self.server, instruction.worker_id, instruction.function_id):
-                    self.fail(f"{instruction.worker_id} was given more than its window")
+                self._check_order(instruction)
                 self._send(instruction)
             case StartContainer():
                 if is_overstaffed(self.server, instruction.function_id):
@@ -243,6 +248,14 @@ class Simulation:
                 self._expected.pop(instruction.worker_id, None)
             case _:
                 self._send(instruction)
+
+    def _check_order(self, order: Assign) -> None:
+        if is_overfull(self.server, order.worker_id, order.function_id):
+            self.fail(f"{order.worker_id} was given more than its window")
+        for task in order.tasks:
+            call_id, _ = split_input_id(task.input_id)
+            if is_early(self.server, self.store.calls[call_id].call):
+                self.fail(f"{call_id} began before its time")
 
     def _commit(self, boot: int) -> None:
         if boot != self.boots:

@@ -87,9 +87,21 @@ MUTATIONS = [
     ),
     Mutation(
         "ledger.py",
-        "            complete_if_over(state, other)\n",
-        "",
+        "    call.pool.queue.enter(call, len(call.waiting))\n    complete_if_over(state, call)\n",
+        "    call.pool.queue.enter(call, len(call.waiting))\n",
         "a call without inputs ends after those before it",
+    ),
+    Mutation(
+        "ledger.py",
+        "        call.is_early = False\n        if not call.blocked_on:\n",
+        "        call.is_early = False\n        if not call.call.after:\n",
+        "a call that waits for its time and for others begins after both",
+    ),
+    Mutation(
+        "dependencies.py",
+        "        elif not other.blocked_on and not other.is_early:\n",
+        "        elif not other.blocked_on:\n",
+        "a call does not begin before its time because those before it have ended",
     ),
     Mutation(
         "ledger.py",
@@ -99,8 +111,8 @@ MUTATIONS = [
     ),
     Mutation(
         "dependencies.py",
-        "        elif not other.blocked_on:\n",
-        "        elif len(other.call.after) < 2:\n",
+        "        elif not other.blocked_on and not other.is_early:\n",
+        "        elif len(other.call.after) < 2 and not other.is_early:\n",
         "a call that waited for two runs once both have ended",
     ),
     Mutation(

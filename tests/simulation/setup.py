@@ -37,7 +37,7 @@ def draw_policy(rng: random.Random) -> Policy:
 
 
 def draw_function(rng: random.Random, number: int) -> Function:
-    """Draw a function; one whose name says so often cannot be loaded."""
+    """Draw a function; as its name says, one often cannot be loaded, or has a container for each input."""
     gpus = rng.choice((0, 0, 0, 1, 2))
     needs = Needs(
         rng.choice((250, 500, 1000)),
@@ -52,12 +52,13 @@ def draw_function(rng: random.Random, number: int) -> Function:
         buffer_containers=rng.choice((0, 0, 1)),
         scaledown_window_seconds=rng.choice((0.0, 2.0, 60.0)),
     )
-    max_inputs = rng.choice((1, 1, 3, 8))
+    name = rng.choice(("good", "good", "good", "bad", "once"))
+    max_inputs = 1 if name == "once" else rng.choice((1, 1, 3, 8))
     return Function(
         f"fn-{number}",
         f"ap-{number % 2}",
         "sim",
-        rng.choice(("good", "good", "good", "bad")),
+        name,
         needs,
         timeout_seconds=rng.choice((10.0, 60.0)),
         startup_timeout_seconds=rng.choice((3.0, 30.0)),

@@ -72,6 +72,7 @@ class Box:
     state: ContainerState
     gpus: tuple[int, ...]
     busy: dict[str, None] = field(default_factory=dict)  # the inputs it runs
+    was_used: bool = False
 
 
 @dataclass
@@ -106,8 +107,10 @@ class SimulatedWorker:
         if not remembers:
             self.hands.clear()
             self._unacknowledged.clear()
-            for box in self.boxes.values():
+            for container_id, box in self.boxes.items():
                 box.busy.clear()
+                if box.was_used and self._is_single_use(box):
+                    self._stop(container_id)
         held = [HeldInput(i, hand.attempt, hand.function_id) for i, hand in self.hands.items()]
         held += [
             HeldInput(input_id, attempt, function_id)
@@ -287,6 +290,9 @@ class SimulatedWorker:
                     break
                 self._run(input_id, container_id)
 
+    def _is_single_use(self, box: Box) -> bool:
+        return self._world.function(box.function_id).name == "once"
+
     def _takes_one(self, box: Box) -> bool:
         is_lonely = any(self.hands[i].alone for i in box.busy if i in self.hands)
         max_inputs = self._world.function(box.function_id).max_inputs
@@ -298,7 +304,11 @@ class SimulatedWorker:
         rng = self._world.rng
         hand = self.hands[input_id]
         hand.container_id = container_id
-        self.boxes[container_id].busy[input_id] = None
+        box = self.boxes[container_id]
+        if box.was_used and self._is_single_use(box):
+            self._world.fail(f"{container_id} is used a second time, for {input_id}")
+        box.was_used = True
+        box.busy[input_id] = None
         attempt = hand.attempt
         self._world.note_run(hand.function_id)
         if rng.random() < 0.5:
@@ -330,8 +340,20 @@ class SimulatedWorker:
             result = Result(input_id, attempt, InputState.FAILED, FailureKind.OUT_OF_MEMORY, "oom")
         else:
             result = Result(input_id, attempt, InputState.SUCCEEDED, body=b"ok")
-        self._send(hand.function_id, results=(result,))
+        self._send(hand.function_id, self._retired(container_id), results=(result,))
         self._go_on(container_id, hand.function_id)
+
+    def _retired(self, container_id: str) -> tuple[ContainerReport, ...]:
+        """Say with the result of a container of a single use that it takes nothing more."""
+        box = self.boxes[container_id]
+        if not self._is_single_use(box):
+            return ()
+        box.state = ContainerState.STOPPING
+        return (
+            ContainerReport(
+                container_id, box.function_id, ContainerState.STOPPING, gpu_indices=box.gpus
+            ),
+        )
 
     def _die(self, container_id: str) -> None:
         """End the container by itself: whoever ran in it may have been the reason, unless it was alone."""
@@ -353,6 +375,8 @@ class SimulatedWorker:
 
     def _go_on(self, container_id: str, function_id: str) -> None:
         box = self.boxes[container_id]
-        if box.state is ContainerState.STOPPING and not box.busy:
+        if self._is_single_use(box):
+            self._stop(container_id)
+        elif box.state is ContainerState.STOPPING and not box.busy:
             self._end_box(container_id, ContainerState.STOPPED)
         self._feed(function_id)

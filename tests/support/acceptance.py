@@ -66,9 +66,11 @@ class User:
             stdin=subprocess.DEVNULL,
         )
 
-    def run_python(self, file: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run_python(
+        self, file: str, seconds: float = 60, words: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, file],
+            [sys.executable, file, *words],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -84,6 +86,19 @@ class User:
             env=self.environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def start_python(self, file: str) -> subprocess.Popen[str]:
+        """Start a program that can be written to."""
+        return subprocess.Popen(
+            [sys.executable, file],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

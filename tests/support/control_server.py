@@ -152,6 +152,7 @@ class ScriptedWorker:
     async def join(self) -> None:
         """Say hello and wait for the welcome."""
         hello = workers_pb2.Hello(
+            host_id="host-1",
             worker_id=self.worker_id,
             name="scripted",
             version="0",

@@ -23,12 +23,20 @@ class NoDockerError(Exception):
     """No engine can be started here; the message says why."""
 
 
-@contextmanager
-def docker_daemon(*, own_network: bool = True) -> Iterator[str]:
-    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`.
+# Containers have the machine's own network then, and the machine no bridge and no rules.
+_NO_NETWORK = (
+    "--bridge=none",
+    "--iptables=false",
+    "--ip6tables=false",
+    "--ip-forward=false",
+    "--ip-masq=false",
+)
+_OWN_MOUNTS = ("--mount", "--propagation", "slave", "--")
 
-    Without a network of its own it shares the caller's, whose bridges and rules are then the caller's to throw away.
-    """
+
+@contextmanager
+def docker_daemon(*, shares_network: bool = False) -> Iterator[str]:
+    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`."""
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
         raise NoDockerError(
@@ -40,7 +48,7 @@ def docker_daemon(*, own_network: bool = True) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="offload-docker-") as folder:
         Path(folder).chmod(0o755)
         group = f"offload-docker-{os.getpid()}"
-        process = _start(folder, group, ("--net",) if own_network else ())
+        process = _start(folder, group, shares_network=shares_network)
         try:
             yield f"{folder}/docker.sock"
         finally:
@@ -49,15 +57,16 @@ def docker_daemon(*, own_network: bool = True) -> Iterator[str]:
             _remove_groups(group)
 
 
-def _start(folder: str, group: str, namespaces: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _start(folder: str, group: str, *, shares_network: bool) -> subprocess.Popen[bytes]:
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = [
         *("setpriv", "--pdeathsig", "TERM", "--"),  # should the tests be killed
-        *("unshare", *namespaces, "--mount", "--propagation", "slave", "--"),
+        *("unshare", *(() if shares_network else ("--net",)), *_OWN_MOUNTS),
         *("dockerd", "--host", f"unix://{folder}/docker.sock", "--group", "0"),
         *(f"--{option}={folder}/{name}" for option, name in places.items()),
         f"--cgroup-parent=/{group}",
         "--userland-proxy=false",
+        *(_NO_NETWORK if shares_network else ()),
     ]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as readiness:
         readiness.bind(f"{folder}/ready")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offload.wire import guest
+from offload.wire.images import OWN_PATH
 from offload.worker.ports import (
     ContainerSpec,
     ContainerStartError,
@@ -63,7 +64,7 @@ class Running:
 def load_message(function: object) -> bytes:
     """Return the frame that tells a runner to become the function."""
     code = guest.Body("cloudpickle", pickle.dumps(function))
-    return guest.encode(guest.Load("f", False, code, tuple(sys.path), (), "/"))
+    return guest.encode(guest.Load("f", False, code, (*sys.path, OWN_PATH), (), "/"))
 
 
 async def next_of(container: Container, kind: type[guest.Message]) -> guest.Message:

@@ -19,7 +19,8 @@ from tests.support.tiny_image import tiny_root, why_impossible
 
 from offload.wire.images import step_digest
 from offload.worker.core.images import AttachedFiles, Image, ImageState, ImageStep
-from offload.worker.images.builder import RootfsBuilder, content_sha256
+from offload.worker.images.builder import RootfsBuilder
+from offload.worker.images.chain import content_sha256
 from offload.worker.images.settings import ImageSettings
 from offload.worker.images.steps import PATH
 from offload.worker.ports import ImageError, RuntimeUnavailableError

@@ -14,13 +14,15 @@ from offload.control.frontends.link.server import listen
 from offload.control.frontends.rpc.handlers import handlers
 from offload.control.services.assembly import Services, start
 from offload.control.stores.memory import MemoryStore
+from offload.control.stores.memory.objects import MemoryObjects
 from offload.sdk.blocking import background_loop, run
 from offload.sdk.client import Client, ServerAddress
 from offload.sdk.session import use_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from offload.control.ports.objects import Answer, Operation
     from offload.wire.link import LinkServer
 
 TOKEN = "test-token"  # noqa: S105  # of this test server alone
@@ -38,6 +40,23 @@ def an_object(
     return StoredObject(object_id, ObjectKind.DICT, scope, name, 10.0, 10.0, app_id)
 
 
+class LossyObjects(MemoryObjects):
+    """Objects in memory; the next answers can be lost on their way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lose: Callable[[], None] | None = None  # breaks the connections; called once
+        self.transactions = 0
+
+    def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
+        answers = super().apply(operations)
+        self.transactions += 1
+        lose, self.lose = self.lose, None
+        if lose is not None:
+            lose()
+        return answers
+
+
 @dataclass
 class ObjectServer:
     """A whole server in memory, in the SDK's own thread."""
@@ -46,13 +65,20 @@ class ObjectServer:
     clock: SettableClock
     services: Services
     link: LinkServer
-    lease_seconds: float
+    knobs: dict[str, float]
 
     def restart(self) -> None:
         """End it, and start another one on the same store and port."""
         port = self.link.port
         run(_close(self.services, self.link))
-        self.services, self.link = run(_start(self.store, self.clock, port, self.lease_seconds))
+        self.services, self.link = run(_start(self.store, self.clock, port, self.knobs))
+
+    def lose_next_answer(self) -> None:
+        """Have the next change be made, and every connection break before anybody is told."""
+        self.store.objects.lose = self._break_from_elsewhere
+
+    def _break_from_elsewhere(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._listen_again(), background_loop()).result(10)
 
     def break_links(self) -> None:
         """Break every connection, and listen again."""
@@ -65,11 +91,13 @@ class ObjectServer:
 
 
 @contextlib.contextmanager
-def object_server(lease_seconds: float = 30.0) -> Iterator[ObjectServer]:
+def object_server(lease_seconds: float = 30.0, queue_items: int = 1000) -> Iterator[ObjectServer]:
     """Start a server and make it the one that the SDK uses."""
     store, clock = MemoryStore(), SettableClock()
-    services, link = run(_start(store, clock, 0, lease_seconds))
-    server = ObjectServer(store, clock, services, link, lease_seconds)
+    store.objects = LossyObjects()
+    knobs = {"lease_seconds": lease_seconds, "queue_items": queue_items}
+    services, link = run(_start(store, clock, 0, knobs))
+    server = ObjectServer(store, clock, services, link, knobs)
     address = ServerAddress(f"ws://127.0.0.1:{link.port}/link", TOKEN)
     client = Client(lambda: address, 10.0)
     before = use_client(client)
@@ -82,10 +110,10 @@ def object_server(lease_seconds: float = 30.0) -> Iterator[ObjectServer]:
 
 
 async def _start(
-    store: MemoryStore, clock: SettableClock, port: int, lease_seconds: float
+    store: MemoryStore, clock: SettableClock, port: int, knobs: dict[str, float]
 ) -> tuple[Services, LinkServer]:
     assert asyncio.get_running_loop() is background_loop()
-    services = await start(replace(outside(store, clock), lease_seconds=lease_seconds))
+    services = await start(replace(outside(store, clock), **knobs))
     return services, await _listen(services, port)
 
 

@@ -59,6 +59,7 @@ class FakeServer(ClusterAnswers):
         self.ended = asyncio.Event()
         self.lines: list[common_pb2.LogLine] = []
         # Knobs.
+        self.has_worker_here = True
         self.break_link_at: set[tuple[str, int]] = (
             set()
         )  # (method, nth request): answered, but the answer is lost
@@ -89,6 +90,7 @@ class FakeServer(ClusterAnswers):
             "Calls/Describe": self.describe,
             "Calls/ListCalls": self.list_calls,
             "Calls/Cancel": self.cancel,
+            "Blobs/Missing": self.missing,
             "Blobs/Upload": self.upload,
             "Blobs/Download": self.download,
             **self.cluster_methods(),
@@ -107,7 +109,9 @@ class FakeServer(ClusterAnswers):
     async def create_app(self, request, _):
         self.requests["CreateApp"] += 1
         self.apps.append(request)
-        return apps_pb2.CreateAppReply(app_id=request.app_id, lease_seconds=30)
+        return apps_pb2.CreateAppReply(
+            app_id=request.app_id, lease_seconds=30, has_worker_on_host=self.has_worker_here
+        )
 
     async def register(self, request, _):
         ids = []
@@ -125,6 +129,11 @@ class FakeServer(ClusterAnswers):
                 logs=[line for line in self.lines if line.seq > request.after_log_seq]
             )
         await self.ended.wait()
+
+    async def missing(self, request, _):
+        return blobs_pb2.MissingReply(
+            sha256=[name for name in request.sha256 if name not in self.blobs]
+        )
 
     async def stop_app(self, request, _):
         self.stopped.append(request)

@@ -31,6 +31,7 @@ READY = workers_pb2.CONTAINER_STATE_READY
 FAILED = workers_pb2.CONTAINER_STATE_FAILED
 STOPPED = workers_pb2.CONTAINER_STATE_STOPPED
 DIED = workers_pb2.CONTAINER_STATE_DIED
+STOPPING = workers_pb2.CONTAINER_STATE_STOPPING
 
 GPUS = (Gpu(0, "NVIDIA H100"), Gpu(1, "NVIDIA H100", "GPU-b"))
 
@@ -112,7 +113,7 @@ async def a_worker(
         drain_seconds=drain_seconds,
         cancel_grace_seconds=cancel_grace_seconds,
         dial=server.dial,
-        make_images=lambda _: images,
+        make_images=lambda _: {"rootfs": images},
         templates=templates or TemplatePolicy(),
         output=output,
     )

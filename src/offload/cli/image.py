@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
@@ -13,12 +14,16 @@ from offload.cli import show
 from offload.cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from offload.cli.program import Target
     from offload.worker.config import WorkerConfig
     from offload.worker.core.content import Content
-    from offload.worker.images.builder import RootfsBuilder, RootfsHold
+    from offload.worker.images.builder import RootfsBuilder
+    from offload.worker.images.chain import BuiltImage, ChainBuilder
+    from offload.worker.images.docker_builder import DockerBuilder
+    from offload.worker.images.docker_layers import EngineLayers
     from offload.worker.images.store import LayerStore, StoredStep
 
 _MIB = 1024 * 1024
@@ -38,7 +43,8 @@ def command() -> None:
 @show.json_option
 def list_images(*, as_json: bool) -> None:
     """List what is built, the most recently used first: one line for every step that an image may end with."""
-    rows = [(store, step) for store in _stores() for step in store.steps()]
+    with _told_of_the_engine():
+        rows = [(store, step) for store in _stores() for step in store.steps()]
     if as_json:
         show.print_json([_document(store, step) for store, step in rows])
         return
@@ -47,17 +53,18 @@ def list_images(*, as_json: bool) -> None:
     now = show.wall_clock()
     show.print_table(
         "Images",
-        ("digest", "last step", "own MiB", "all MiB", "layers", "used"),
+        ("digest", "last step", "in", "own MiB", "all MiB", "layers", "used"),
         [
             (
                 step.digest[:_SHOWN_DIGEST],
                 step.state.label,
+                _builder_of(store),
                 f"{step.own_bytes / _MIB:,.1f}",
                 f"{step.size_bytes / _MIB:,.1f}",
                 str(len(step.state.layers)),
                 show.ago(step.used_at, now),
             )
-            for _, step in rows
+            for store, step in rows
         ],
     )
 
@@ -66,7 +73,8 @@ def list_images(*, as_json: bool) -> None:
 @show.json_option
 def prune(*, as_json: bool) -> None:
     """Remove every layer that no container uses. What is called again is built again."""
-    freed = sum(store.prune() for store in _stores())
+    with _told_of_the_engine():
+        freed = sum(store.prune() for store in _stores())
     if as_json:
         show.print_json({"freed_bytes": freed})
     else:
@@ -81,14 +89,15 @@ def build(*, program: str, as_json: bool) -> None:
 
     NAME chooses one of the functions.
     """
-    builder = _builder()
     built = []
     for target in _targets(program):
+        builder = _docker_builder() if _is_for_docker(target) else _builder()
         hold = asyncio.run(_built(builder, target, quiet=as_json))
         built.append(
             {
                 "function": target.name,
-                "layers": len(hold.root.layers),
+                "layers": len(hold.root.layers) or 1,
+                "engine_image": hold.root.engine_image,
                 "python": hold.root.python,
                 "python_version": hold.python_version,
             }
@@ -114,6 +123,11 @@ def shell(*, program: str, words: tuple[str, ...]) -> int:
     if len(targets) > 1:
         names = ", ".join(target.name for target in targets)
         raise CliError(f"{program} has several functions with images: name one of {names}")
+    if _is_for_docker(targets[0]):
+        hold = asyncio.run(_built(_docker_builder(), targets[0], quiet=False))
+        raise CliError(
+            f"its image is in the Docker Engine: write `docker run --rm -it {hold.root.engine_image} /bin/sh`"
+        )
     builder = _builder()
     hold = asyncio.run(_built(builder, targets[0], quiet=False))
     try:
@@ -142,7 +156,7 @@ class _Narrator:
             print(text, file=sys.stderr, flush=True)
 
 
-async def _built(builder: RootfsBuilder, target: Target, *, quiet: bool) -> RootfsHold:
+async def _built(builder: ChainBuilder, target: Target, *, quiet: bool) -> BuiltImage:
     from offload.errors import InvalidError
     from offload.sdk.client.images import describe, send_inline
     from offload.sdk.image_choice import image_of
@@ -196,15 +210,51 @@ def _builder() -> RootfsBuilder:
         raise CliError(str(error)) from None
 
 
+def _docker_builder() -> DockerBuilder:
+    from offload.worker.main import make_docker_builder
+    from offload.worker.ports import RuntimeUnavailableError
+
+    try:
+        return make_docker_builder(_config(), _no_blobs)
+    except RuntimeUnavailableError as error:
+        raise CliError(str(error)) from None
+
+
+def _is_for_docker(target: Target) -> bool:
+    return target.app.functions[target.name].options.runtime == "docker"
+
+
 async def _no_blobs(content: Content) -> IO[bytes]:
     raise OSError(f"{content!r} is not in this process")  # everything was sent inline
 
 
-def _stores() -> list[LayerStore]:
+def _stores() -> list[LayerStore | EngineLayers]:
+    from offload.worker.docker_engine import find_socket
+    from offload.worker.images.build_engine import BuildEngine
     from offload.worker.images.builder import open_store
+    from offload.worker.images.docker_layers import EngineLayers
 
+    config = _config()
     workers = sorted(_state_dir().glob("workers/*/images"))
-    return [open_store(path, _config().images) for path in workers]
+    stores: list[LayerStore | EngineLayers] = [open_store(path, config.images) for path in workers]
+    socket = find_socket(config.docker_socket)
+    if socket is not None:
+        stores += [
+            EngineLayers(path / "docker", config.images.max_bytes, BuildEngine(socket))
+            for path in workers
+            if (path / "docker").is_dir()
+        ]
+    return stores
+
+
+@contextlib.contextmanager
+def _told_of_the_engine() -> Iterator[None]:
+    from offload.worker.docker_engine import DockerError
+
+    try:
+        yield
+    except DockerError as error:
+        raise CliError(str(error)) from None
 
 
 def _config() -> WorkerConfig:
@@ -224,7 +274,7 @@ def _state_dir() -> Path:
     return read_config().data_dir
 
 
-def _document(store: LayerStore, step: StoredStep) -> dict[str, object]:
+def _document(store: LayerStore | EngineLayers, step: StoredStep) -> dict[str, object]:
     return {
         "digest": step.digest,
         "last_step": step.state.label,
@@ -232,5 +282,15 @@ def _document(store: LayerStore, step: StoredStep) -> dict[str, object]:
         "size_bytes": step.size_bytes,
         "layers": len(step.state.layers),
         "used_at": step.used_at,
-        "worker": store.directory.parent.name,
+        "builder": _builder_of(store),
+        "worker": _worker_of(store),
     }
+
+
+def _builder_of(store: LayerStore | EngineLayers) -> str:
+    return "docker" if store.directory.name == "docker" else "rootfs"
+
+
+def _worker_of(store: LayerStore | EngineLayers) -> str:
+    folder = store.directory
+    return (folder.parent if folder.name == "docker" else folder).parent.name

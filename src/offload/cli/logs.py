@@ -10,7 +10,7 @@ import click
 from offload.cli import show
 
 if TYPE_CHECKING:
-    from offload.wire.gen import common_pb2
+    from offload.wire.gen import calls_pb2, common_pb2
     from offload.wire.link import Link
 
 
@@ -23,7 +23,6 @@ def command(*, target: str, follow: bool, as_json: bool) -> None:
 
     What they wrote to stderr goes to stderr. With --json, each line is one JSON document.
     """
-    from offload.cli.ask import talk
     from offload.wire.gen import calls_pb2
 
     request = calls_pb2.LogsRequest(follow=follow)
@@ -31,6 +30,14 @@ def command(*, target: str, follow: bool, as_json: bool) -> None:
         request.call_id = target
     else:
         request.app_id = target
+
+    show_lines(request, as_json=as_json)
+
+
+def show_lines(request: calls_pb2.LogsRequest, *, as_json: bool) -> None:
+    """Print the lines that are asked for, as they come."""
+    from offload.cli.ask import talk
+    from offload.wire.gen import calls_pb2
 
     async def read(link: Link) -> None:
         stream = link.stream("offload.v1.Calls/Logs", calls_pb2.LogBatch)

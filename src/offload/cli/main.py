@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 # A command's module is imported only when it is the one asked for; the help of all is here so that `--help` is quick.
 _COMMANDS = {
     "run": "Run a program's entrypoint; its functions run in sandboxed containers.",
+    "deploy": "Make a program's functions the next version of a deployed app.",
+    "serve": "Run a program's app while you work on it, with every change taken in at once.",
+    "app": "List, show, roll back, stop and tag deployed apps.",
+    "schedule": "List, pause, resume and run the schedules of deployed apps.",
     "up": "Start the local stack (a server and a worker in the background).",
     "down": "End the local stack and everything it runs.",
     "status": "Show the server, workers, containers and what waits for what.",
     "calls": "List, show and cancel calls.",
+    "dict": "List, make and change dicts that programs and containers share.",
     "dlq": "List, show, replay and drop inputs that were given up.",
     "image": "Build images here, list and prune those that are built, look into one.",
     "logs": "Show what a call's or an app's functions printed.",
+    "queue": "List, make and use queues that programs and containers share.",
     "server": "Be the server: accept work and hand it to workers.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",
 }

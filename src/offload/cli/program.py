@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import linecache
 import sys
@@ -56,6 +57,36 @@ def load(file: str) -> types.ModuleType:
     except Exception as error:  # noqa: BLE001  # whatever the program raises while it is imported
         raise ProgramError(f"{file} cannot be imported: {describe(error)}", report(error)) from None
     return module
+
+
+def load_module(name: str) -> types.ModuleType:
+    """Import a module by its name, from the current folder too. Raises `CliError` and `ProgramError`."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise CliError(
+                f"There is no module {name!r}: name one that can be imported from here, or a file that ends in .py.",
+                Exit.NOT_FOUND,
+            ) from None
+        raise ProgramError(f"{name} cannot be imported: {describe(error)}", report(error)) from None
+    except Exception as error:  # noqa: BLE001  # whatever the program raises while it is imported
+        raise ProgramError(f"{name} cannot be imported: {describe(error)}", report(error)) from None
+
+
+def only_app(module: types.ModuleType, file: str) -> App:
+    """Return the app that a program defines: the one that no other one includes."""
+    apps = _apps(module)
+    if not apps:
+        raise CliError(f'{file} has no app. Give it one:\n\n    app = offload.App("name")')
+    if len(apps) > 1:
+        names = ", ".join(repr(app.name) for app in apps)
+        raise CliError(
+            f"{file} has several apps ({names}): have one of them `.include()` the others, or deploy them from files "
+            "of their own."
+        )
+    return apps[0]
 
 
 def _package(folder: Path) -> tuple[Path, tuple[str, ...]]:
@@ -160,12 +191,18 @@ def _plain(function: object, name: str) -> types.FunctionType:
     return function
 
 
-def _targets(module: types.ModuleType) -> list[Target]:
+def _apps(module: types.ModuleType) -> list[App]:
+    """Return the apps that a program defines, without those that another of them includes."""
     from offload.sdk.app import App
 
     apps = {id(value): value for value in vars(module).values() if isinstance(value, App)}
+    parts = {id(other) for app in apps.values() for other in app.with_included()[1:]}
+    return [app for app in apps.values() if id(app) not in parts]
+
+
+def _targets(module: types.ModuleType) -> list[Target]:
     found = []
-    for app in apps.values():
+    for app in _apps(module):
         for name, entrypoint in app.entrypoints.items():
             found.append(Target(name, app, _plain(entrypoint.function, name), is_remote=False))
         for name, function in app.functions.items():

@@ -28,6 +28,11 @@ _FILE = click.Path(path_type=Path)
 @click.option("--idle-exit-seconds", type=float, help="End after so long without work; 0: never.")
 @click.option("--retention-days", type=float, help="How long ended calls are kept; 7.")
 @click.option(
+    "--object-retention-days",
+    type=float,
+    help="How long entries of dicts are kept that nobody uses; 7.",
+)
+@click.option(
     "--worker-lost-seconds",
     type=float,
     help="How long a disconnected worker keeps what it runs; 10.",

@@ -92,6 +92,9 @@ def print_workers(workers: Sequence[cluster_pb2.WorkerStatus]) -> None:
         ),
         (_worker(worker) for worker in workers),
     )
+    for worker in workers:
+        for note in worker.notes:
+            print(f"Warning: on {worker.name}, {note}")
 
 
 def _worker(worker: cluster_pb2.WorkerStatus) -> tuple[str, ...]:

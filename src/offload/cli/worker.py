@@ -36,10 +36,13 @@ class _Given:
     name: str | None
     data_dir: Path | None
     show_private: bool | None
+    host_network: bool | None
     give_up_after_seconds: float | None
     drain_seconds: float | None
     cancel_grace: float | None
     templates: int | None
+    image_cache_gib: float | None
+    blob_cache_gib: float | None
     output_mib: int | None
     tls_ca: Path | None
 
@@ -69,6 +72,12 @@ _LOOK_SECONDS = 0.3
     help="For root: let functions read, by naming them, folders that only their owner can read.",
 )
 @click.option(
+    "--host-network",
+    is_flag=True,
+    default=None,
+    help="Let containers share this machine's network, loopback and all, and refuse allow-lists.",
+)
+@click.option(
     "--give-up-after-seconds", type=float, help="End when the server is gone so long; 0: never."
 )
 @click.option("--drain-seconds", type=float, help="For inputs in hand after SIGTERM; default: 30.")
@@ -80,6 +89,10 @@ _LOOK_SECONDS = 0.3
     type=int,
     help="Functions kept loaded, to fork containers from, at most; 0: none; default: 8.",
 )
+@click.option(
+    "--image-cache-gib", type=float, help="Disk for layers of images, in GiB; default: 20."
+)
+@click.option("--blob-cache-gib", type=float, help="Disk for blobs, in GiB; default: 10.")
 @click.option(
     "--output-mib",
     type=int,
@@ -93,7 +106,7 @@ def command(ctx: click.Context, /, *, as_json: bool, **given: object) -> int | N
 
     SIGTERM lets inputs in hand finish and gives the others back. OFFLOAD_SERVER_URL, OFFLOAD_TOKEN, OFFLOAD_TOKEN_FILE,
     OFFLOAD_DATA_DIR, OFFLOAD_GPUS, OFFLOAD_LABELS, OFFLOAD_DRAIN_SECONDS, OFFLOAD_CANCEL_GRACE_SECONDS,
-    OFFLOAD_TEMPLATES and OFFLOAD_OUTPUT_MIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
+    OFFLOAD_TEMPLATES, OFFLOAD_OUTPUT_MIB, OFFLOAD_IMAGE_CACHE_GIB and OFFLOAD_BLOB_CACHE_GIB stand in for options that are not given. The subcommands are about workers that run elsewhere, and take none of these options.
     """
     if ctx.invoked_subcommand is not None:
         show.pass_json_on(ctx, as_json=as_json)
@@ -212,15 +225,24 @@ def _config(given: _Given) -> WorkerConfig:
         "data_dir": state_dir / "workers" / (name or config.name),
         "hidden_dir": state_dir,
         "shows_private": given.show_private,
+        "host_network": given.host_network,
         "give_up_after_seconds": given.give_up_after_seconds,
         "drain_seconds": given.drain_seconds,
         "cancel_grace_seconds": given.cancel_grace,
         "templates": given.templates,
+        "cache_bytes": None if given.blob_cache_gib is None else _bytes(given.blob_cache_gib),
+        "images": None
+        if given.image_cache_gib is None
+        else dataclasses.replace(config.images, max_bytes=_bytes(given.image_cache_gib)),
         "output_mib": given.output_mib,
         "tls_ca_file": given.tls_ca,
     }
     kept = {key: value for key, value in chosen.items() if value is not None}
     return dataclasses.replace(config, **kept)  # type: ignore[arg-type]  # each has its field's type
+
+
+def _bytes(gib: float) -> int:
+    return round(gib * 1024**3)
 
 
 def _default_data_dir() -> Path:

@@ -60,6 +60,7 @@ class ServerConfig:
     insecure_no_tls: bool = False  # listen beyond this machine in clear text all the same
     idle_exit_seconds: float = 0.0  # end, workers too, after this long without work; 0: never
     retention_days: float = 7.0  # how long what a call came to is kept after its end
+    object_retention_days: float = 7.0  # how long an entry of a dict is kept that nobody uses
     worker_lost_seconds: float = 10.0  # how long a disconnected worker keeps what it runs
     placement: str = "spread"  # "spread": where most cpu is free; "pack": where least is
     workspaces: tuple[
@@ -98,6 +99,7 @@ class ServerConfig:
             insecure_no_tls=given.get("OFFLOAD_INSECURE_NO_TLS", "") in ("1", "true", "yes"),
             idle_exit_seconds=_number(given, "OFFLOAD_IDLE_EXIT_SECONDS", 0.0),
             retention_days=_number(given, "OFFLOAD_RETENTION_DAYS", 7.0),
+            object_retention_days=_number(given, "OFFLOAD_OBJECT_RETENTION_DAYS", 7.0),
             worker_lost_seconds=_number(given, "OFFLOAD_WORKER_LOST_SECONDS", 10.0),
             placement=given.get("OFFLOAD_PLACEMENT") or "spread",
             workspaces=tuple(given.get("OFFLOAD_WORKSPACES", "").replace(",", " ").split()),
@@ -119,8 +121,8 @@ class ServerConfig:
             raise ConfigError("The token must be printable ASCII: remove it to have one made.")
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"--placement {self.placement!r} is neither spread nor pack.")
-        if not self.retention_days > 0:
-            raise ConfigError("--retention-days must be more than 0.")
+        if not min(self.retention_days, self.object_retention_days) > 0:
+            raise ConfigError("--retention-days and --object-retention-days must be more than 0.")
         if not 1 <= self.worker_lost_seconds <= 3600:
             raise ConfigError("--worker-lost-seconds must be 1 to 3600.")
         self.policy()

@@ -132,6 +132,7 @@ async def _serve(
             Outside(
                 store, blobs, clock, Telemetry(), incarnation, str(state_dir), config.policy(),
                 retention_seconds=config.retention_days * DAY_SECONDS,
+                object_seconds=config.object_retention_days * DAY_SECONDS,
             )
         )  # fmt: skip
 

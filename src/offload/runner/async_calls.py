@@ -182,6 +182,12 @@ class AsyncCrowd:
     def remind(self) -> None:
         """See `Interruptor`."""
 
+    def __enter__(self) -> None:
+        """See `Interruptor`; a task is cancelled where it awaits, so nothing needs a shield."""
+
+    def __exit__(self, *_: object) -> None:
+        """See `Interruptor`."""
+
     def request(self, job: Job, cancel: Cancel) -> None:
         """See `Interruptor`."""
         job.cancel = cancel

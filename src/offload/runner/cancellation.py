@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 
         def remind(self) -> None:
             """See `Interrupts`."""
+
+        def __enter__(self) -> None:
+            """See `Interrupts`."""
+
+        def __exit__(self, *_: object) -> None:
+            """See `Interrupts`."""
 else:
     import _signal as signal  # the same functions, without the `enum` that names their numbers
 

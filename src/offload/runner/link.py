@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from typing import NamedTuple, Union
 
+    from offload.runner.asking import Platform
     from offload.runner.beside import Beside
     from offload.runner.cancellation import Interruptor
     from offload.runner.outbox import Outbox
@@ -71,6 +72,10 @@ class Link:
         self._watch_reads = False
         self._calm_ticks = 0
         self.beside: Beside | None = None  # where several inputs run at the same time
+        self._is_watched = False
+        self._expects_answers = False
+        self._platform: Platform | None = None
+        guest.find_platform = self._find_platform
 
     def run_beside(self, interrupts: Interruptor) -> Beside:
         """Run several inputs at the same time from here on; return what is to be told of them."""
@@ -87,6 +92,7 @@ class Link:
 
     def start(self) -> None:
         """Begin to watch."""
+        self._is_watched = True
         start_new_thread(self._run, ())
 
     def next(self) -> Work:
@@ -143,6 +149,21 @@ class Link:
             job.begun_told = True
             self._outbox.post(guest.Begun(job.input_id, job.attempt))
 
+    def _find_platform(self) -> Platform:
+        if not self._is_watched:
+            raise RuntimeError("code that runs while a template is loaded cannot ask the platform")
+        if self._platform is None:
+            from offload.runner.asking import Platform  # noqa: PLC0415 - most containers never ask
+
+            self._platform = Platform(self._outbox, lambda: self._interrupts, self._expect_answers)
+        return self._platform
+
+    def _expect_answers(self) -> None:
+        """See to it that another thread reads: the one that asked may wait, and it may be the main thread."""
+        if self._busy_since is not None and not self._watch_reads:
+            self._expects_answers = True
+            self._outbox.wake_watch()
+
     def _run(self) -> None:
         try:
             self._watch()
@@ -167,6 +188,9 @@ class Link:
                 self._calm_ticks = 0
                 if descriptor == self._outbox.wake_fd:
                     os.read(descriptor, 4096)
+                    if self._expects_answers:
+                        self._expects_answers = False
+                        self._take_over()
                 else:
                     self._receive()
 
@@ -199,12 +223,15 @@ class Link:
             self._calm_ticks = 0
             if time.monotonic() - busy_since > _TICK_MS / 1000:
                 self.tell_begun()
-            if not self._watch_reads:
-                self._watch_reads = self._reading.acquire(blocking=False)
+            self._take_over()
         if self.beside is not None:
             self.beside.tell_begun(time.monotonic() - _TICK_MS / 1000)
         self._interrupts.remind()
         self._outbox.flush(wait=False)
+
+    def _take_over(self) -> None:
+        if not self._watch_reads and self._busy_since is not None:
+            self._watch_reads = self._reading.acquire(blocking=False)
 
     def _receive(self) -> None:
         try:
@@ -234,8 +261,14 @@ class Link:
         elif isinstance(message, guest.Stop):
             self._give_back()
             self._queue.put(message)
-        elif isinstance(message, guest.Load):
+        else:
+            self._obey_rarely(message)
+
+    def _obey_rarely(self, message: guest.Message) -> None:
+        if isinstance(message, guest.Load):
             self._queue.put(Loading(message, self._bulk.take(message.code)))
+        elif self._platform is not None and hasattr(message, "number"):
+            self._platform.take(message)  # type: ignore[arg-type]  # whatever else has a number came above
         else:
             raise guest.GuestProtocolError(f"{type(message).__name__} is not for the runner")
 

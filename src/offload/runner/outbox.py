@@ -91,11 +91,17 @@ class Outbox:
             self.reader_sleeps = False
             os.write(self._wake_write, b"\0")
 
-    def flush(self, *, wait: bool = True) -> None:
-        """Send everything; without `wait` only what the socket takes now."""
+    def wake_watch(self) -> None:
+        """Wake the watch now, whatever it waits for."""
+        os.write(self._wake_write, b"\0")
+
+    def flush(self, *, wait: bool = True, patience_seconds: float = 0.0) -> None:
+        """Send everything; without `wait` only what the socket takes now, where nobody writes for longer than that."""
         me = get_ident()
         # A destructor may run, and print, while this thread is below: its lines go out with the rest.
-        if self.is_child or self._writer == me or not self._lock.acquire(wait):
+        if self.is_child or self._writer == me:
+            return
+        if not (self._lock.acquire(True, -1 if wait else patience_seconds)):
             return
         self._writer = me
         try:

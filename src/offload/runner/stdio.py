@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from offload.runner.cancellation import Interrupts
     from offload.runner.outbox import Outbox
 
+# How long a line that is to be out now waits for a thread that writes already. Without it the line was lost where the
+# process was killed right after, and that thread had no processor to go on with.
+_PATIENCE_SECONDS = 0.1
 _MAX_LINE_BYTES = 64 * 1024
 _PROGRESS_SECONDS = 1.0
 
@@ -80,13 +83,13 @@ class Lines:
             while len(draft.partial) > _MAX_LINE_BYTES:
                 self._send_first_part(draft)
             if self._is_urgent:
-                self._outbox.flush(wait=False)
+                self._outbox.flush(wait=False, patience_seconds=_PATIENCE_SECONDS)
 
     def flush(self) -> None:
         """Send the lines that are complete: whatever ends this process now, they have been said."""
         if not self._outbox.is_child:
             with self.shield, self._lock:
-                self._outbox.flush(wait=False)
+                self._outbox.flush(wait=False, patience_seconds=_PATIENCE_SECONDS)
 
     def finish_line(self) -> None:
         """Send what was written of an unfinished line."""

@@ -143,7 +143,9 @@ def _reason(job: Job) -> str:
 def _exception_of(job: Job) -> type[BaseException]:
     """Return what the interpreter can raise: it takes a class alone, and calls it in the thread it strikes."""
 
-    def new(_: type[BaseException]) -> InputCancellation:
+    def new(_: type[BaseException], *made: InputCancellation) -> InputCancellation:
+        if made:  # before CPython 3.11 it is asked again to make an exception of its class of what it has made
+            return made[0]
         job.interrupted = True
         return InputCancellation(_reason(job))
 

@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
+from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function, with_marks
 from offload.sdk.option_checks import check_image
 from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
     from types import TracebackType
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
-    from offload.sdk.options import FunctionOptions, ImageChoice, OptionArguments
+    from offload.sdk.inside import InsideRun
+    from offload.sdk.options import (
+        FunctionArguments,
+        FunctionOptions,
+        ImageChoice,
+        OptionArguments,
+    )
     from offload.sdk.run import AppRun
-    from offload.sdk.values import Output
+    from offload.sdk.values import Deployed, Output
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 X = TypeVar("X")
 Y = TypeVar("Y")
 
@@ -55,7 +63,13 @@ AnyEntrypoint = LocalEntrypoint[..., object]  # type: ignore[explicit-any]
 class App:
     """A named group of functions. Inside `with app.run():` they can be called remotely."""
 
-    def __init__(self, name: str, *, image: ImageChoice | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        image: ImageChoice | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         checked: object = name
         try:
             if not isinstance(checked, str) or not checked.strip():
@@ -68,12 +82,26 @@ class App:
             raise
         self.name = name
         self.image = image  # of functions that name none; None: the caller's own environment
+        # What functions get that say nothing else.
+        self._defaults: FunctionArguments = {} if image is None else {"image": image}
+        self.included: list[App] = []
+        self.root: App = self  # the app that this one is a part of
+        self._tags: dict[str, str] = {}
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
+        self._inside: InsideRun | None = (
+            None  # in a container: the run that the container belongs to
+        )
+        if tags is not None:
+            self.set_tags(tags)
 
     def __reduce__(self) -> tuple[type[App], tuple[str]]:
-        return (App, (self.name,))  # a container needs no more of it than its name
+        # A container needs no more of it than its name, and runs for the app that it is a part of.
+        whole = self
+        while whole.root is not whole:
+            whole = whole.root
+        return (App, (whole.name,))
 
     def __repr__(self) -> str:
         return f"App({self.name!r})"
@@ -86,9 +114,8 @@ class App:
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
             of_function, of_calls = split_arguments(options)
-            if self.image is not None:
-                of_function.setdefault("image", self.image)
-            parsed = parse_options(**of_function)
+            with_defaults: FunctionArguments = {**self._defaults, **of_function}
+            parsed = parse_options(**with_defaults)
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -130,6 +157,72 @@ class App:
         return RunContext(self, output, scope, show_output=show_output)
 
     @property
+    def tags(self) -> dict[str, str]:
+        """What people are told of the app beside its name."""
+        return dict(self._tags)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Replace the app's tags; a deployed app has them from its next deployment on."""
+        from offload.sdk.deploy import check_tags
+
+        try:
+            self._tags = check_tags(tags)
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
+
+    def include(self, other: App) -> App:
+        """Take the functions and entrypoints of another app in, to run and deploy as if they were this one's.
+
+        They keep the other app's defaults. Returns this app. Raises `InvalidError` where both have one of a name.
+        """
+        try:
+            if not isinstance(other, App) or self in other.with_included():
+                raise InvalidError(f"include({other!r}) takes another offload.App")
+            for mine, theirs in (
+                (self.functions.keys(), other.functions.keys()),
+                (self.entrypoints.keys(), other.entrypoints.keys()),
+            ):
+                both = sorted(mine & theirs)
+                if both:
+                    raise InvalidError(
+                        f"{self!r} and {other!r} both have {both[0]!r}: give one another name, with "
+                        f'@app.function(name="…")'
+                    )
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
+        self.functions.update(other.functions)
+        self.entrypoints.update(other.entrypoints)
+        self.included.append(other)
+        other.root = self
+        return self
+
+    @blocking
+    def deploy(
+        self,
+        name: str | None = None,
+        *,
+        environment_name: str | None = None,
+        tag: str | None = None,
+        workspace: str | None = None,
+        check: bool = True,
+        output: Output | None = None,
+    ) -> Work[Deployed, Deployed]:
+        """Make the functions the next version of the deployed app of this name, and return what came of that.
+
+        They stay when this program ends: `Function.from_name` finds them from any process. Each is loaded in a container
+        before calls go to it, unless `check` is False; where one cannot, this raises and the version before serves on.
+        """
+        from offload.sdk import deploy
+        from offload.sdk.output import NoOutput
+        from offload.sdk.values import AppName
+
+        app = AppName(name or self.name, workspace or "", environment_name or "")
+        new = deploy.prepare(app, self.functions.values(), self._tags, tag=tag, check=check)
+        return Work(deploy.deploy(new, output or NoOutput()), _same)
+
+    @property
     def is_running(self) -> bool:
         """Whether this is inside `app.run()`."""
         return bool(self._runs)
@@ -139,9 +232,23 @@ class App:
         """The id of the running app. Raises `AppNotRunningError` outside of `app.run()`."""
         return self.current_run("app_id").app_id
 
-    def current_run(self, wanted: str) -> AppRun:
+    def with_included(self) -> list[App]:
+        """Return this app and those that it includes, directly or not, each once."""
+        apps = [self]
+        for app in apps:
+            apps += [other for other in app.included if other not in apps]
+        return apps
+
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
         if not self._runs:
+            from offload.wire import guest
+
+            if guest.find_platform is not None:
+                from offload.sdk.inside import InsideRun
+
+                self._inside = self._inside or InsideRun(self.name)
+                return self._inside
             raise AppNotRunningError(
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
@@ -157,6 +264,10 @@ def _defaults_of_calls(
     from offload.sdk.call_options import defaults_of
 
     return defaults_of(options.name or "f", arguments)
+
+
+def _same(value: T) -> T:
+    return value
 
 
 class _Decorator:
@@ -244,20 +355,22 @@ class RunContext:
         from offload.sdk.run import AppRun
 
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, *self._scope)
+        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
             if function.options.min_containers:
                 function.register(opened)
         return opened
 
     def _entered(self, opened: AppRun) -> App:
-        self._app._runs.append(opened)  # noqa: SLF001  # this is the app's own context
+        for app in self._app.with_included():
+            app._runs.append(opened)  # noqa: SLF001  # this is the app's own context
         self._open.append(opened)
         return self._app
 
     def _left(self) -> AppRun:
         closed = self._open.pop()
-        self._app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
+        for app in self._app.with_included():
+            app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
         return closed
 
 

@@ -142,9 +142,11 @@ class _Background:
     """The loop and its thread."""
 
     def __init__(self) -> None:
-        import uvloop
-
-        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        try:
+            from uvloop import new_event_loop
+        except ImportError:  # in a container whose image does not have it
+            from asyncio import new_event_loop  # type: ignore[assignment]
+        self.loop: asyncio.AbstractEventLoop = new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="offload", daemon=True)
         self.thread.start()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import cast
 
 from offload.errors import InvalidError
 from offload.sdk.option_checks import check_number, check_whole
@@ -12,7 +14,7 @@ MAX_PRIORITY = 1000
 MAX_KEY_CHARACTERS = 200
 
 # What is about one call makes no sense for all of a function's.
-_OF_ONE_CALL = ("after", "run_anyway", "idempotency_key")
+_OF_ONE_CALL = ("after", "run_anyway", "idempotency_key", "delay", "at")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class CallOptions:
     after: tuple[str, ...] = ()  # ids of calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
     idempotency_key: str | None = None  # the same key of the same function is the same call
+    delay: float | None = None  # seconds from its submission before it may begin
+    at: float | None = None  # when it may begin, in Unix seconds
+    any_version: bool = False  # also of a version that serves no more
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -33,6 +38,10 @@ class CallOptions:
         if not isinstance(anyway, bool):
             raise InvalidError(f"run_anyway={anyway!r} is neither True nor False")
         _check_key(self.idempotency_key)
+        if self.delay is not None:
+            check_number("delay", self.delay, 0, 366 * 86_400)
+        if self.delay is not None and self.at is not None:
+            raise InvalidError("delay and at both say when the call begins: leave one of them out")
 
 
 def changed(options: CallOptions | None, arguments: Mapping[str, object]) -> CallOptions:
@@ -40,6 +49,8 @@ def changed(options: CallOptions | None, arguments: Mapping[str, object]) -> Cal
     values = dict(arguments)
     if "after" in values:
         values["after"] = _call_ids(values["after"])
+    if "at" in values:
+        values["at"] = _moment(values["at"])
     return replace(options or CallOptions(), **values)  # type: ignore[arg-type]  # __post_init__ looks at each
 
 
@@ -52,6 +63,20 @@ def defaults_of(name: str, arguments: Mapping[str, object]) -> CallOptions:
                 f"write {name}.with_options({option}={_example(option, arguments[option])}).remote(…)"
             )
     return changed(None, arguments)
+
+
+def _moment(at: object) -> float | None:
+    if at is None:
+        return None
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise InvalidError(
+                f"at={at!r} has no time zone, so nobody knows when that is: write "
+                'datetime(2030, 1, 1, 9, 0, tzinfo=ZoneInfo("Europe/Berlin")), or .astimezone() for this machine\'s'
+            )
+        return at.timestamp()
+    check_number("at", at, 0, 1e11)
+    return float(cast("float", at))
 
 
 def _example(option: str, value: object) -> str:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offload.errors import InvalidError
+from offload.wire import guest
+
+_NOWHERE = Path("/nonexistent")
+_SETTINGS = ("server_url", "token", "tls_ca", "workspace", "environment")  # of the config file
 
 _SETTINGS = ("server_url", "token", "tls_ca", "workspace", "environment")  # of the config file
 
@@ -35,6 +39,10 @@ class ClientConfig:
 def read_config() -> ClientConfig:
     """Read the settings as they are now. Raises `InvalidError` naming the file or variable that is wrong."""
     environ = os.environ  # noqa: TID251  # this is the client's config module
+    if guest.find_platform is not None:
+        return ClientConfig(
+            None, None, None, _NOWHERE
+        )  # a container has its worker, and no settings
     url, token = environ.get("OFFLOAD_SERVER_URL"), environ.get("OFFLOAD_TOKEN")
     token_file = environ.get("OFFLOAD_TOKEN_FILE")
     ca, workspace = environ.get("OFFLOAD_TLS_CA"), environ.get("OFFLOAD_WORKSPACE")

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
+from offload.sdk.kinds import check_function, is_generator, wrong_kind
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from offload.sdk.call import FunctionCall
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.deployed import NamedFunction
+    from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
     from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun, RegisteredFunction
     from offload.sdk.sources import Source
     from offload.sdk.values import Ended
 
-_GENERATOR_CODE = 0x20 | 0x200  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 P = ParamSpec("P")
 L = TypeVar("L", covariant=True)  # noqa: PLC0105  # what a local call gives
@@ -35,7 +36,7 @@ class FunctionOwner(Protocol):
 
     name: str
 
-    def current_run(self, wanted: str) -> AppRun:
+    def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run. Raises `AppNotRunningError` where there is none."""
         ...
 
@@ -50,42 +51,80 @@ class Function(Generic[P, L, R]):
         options: FunctionOptions,
         call_options: CallOptions | None = None,
     ) -> None:
-        _check(function, options.name)
+        check_function(function, options)
         self.app = app
         self.options = options
         self.call_options = call_options  # None: the defaults
         self._registered_as = self
+        self._was_variant = False  # made by `with_options`
+        self._found: NamedFunction | None = None  # where it was found by name
         self.name = str(options.name or function.__name__)
         self.raw_function = function
-        self.is_generator = _is_generator(function)
+        self.is_generator = is_generator(function)
         self.__doc__ = function.__doc__
         self.__name__ = self.name
         self.__module__ = str(function.__module__)
         self.__wrapped__ = function
 
+    @staticmethod
+    def from_name(  # type: ignore[explicit-any]  # nobody here knows its types
+        app: str,
+        name: str,
+        *,
+        version: int | str | None = None,
+        environment_name: str | None = None,
+    ) -> Function[..., Any, Any]:
+        """Return a function of a deployed app, to call from any process. Looked up when it is first called.
+
+        Calls go to the version that serves, also after the next deployment, unless `version` names one by its number or
+        tag. The environment is that of the settings, unless it is named.
+        """
+        from offload.sdk.deployed import find
+
+        try:
+            return _of_name(find(app, name, version, environment_name))
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
+
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; the connection and the run stay with the caller.
+        if self._found is not None:
+            app, version = self._found.app, self._found.version
+            found = (app.name, self._found.name, version, app.environment)
+            return {"found": found, "call_options": self.call_options}
         return {
             "app": self.app,
-            "options": self.options._replace(image=None),  # its secrets are not for user code
+            "options": self.options._replace(image=None, schedule=None),  # not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
+            "is_variant": self.is_variant,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
+        if "found" in state:
+            from offload.sdk.deployed import find
+
+            named = _of_name(find(*cast("tuple[str, str, int | None, str]", state["found"])))
+            self.__dict__.update(named.__dict__)
+            self.call_options = cast("CallOptions | None", state["call_options"])
+            return
         function = cast("Callable[P, L]", state["function"])
         self.app = cast("FunctionOwner", state["app"])
         self.options = cast("FunctionOptions", state["options"])
         self.call_options = cast("CallOptions | None", state["call_options"])
         self._registered_as = self
+        self._was_variant = bool(state["is_variant"])
+        self._found = None
         self.raw_function = function
-        self.is_generator = _is_generator(function)
+        self.is_generator = is_generator(function)
         # While a recursive function is being unpickled it has no name yet.
         self.name = self.options.name or str(getattr(function, "__name__", ""))
         self.__name__ = self.name
 
     def __repr__(self) -> str:
-        return f"<Function {self.name} of {self.app!r}>"
+        of = self.app if self._found is None else f"deployed app {self.app.name!r}"
+        return f"<Function {self.name} of {of}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> L:
         """Call the function here."""
@@ -105,10 +144,17 @@ class Function(Generic[P, L, R]):
 
         of_function, of_calls = split_arguments(options)
         try:
+            if of_function and self._found is not None:
+                raise InvalidError(
+                    f"{next(iter(of_function))} of {self.name}() is what it was deployed with: change it in its program "
+                    "and deploy that again"
+                )
             changed = self.options.changed(**of_function)
             calls = call_options.changed(self.call_options, of_calls)
             if changed != self.options:
-                return Function(self.app, self.raw_function, changed, calls)
+                other: Function[P, L, R] = Function(self.app, self.raw_function, changed, calls)
+                other._was_variant = True  # of our own class
+                return other
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -157,13 +203,12 @@ class Function(Generic[P, L, R]):
         from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
 
-        kind = "generator" if self.is_generator else "single"
         registered = self._for("spawn", wants_generator=None)
         data = serialize.dumps((args, kwargs))
         submit = registered.submit(
-            self._new_call_id(), data, self.call_options, kind=kind, attached=False
+            self._new_call_id(), data, self.call_options, kind=self._kind, attached=False
         )
-        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, kind))
+        return Work(submit, lambda call_id: FunctionCall(call_id, self.name, self._kind))
 
     @blocking_stream
     def map(
@@ -208,11 +253,11 @@ class Function(Generic[P, L, R]):
         self, *iterators: Source[object], ignore_exceptions: bool = False
     ) -> Work[tuple[str, Ended | None], None]:
         """Run the function for each element, wait for all, keep no result. Raises the first failure."""
-        from offload.sdk.sources import check_sources, zipped
+        from offload.sdk.sources import check_sources, running_loop, zipped
 
         check_sources(iterators, "for_each")
         registered = self._for_attached("for_each")
-        inputs = partial(zipped, iterators, _running_loop())
+        inputs = partial(zipped, iterators, running_loop())
         run_all = registered.drain(inputs, self.call_options, stop_at_failure=not ignore_exceptions)
         return Work(run_all, self._nothing)
 
@@ -220,12 +265,12 @@ class Function(Generic[P, L, R]):
     def spawn_map(self, *iterators: Source[object]) -> Work[str, FunctionCall[list[R]]]:
         """Submit one input for each element and return the call, whose results are asked for later."""
         from offload.sdk.call import FunctionCall
-        from offload.sdk.sources import check_sources, zipped
+        from offload.sdk.sources import check_sources, running_loop, zipped
 
         check_sources(iterators, "spawn_map")
         registered = self._for("spawn_map", wants_generator=False)
         submit = registered.submit_map(
-            partial(zipped, iterators, _running_loop()), self.call_options
+            partial(zipped, iterators, running_loop()), self.call_options
         )
         return Work(submit, lambda call_id: FunctionCall(call_id, self.name, "map"))
 
@@ -247,9 +292,20 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
-    def register(self, run: AppRun) -> RegisteredFunction:
+    @property
+    def is_variant(self) -> bool:
+        """Whether the app's function of this name is another one."""
+        known = getattr(self.app, "functions", {}).get(self.name, self._registered_as)
+        return self._was_variant or known is not self._registered_as
+
+    def register(self, run: AppRun | InsideRun) -> RegisteredFunction:
         """Return this function in a run of its app."""
         return run.register(self._registered_as)
+
+    @property
+    def _kind(self) -> str:
+        of = self if self._found is None else self._found
+        return "generator" if of.is_generator else "single"
 
     def _new_call_id(self) -> str:
         """Return a fresh id; an empty one where the server is to find the call by its key."""
@@ -268,9 +324,11 @@ class Function(Generic[P, L, R]):
         return self._for(method, wants_generator=False)
 
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
+        if self._found is not None:
+            return self._found.target(method, wants_generator=wants_generator)
         run = self.app.current_run(f"{self.name}.{method}()")
         if wants_generator is not None and wants_generator != self.is_generator:
-            raise InvalidError(_wrong_kind(self.name, method, is_generator=self.is_generator))
+            raise InvalidError(wrong_kind(self.name, method, is_generator=self.is_generator))
         return self.register(run)
 
     def _value(self, call_id: str, ended: Ended) -> R:
@@ -315,6 +373,15 @@ class Function(Generic[P, L, R]):
         return StreamWork(open_stream, results)
 
 
+def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[explicit-any]  # see `from_name`
+    from offload.sdk.options import parse_options
+
+    options = parse_options(name=found.name)
+    made: Function[..., Any, Any] = Function(found.owner, found.refuse_local, options)  # type: ignore[explicit-any]
+    made._found = found  # noqa: SLF001  # this module's own
+    return made
+
+
 def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
     """Return the options with what decorators below `@app.function()` have left on the function."""
     if "offload.sdk.concurrency" not in sys.modules:
@@ -322,47 +389,3 @@ def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
     from offload.sdk.concurrency import marks_of
 
     return marks_of(function).added_to(options)
-
-
-def _is_generator(function: object) -> bool:
-    if isinstance(function, FunctionType):
-        return bool(function.__code__.co_flags & _GENERATOR_CODE)
-    import inspect  # sees through partials and methods, and is slow to import
-
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    import asyncio
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _check(function: object, name: str | None) -> None:
-    if isinstance(function, Function):
-        raise InvalidError(f"{function.name} is decorated already: one @app.function() is enough")
-    if not callable(function):
-        raise InvalidError(f"@app.function() decorates functions, not {type(function).__name__}")
-    if isinstance(function, type):
-        raise InvalidError(
-            f"@app.function() decorates functions, and {function.__name__} is a class"
-        )
-    given = getattr(function, "__name__", None)
-    if name is None and (given is None or given == "<lambda>"):
-        raise InvalidError(
-            'a lambda has no name: write app.function(name="double")(lambda x: 2 * x), or use def'
-        )
-    from offload.sdk.source import check_closure
-
-    check_closure(function, f"{name or given}()")
-
-
-def _wrong_kind(name: str, method: str, *, is_generator: bool) -> str:
-    if is_generator:
-        return (
-            f"{name}() is a generator: write {name}.remote_gen(…) to get its items, not .{method}()"
-        )
-    return f"{name}() is not a generator: write {name}.remote(…), not .{method}()"

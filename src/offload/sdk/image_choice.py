@@ -34,3 +34,12 @@ def image_of(function: object, name: str, choice: ImageChoice | None) -> ChosenI
     assert isinstance(choice, Image), "checked where it was given"  # noqa: S101  # a bug here
     by_value_version(function, f"{name}", choice.python_version)
     return ChosenImage(choice, program_modules(), is_by_value(function))
+
+
+def image_elsewhere(function: object) -> ChosenImage:
+    """Return what stands in for the caller's own environment on other machines: a minimal Debian with the same Python."""
+    from offload.sdk.image import Image
+    from offload.sdk.image_checks import is_by_value
+    from offload.sdk.image_source import program_modules
+
+    return ChosenImage(Image.debian_slim(), program_modules(), is_by_value(function))

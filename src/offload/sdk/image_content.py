@@ -81,9 +81,11 @@ class PickledCall:
 
     def read(self) -> bytes:
         """See `Content`."""
+        from offload.sdk.canonical import canonical
         from offload.sdk.source import pickle_function
 
-        return pickle_function((self.function, self.args, dict(self.kwargs)), f"{self.name}()")
+        call = (self.function, self.args, dict(self.kwargs))
+        return canonical(pickle_function(call, f"{self.name}()"))
 
 
 def _walk(local: Path, remote: str, ignored: Ignored) -> Iterator[tuple[Path, str]]:

@@ -37,11 +37,11 @@ _REQUESTS = 4
 _FIRST_GATHER_SECONDS = 0.0005
 
 
-class FunctionIdSource(Protocol):
-    """Knows the server's id of the function that is mapped."""
+class CallOpener(Protocol):
+    """Knows the function that is mapped."""
 
-    async def function_id(self) -> str:
-        """Return it, once the function is registered."""
+    async def open_call(self, opening: Submission) -> str:
+        """Open a call of it, which the submission need not name; return the call's id once it is on disk."""
         ...
 
 
@@ -122,7 +122,7 @@ class Feeder:
 class MapCall:
     """One map under way. Used on the background loop, except `release`."""
 
-    def __init__(self, function: FunctionIdSource, options: CallOptions | None) -> None:
+    def __init__(self, function: CallOpener, options: CallOptions | None) -> None:
         is_shared = options is not None and options.idempotency_key is not None
         self.call_id = "" if is_shared else new_id("fc-")  # the server knows the call of a key
         self._function = function
@@ -235,17 +235,10 @@ class MapCall:
         free.release()
 
     async def _open(self, batch: list[tuple[int, bytes]], *, closed: bool, attached: bool) -> None:
-        function_id = await self._function.function_id()
         opening = Submission(
-            self.call_id,
-            function_id,
-            "map",
-            batch,
-            closed=closed,
-            attached=attached,
-            options=self._options,
+            self.call_id, "", "map", batch, closed=closed, attached=attached, options=self._options
         )
-        self.call_id = await current_client().submit(opening)
+        self.call_id = await self._function.open_call(opening)
 
     async def _receive(self) -> None:
         try:

@@ -61,13 +61,19 @@ class Reference:
         """What a person calls it."""
         return repr(self.name) if self.name else self.known_id or "anonymous"
 
+    @property
+    def current_id(self) -> str:
+        """The object's id where it has been found; empty where it is to be looked for."""
+        if not self.known_id or self.name:
+            return self.known_id
+        return self.known_id if self.known_id == self._own_ids.get(self._app_id()) else ""
+
     async def object_id(self) -> str:
         """Return the object's id. Raises `OffloadError` where there is no such object."""
-        app_id = "" if self.name else self._app_id()
-        if self.known_id and (self.name or self.known_id == self._own_ids.get(app_id)):
-            return self.known_id
+        if self.current_id:
+            return self.current_id
         if self._opening is None:
-            order = self.order(app_id)
+            order = self.order("" if self.name else self._app_id())
             self._opening = asyncio.get_running_loop().create_task(self._open(order))
         return await asyncio.shield(self._opening)
 

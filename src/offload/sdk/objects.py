@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from offload.errors import InvalidError, NotFoundError
-from offload.sdk.blocking import Work, blocking, blocking_class, run, run_aio
+from offload.sdk.blocking import Blocking, Work, blocking_class, run, run_aio
 from offload.sdk.config import read_config
 from offload.sdk.object_reference import Reference
 from offload.sdk.session import current_client
@@ -88,10 +88,10 @@ class NamedObject:
         listing = current_client().objects.list(order.kind, order.workspace, order.environment)
         return Work(listing, lambda found: found)
 
-    @blocking
-    def hydrate(self) -> Work[str, Self]:
+    @property
+    def hydrate(self) -> Blocking[[], Self]:
         """Look the object up now, and make it where that is wanted; return the handle."""
-        return Work(self._reference.object_id(), lambda _: self)
+        return Blocking(lambda: Work(self._reference.object_id(), lambda _: self))
 
     @property
     def name(self) -> str:

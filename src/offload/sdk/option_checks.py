@@ -37,6 +37,14 @@ def check_image(image: object) -> None:
     raise InvalidError(f"image={image!r} is not an image: write image={example}")
 
 
+def check_schedule(schedule: object) -> None:
+    """Refuse what is no schedule."""
+    if schedule is None or getattr(schedule, "is_schedule", None) is True:
+        return
+    example = f"Cron({schedule!r})" if isinstance(schedule, str) else "Period(minutes=5)"
+    raise InvalidError(f"schedule={schedule!r} is not a schedule: write schedule=offload.{example}")
+
+
 def check_labels(labels: object) -> None:
     """Refuse what are no labels."""
     if not isinstance(labels, Mapping):

@@ -11,17 +11,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.network_options import Reachable, check_network
 from offload.sdk.option_checks import (
     check_image,
     check_labels,
     check_number,
+    check_schedule,
     check_whole,
     parse_gpus,
     request_and_limit,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from typing import Protocol, Self, Unpack
 
     class CallReference(Protocol):
@@ -38,6 +41,14 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class ScheduleChoice(Protocol):
+        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+        @property
+        def is_schedule(self) -> bool:
+            """Whether it is one."""
             ...
 
     After = CallReference | str | Iterable[CallReference | str]
@@ -58,7 +69,9 @@ _DECORATOR_OF = {
 }
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
-CALL_OPTIONS = ("priority", "call_timeout", "after", "run_anyway", "idempotency_key")
+CALL_OPTIONS = (
+    "priority", "call_timeout", "after", "run_anyway", "idempotency_key", "delay", "at",
+)  # fmt: skip
 
 
 class _RetryPolicy(NamedTuple):
@@ -128,9 +141,13 @@ class FunctionArguments(TypedDict, total=False):
     labels: Mapping[str, str]
     runtime: str | None
     block_network: bool
+    restrict_platform_access: bool
+    outbound_cidr_allowlist: Sequence[str] | None
+    outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
     single_use_containers: bool
+    schedule: ScheduleChoice | None
 
 
 class OptionArguments(FunctionArguments, total=False):
@@ -146,6 +163,8 @@ class CallArguments(OptionArguments, total=False):
     after: After
     run_anyway: bool
     idempotency_key: str | None
+    delay: float | None
+    at: datetime | float | None
 
 
 class FunctionOptions(NamedTuple):
@@ -166,11 +185,18 @@ class FunctionOptions(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})  # a worker must have all of these
     runtime: str | None = None  # None: the worker's default
     block_network: bool = False
+    restrict_platform_access: bool = (
+        False  # its code may use no function, dict, queue or other object
+    )
+    # All that it reaches where one of the two is given; None for both: everything.
+    outbound_cidr_allowlist: Sequence[str] | None = None
+    outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
+    schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
 
     @property
     def retry_policy(self) -> Retries:
@@ -193,6 +219,12 @@ class FunctionOptions(NamedTuple):
     def gpu_request(self) -> tuple[int, str]:
         """How many devices, and of which kind ("": any), however that was written."""
         return parse_gpus(self.gpu)
+
+    @property
+    def reachable(self) -> Reachable | None:
+        """All that may be reached, however that was written; None: everything."""
+        lists = (self.outbound_cidr_allowlist, self.outbound_domain_allowlist)
+        return check_network(self.block_network, *lists)
 
     def changed(self, **arguments: Unpack[FunctionArguments]) -> FunctionOptions:
         """Return these options with some of them changed. Raises `InvalidError`."""
@@ -270,7 +302,11 @@ def _check(options: FunctionOptions) -> None:
     _check_names(options)
     parse_gpus(options.gpu)
     check_labels(options.labels)
+    check_network(
+        options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
+    )
     check_image(options.image)
+    check_schedule(options.schedule)
     _check_sharing(options)
 
 
@@ -321,9 +357,13 @@ def _check_names(options: FunctionOptions) -> None:
         raise InvalidError(
             'runtime="process" is no sandbox and holds nobody to cpu=(request, limit) or ephemeral_disk=; leave them out'
         )
-    blocked: object = options.block_network
-    if not isinstance(blocked, bool):
-        raise InvalidError(f"block_network={blocked!r} is neither True nor False")
+    if runtime == "process" and options.reachable is not None:
+        raise InvalidError(
+            'runtime="process" is no sandbox and reaches the whole network; leave out it, or block_network and the lists'
+        )
+    restricted: object = options.restrict_platform_access
+    if not isinstance(restricted, bool):
+        raise InvalidError(f"restrict_platform_access={restricted!r} is neither True nor False")
     name: object = options.name
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidError(f"name={name!r} is not a name")

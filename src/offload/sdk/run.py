@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from offload.errors import OffloadError
+from offload.sdk.cancelling import Cancelling
 from offload.sdk.client import DirectRun, Registration, Submission
+from offload.sdk.client.refusals import SupersededError
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
-from offload.sdk.image_choice import image_of
+from offload.sdk.image_choice import image_elsewhere, image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
 from offload.sdk.session import current_client, mend_stack
@@ -21,7 +24,7 @@ from offload.sdk.values import Ended
 from offload.sdk.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from offload.sdk.call_options import CallOptions
     from offload.sdk.client import Reply
@@ -53,12 +56,20 @@ class Definition(Protocol):
         ...
 
 
+class Run(Protocol):
+    """What a function asks of the run that it belongs to."""
+
+    def cancel_later(self, call_id: str) -> None:
+        """Cancel a call that nobody waits for any more, without waiting for that."""
+        ...
+
+
 class RegisteredFunction:
     """A function in one run; it is sent to the server when it is first needed."""
 
-    def __init__(self, run: AppRun, registration: Registration) -> None:
+    def __init__(self, run: Run, find_id: Callable[[], Coroutine[object, object, str]]) -> None:
         self._run = run
-        self._registration = registration
+        self._find_id = find_id  # on the server, for good
         self._registering: asyncio.Task[str] | None = None
         self._id: str | None = None
 
@@ -69,6 +80,10 @@ class RegisteredFunction:
         if self._registering is None:
             self._registering = asyncio.get_running_loop().create_task(self._register())
         return await asyncio.shield(self._registering)
+
+    async def send_again(self) -> None:
+        """Register it although it may be: the server has forgotten that, or looks for it by its name."""
+        self._id = await self._find_id()
 
     def direct(self, call_id: str, args: bytes) -> DirectCall | None:
         """Return the call of one input, without options, as an exchange; None where that takes more than one request."""
@@ -90,25 +105,26 @@ class RegisteredFunction:
             raise
 
     def cancel_later(self, call_id: str) -> None:
-        """See `AppRun.cancel_later`."""
+        """See `Cancelling`."""
         self._run.cancel_later(call_id)
 
     async def submit(
         self, call_id: str, args: bytes, options: CallOptions | None, *, kind: str, attached: bool
     ) -> str:
         """Open a call with one input; return its id once it is on disk."""
-        function_id = await self.function_id()
-        return await current_client().submit(
+        return await self.open_call(
             Submission(
-                call_id,
-                function_id,
-                kind,
-                [(0, args)],
-                closed=True,
-                attached=attached,
-                options=options,
+                call_id, "", kind, [(0, args)], closed=True, attached=attached, options=options
             )
         )
+
+    async def open_call(self, opening: Submission) -> str:
+        """Open a call of this function, which the submission need not name; return its id once it is on disk."""
+        function_id = await self.function_id()
+        return await current_client().submit(replace(opening, function_id=function_id))
+
+    def forget(self) -> None:
+        """Look the function up again before the next call; in a run of an app there is nothing to look up."""
 
     async def follow(
         self, call_id: str, args: bytes, options: CallOptions | None
@@ -160,7 +176,7 @@ class RegisteredFunction:
 
     async def _register(self) -> str:
         try:
-            self._id = await current_client().register(self._run.app_id, self._registration)
+            self._id = await self._find_id()
         finally:
             self._registering = None
         return self._id
@@ -190,8 +206,12 @@ class DirectCall:
 
     async def in_full(self, reply: Reply | None) -> Ended:
         """See `Exchange`."""
-        if reply is not None and (ended := await current_client().settle(reply)) is not None:
-            return ended
+        try:
+            if reply is not None and (ended := await current_client().settle(reply)) is not None:
+                return ended
+        except SupersededError:
+            self._function.forget()
+            reply = None
         return await self._function.call(
             self._call_id, self._args, None, is_repeat=reply is not None
         )
@@ -201,7 +221,7 @@ class DirectCall:
         self._function.cancel_later(self._call_id)
 
 
-class AppRun:
+class AppRun(Cancelling):
     """An ephemeral app on the server."""
 
     def __init__(
@@ -210,32 +230,32 @@ class AppRun:
         output: Output,
         workspace: str | None = None,
         environment: str | None = None,
+        definitions: Mapping[str, Definition] | None = None,
     ) -> None:
+        super().__init__()
         self.app_id = new_id("ap-")
         self._name = name
         self._workspace = workspace
         self._environment = environment
         self._output = Waiting(ToughOutput(output))
+        # Where the caller's environment can be had, no function gets another because that worker is busy.
+        self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
+        self._definitions = definitions if definitions is not None else {}  # the app's, by name
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[None]] = set()
 
     def register(self, function: Definition) -> RegisteredFunction:
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
-            image = image_of(function.raw_function, function.name, function.options.image)
-            registration = Registration(
-                name=function.name,
-                code=pickle_function(function.raw_function, f"{function.name}()"),
-                is_generator=function.is_generator,
-                options=function.options,
-                environment=None if image is not None else describe_environment(),
-                python_version=PYTHON_VERSION,
-                image=image,
+            is_variant = self._definitions.get(function.name, function) is not function
+            registration = replace(
+                registration_of(function, is_served_here=self._is_served_here),
+                is_variant=is_variant,
             )
-            known = self._functions[function] = RegisteredFunction(self, registration)
+            send = partial(self._send, registration)
+            known = self._functions[function] = RegisteredFunction(self, send)
         return known
 
     async def start(self) -> None:
@@ -244,8 +264,10 @@ class AppRun:
         config = read_config()
         workspace = self._workspace or config.workspace
         environment = self._environment or config.environment
-        await client.create_app(self._name, self.app_id, workspace, environment)
-        attach = client.attach(self.app_id, self._output)
+        self._is_served_here = await client.create_app(
+            self._name, self.app_id, workspace, environment
+        )
+        attach = client.attach(self.app_id, self._output, self._provide)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         # Requests meet the same trouble and tell the user; this task's exception is not a second report.
@@ -260,8 +282,7 @@ class AppRun:
         """End the app, after the last lines of its output."""
         if self._watching is not None:
             self._watching.cancel()
-        if self._background:
-            await asyncio.wait(self._background, timeout=DRAIN_SECONDS)
+        await self.settle(DRAIN_SECONDS)
         try:
             await current_client().stop_app(self.app_id, cancel=cancel, reason=reason)
             if self._attached is not None:
@@ -270,11 +291,22 @@ class AppRun:
             if self._attached is not None:
                 self._attached.cancel()
 
-    def cancel_later(self, call_id: str) -> None:
-        """Cancel a call that nobody waits for any more, without waiting for that."""
-        task = asyncio.get_running_loop().create_task(self._cancel(call_id))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    async def _send(self, registration: Registration) -> str:
+        return await current_client().register(self.app_id, registration)
+
+    def _provide(self, names: Sequence[str]) -> None:
+        """Register functions that are called from inside a container, as far as the app has them."""
+        for name in names:
+            definition = self._definitions.get(name)
+            if definition is not None:
+                self.in_background(self._register_again(definition))
+
+    async def _register_again(self, definition: Definition) -> None:
+        # Whoever waits for it is told by the server that it has not come; the user's objects are pickled beside the loop.
+        with contextlib.suppress(OffloadError, TypeError):
+            loop = asyncio.get_running_loop()
+            function = await loop.run_in_executor(None, self.register, definition)
+            await function.send_again()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -289,11 +321,27 @@ class AppRun:
                 is_mendable = False  # another start would fail the same way, and the next program tries it anyhow
                 self._output.say(str(error))
 
-    async def _cancel(self, call_id: str) -> None:
-        # The caller is on its way out; where the server cannot be told, the app's lease ends the call.
-        with contextlib.suppress(OffloadError):
-            reason = f"cancelled by {whoever_runs_this()}, who stopped waiting for it"
-            await current_client().cancel(call_id, reason)
+
+def registration_of(function: Definition, *, is_served_here: bool = True) -> Registration:
+    """Pickle a function, and describe what it runs in. Raises `InvalidError` where it cannot travel.
+
+    Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
+    """
+    choice = function.options.image
+    image = image_of(function.raw_function, function.name, choice)
+    elsewhere = None
+    if choice is None and not is_served_here:
+        elsewhere = image_elsewhere(function.raw_function)
+    return Registration(
+        name=function.name,
+        code=pickle_function(function.raw_function, f"{function.name}()"),
+        is_generator=function.is_generator,
+        options=function.options,
+        environment=None if image is not None else describe_environment(),
+        python_version=PYTHON_VERSION,
+        image=image,
+        image_elsewhere=elsewhere,
+    )
 
 
 def reason_of_end(error: BaseException | None) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
 from offload.sdk.client import Client
 from offload.sdk.config import read_config
-from offload.sdk.stack import Finder
+from offload.wire import guest
+
+if TYPE_CHECKING:
+    from offload.sdk.stack import Finder
 
 _current: Client | None = None
-_finder = Finder()
+_finder: Finder | None = None
 
 
 def current_client() -> Client:
@@ -22,13 +26,24 @@ def current_client() -> Client:
 
 
 def new_client() -> Client:
-    """Return a client for the server that is configured now."""
-    return Client(_finder, read_config().give_up_after_seconds)
+    """Return a client for the server that is configured now; inside a container, one that asks its worker."""
+    if guest.find_platform is not None:
+        return Client.inside(guest.find_platform)
+    return Client(_find_by(), read_config().give_up_after_seconds)
+
+
+def _find_by() -> Finder:
+    global _finder  # noqa: PLW0603  # one per process
+    if _finder is None:
+        from offload.sdk.stack import Finder  # noqa: PLC0415  # containers have no use for it
+
+        _finder = Finder()
+    return _finder
 
 
 async def mend_stack() -> None:
     """Start the worker of the local stack again, where this program uses one that has died. Raises `OffloadError`."""
-    await asyncio.get_running_loop().run_in_executor(None, _finder.mend)
+    await asyncio.get_running_loop().run_in_executor(None, _find_by().mend)
 
 
 def use_client(client: Client | None) -> Client | None:

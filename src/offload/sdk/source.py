@@ -27,6 +27,28 @@ def ship_by_value(module: ModuleType) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+def modules_by_value() -> list[ModuleType]:
+    """Return the modules that travel so."""
+    import cloudpickle
+
+    names: set[str] = cloudpickle.list_registry_pickle_by_value()
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def own_modules() -> list[tuple[str, str]]:
+    """Return the user's own modules that are loaded, by name, with their files: no part of Python or of a package."""
+    installed = (sys.prefix, sys.base_prefix, str(Path(__file__).parent.parent))
+    folders = [os.path.realpath(folder) + os.sep for folder in installed]
+    found = []
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or not isinstance(file, str):
+            continue
+        if not os.path.realpath(file).startswith(tuple(folders)):
+            found.append((name, file))
+    return found
+
+
 def pickle_function(function: object, name: str) -> bytes:
     """Return the function's code. Raises `InvalidError` that names the variable that cannot travel."""
     import cloudpickle

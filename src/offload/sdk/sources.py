@@ -74,3 +74,11 @@ async def _step(iterator: AsyncIterator[T]) -> list[T]:
         return [await anext(iterator)]
     except StopAsyncIteration:
         return []
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the caller's loop, where it runs in one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -16,6 +16,36 @@ class LocalEnvironment(NamedTuple):
     working_dir: str
 
 
+class AppName(NamedTuple):
+    """Which deployed app; what is empty is what the settings say."""
+
+    name: str
+    workspace: str = ""
+    environment: str = ""
+
+    def completed(self, workspace: str, environment: str) -> AppName:
+        """Return it with these where it says nothing."""
+        return AppName(self.name, self.workspace or workspace, self.environment or environment)
+
+
+class ResolvedFunction(NamedTuple):
+    """A function of a deployed app, in the version that was asked for."""
+
+    function_id: str
+    version: int
+    is_generator: bool
+
+
+class Deployed(NamedTuple):
+    """What a deployment came to."""
+
+    app_name: str
+    environment: str
+    version: int
+    is_unchanged: bool  # that version served already
+    replaced_version: int | None  # the one that served before; None: none did
+
+
 class TraceLine(NamedTuple):
     """One entry of a remote traceback."""
 

@@ -4,4 +4,6 @@ A worker says which of these each of its runtimes has; a function is placed only
 """
 
 CPU_LIMIT = "cpu_limit"  # no more cores than so many, idle ones or not
+BLOCK_NETWORK = "block_network"  # nothing but its own loopback
+ALLOW_LIST = "allow_list"  # networks and names, and nothing else
 EPHEMERAL_DISK = "ephemeral_disk"  # scratch of its own, of a size of its own

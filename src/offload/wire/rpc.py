@@ -45,6 +45,17 @@ class Shortcut(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """The container that calls, where user code does."""
+
+    container_id: str
+    function_id: str
+    app_id: str
+    workspace: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestContext:
     """Who calls, over what."""
 
@@ -53,6 +64,7 @@ class RequestContext:
     shortcut: Shortcut | None = (
         None  # of a request that streams both ways, where the carrier has one
     )
+    inside: Inside | None = None  # None: whoever has the server's token
 
 
 class Promise(Generic[T]):

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import message_factory
 
-from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, objects_pb2, workers_pb2
+from offload.wire.gen import (
+    apps_pb2,
+    blobs_pb2,
+    calls_pb2,
+    cluster_pb2,
+    deployments_pb2,
+    dicts_pb2,
+    objects_pb2,
+    platform_pb2,
+    queues_pb2,
+    schedules_pb2,
+    workers_pb2,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -24,9 +36,24 @@ class Method:
     server_streams: bool
 
 
+_MODULES = (
+    apps_pb2,
+    blobs_pb2,
+    calls_pb2,
+    cluster_pb2,
+    deployments_pb2,
+    dicts_pb2,
+    objects_pb2,
+    platform_pb2,
+    queues_pb2,
+    schedules_pb2,
+    workers_pb2,
+)
+
+
 def _read_schema() -> dict[str, Method]:
     methods = {}
-    for module in (apps_pb2, blobs_pb2, calls_pb2, cluster_pb2, objects_pb2, workers_pb2):
+    for module in _MODULES:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 name = f"{service.full_name}/{method.name}"

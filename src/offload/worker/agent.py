@@ -14,7 +14,7 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -59,7 +59,9 @@ class AgentOptions:
     )  # called once, when the server has welcomed the worker
     dial: Dial = connect
     output: OutputLimits = USUAL_OUTPUT  # what each container may print
-    make_images: Callable[[OpenBlob], ImageBuilder] | None = None  # None: no image can be built
+    make_images: Callable[[OpenBlob], Mapping[str, ImageBuilder]] = (
+        lambda _: {}
+    )  # see `RuntimeCapabilities`
 
 
 class Agent:
@@ -103,7 +105,7 @@ class Agent:
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
-        self._images = options.make_images(self._open_blob) if options.make_images else None
+        self._images = options.make_images(self._open_blob)
         self._templates = Templates(
             TemplatesOptions(
                 runtimes=options.runtimes,
@@ -111,9 +113,13 @@ class Agent:
                 open_blob=self._open_blob,
                 on_line=self.on_line,
                 policy=options.templates,
+                images=self._images,
             )
         )
-        self._supervisor = Supervisor(
+        self._supervisor = self._make_supervisor(options)
+
+    def _make_supervisor(self, options: AgentOptions) -> Supervisor:
+        return Supervisor(
             SupervisorOptions(
                 runtimes=options.runtimes,
                 host_id=options.session.facts.host_id,
@@ -123,6 +129,7 @@ class Agent:
                 images=self._images,
                 templates=self._templates,
                 output=options.output,
+                platform=PlatformLink(self._session),
             )
         )
 
@@ -196,8 +203,8 @@ class Agent:
     async def _close(self) -> None:
         await self._supervisor.close()
         await self._desk.close()
-        if self._images is not None:
-            await self._images.close()
+        for builder in self._images.values():
+            await builder.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()
@@ -221,7 +228,8 @@ class Agent:
             self._options.on_ready()
 
     def _on_orders(self, orders: Orders) -> None:
-        for function in orders.functions:
+        for sent in orders.functions:
+            function = sent.on(self._options.session.facts.host_id)
             self._functions[function.function_id] = function
             self._desk.add_function(function)
         for function_id, tasks in orders.assignments:

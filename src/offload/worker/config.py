@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from offload.worker.core.gpus import parse_gpus
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
@@ -21,6 +22,7 @@ RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 _MEMORY_SHARE = 0.9
 _MIB = 1024 * 1024
+_GIB = 1024 * _MIB
 
 _LABEL_CHARS = 255
 _LABEL_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{_LABEL_CHARS - 1}}}")
@@ -88,6 +90,7 @@ class WorkerConfig:
     also_runtimes: tuple[str, ...] = ()  # further ones that functions may name
     # For root: containers may also be shown folders that are closed to other users, when a function names them.
     shows_private: bool = False
+    host_network: bool = False  # containers share the machine's network; must be chosen explicitly
     docker_socket: str | None = None  # of the engine for "docker"; None: where engines listen
     give_up_after_seconds: float = 0.0  # exit when the server has been gone so long; 0: never
     drain_seconds: float = 30.0  # how long inputs in hand may go on after SIGTERM
@@ -96,7 +99,7 @@ class WorkerConfig:
     )
     output_mib: int = 64  # what an input may print; a line counts 256 bytes beside its text
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for a cancelled input to clean up in
-    cache_bytes: int = 10 * 1024**3
+    cache_bytes: int = 10 * _GIB  # of blobs
     images: ImageSettings = field(default_factory=ImageSettings)
     tls_ca_file: Path | None = (
         None  # who signed the server's certificate; None: the system's authorities
@@ -110,6 +113,11 @@ class WorkerConfig:
             if url.startswith(scheme):
                 url = link_scheme + url.removeprefix(scheme)
         return url if url.endswith("/link") else f"{url}/link"
+
+    @property
+    def server_host(self) -> str:
+        """The server's host, which no container reaches."""
+        return urlsplit(self.link_url).hostname or ""
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -136,7 +144,8 @@ class WorkerConfig:
             ("give-up-after-seconds", self.give_up_after_seconds),
             ("drain-seconds", self.drain_seconds),
             ("cancel-grace", self.cancel_grace_seconds),
-            ("cache", self.cache_bytes),
+            ("blob-cache-gib", self.cache_bytes),
+            ("image-cache-gib", self.images.max_bytes),
             ("templates", self.templates),
             ("output-mib", self.output_mib),
         ):
@@ -161,6 +170,7 @@ class WorkerConfig:
             "docker_socket": ("DOCKER_HOST", _read_docker_host),
             "cancel_grace_seconds": ("OFFLOAD_CANCEL_GRACE_SECONDS", _read_seconds),
             "templates": ("OFFLOAD_TEMPLATES", _read_count),
+            "cache_bytes": ("OFFLOAD_BLOB_CACHE_GIB", _read_gib),
             "output_mib": ("OFFLOAD_OUTPUT_MIB", _read_count),
         }
         given = {
@@ -169,6 +179,9 @@ class WorkerConfig:
             if environment.get(name)
         }
         images = read_image_settings(environment)
+        if environment.get("OFFLOAD_IMAGE_CACHE_GIB"):
+            limit = _read_gib(environment["OFFLOAD_IMAGE_CACHE_GIB"], "OFFLOAD_IMAGE_CACHE_GIB")
+            images = replace(images, max_bytes=limit)
         return cls(server_url=url, token=token, data_dir=data_dir, images=images, **given)  # type: ignore[arg-type]  # each reader returns its field's type
 
 
@@ -212,6 +225,13 @@ def _read_seconds(text: str, setting: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"{setting}: {text!r} is not a number of seconds") from None
+
+
+def _read_gib(text: str, setting: str) -> int:
+    try:
+        return round(float(text) * _GIB)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{setting}: {text!r} is not a number of GiB") from None
 
 
 def _read_count(text: str, setting: str) -> int:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from offload.worker.config import usable_memory_mib
 from offload.worker.core.doctor import OTHERS_IN_GROUP, MachineFacts
+from offload.worker.docker_engine import DockerEngine, DockerError
 from offload.worker.images.ids import read_subordinate
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap_program import find_bubblewrap
-from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 from offload.worker.runtimes.gpus import find_gpus
 from offload.worker.sandbox.arguments import TRIAL
 from offload.worker.sandbox.seccomp import filter_program
 
 _SECONDS = 20.0
 _CONTROLLERS = ("memory", "pids", "cpu")
-_PROGRAMS = ("nft", "ip", "pasta", "slirp4netns")
+_PROGRAMS = ("nft", "pasta", "slirp4netns")
 _ROOT = Path("/")
 
 # Setting -> the value that forbids what a sandbox needs.
@@ -68,7 +68,7 @@ def look(data_dir: Path, docker_sockets: tuple[str, ...], root: Path = _ROOT) ->
         ),
         network_programs=_found(*_PROGRAMS),
         may_make_links=_may(_CAP_NET_ADMIN, root / "proc/self/status"),
-        has_tun=(root / "dev/net/tun").exists(),
+        has_tun=os.access(root / "dev/net/tun", os.R_OK | os.W_OK),
         docker=docker,
         docker_error=docker_error,
         runsc=shutil.which("runsc") or "",

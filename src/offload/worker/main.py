@@ -19,7 +19,9 @@ from offload.worker.config import ConfigError, WorkerConfig
 from offload.worker.core.output import OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.core.values import WorkerFacts
+from offload.worker.docker_engine import find_socket
 from offload.worker.images.builder import RootfsBuilder
+from offload.worker.images.docker_builder import DockerBuilder
 from offload.worker.link import RefusedError, SessionOptions
 from offload.worker.ports import RuntimeUnavailableError
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
@@ -33,7 +35,7 @@ from offload.worker.runtimes.process import ProcessRuntime
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from offload.worker.ports import OpenBlob, Runtime
+    from offload.worker.ports import ImageBuilder, OpenBlob, Runtime
 
 # Sandboxes that a function may name without anybody having told this worker of them.
 _OFFERED_WHERE_FOUND = ("gvisor", "docker")
@@ -77,8 +79,10 @@ def run(config: WorkerConfig, on_ready: Callable[[], None] = lambda: None) -> in
         templates=TemplatePolicy(max_count=config.templates),
         output=OutputLimits(config.output_mib << 20),
         on_ready=on_ready,
-        make_images=functools.partial(make_builder, config) if "bubblewrap" in runtimes else None,
+        make_images=functools.partial(make_builders, config, runtimes),
     )
+    for note in options.session.facts.notes:
+        print(f"offload worker: warning: {note}", file=sys.stderr)  # noqa: T201  # for whoever started it
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(options))
@@ -101,6 +105,8 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         data_dir=str(config.hidden_dir or config.data_dir),
         shows_private=config.shows_private,
         docker_socket=config.docker_socket,
+        platform=(config.server_host,),
+        host_network=config.host_network,
     )
     makers: dict[str, Callable[[], Runtime]] = {
         "bubblewrap": functools.partial(BubblewrapRuntime, options),
@@ -113,6 +119,32 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         with suppress(RuntimeUnavailableError):
             made[name] = made.get(name) or makers[name]()
     return made
+
+
+def make_builders(
+    config: WorkerConfig, runtimes: Mapping[str, Runtime], open_blob: OpenBlob
+) -> dict[str, ImageBuilder]:
+    """Return what builds the roots of the runtimes' containers."""
+    makers: dict[str, Callable[[WorkerConfig, OpenBlob], ImageBuilder]] = {
+        "rootfs": make_builder,
+        "docker": make_docker_builder,
+    }
+    wanted = {runtime.capabilities.images for runtime in runtimes.values()}
+    return {name: make(config, open_blob) for name, make in makers.items() if name in wanted}
+
+
+def make_docker_builder(config: WorkerConfig, open_blob: OpenBlob) -> DockerBuilder:
+    """Return what builds images in the Docker Engine. Raises `RuntimeUnavailableError` where there is none."""
+    socket = find_socket(config.docker_socket)
+    if socket is None:
+        raise RuntimeUnavailableError("no Docker Engine that this user may use listens here")
+    return DockerBuilder(
+        config.data_dir / "images" / "docker",
+        config.images,
+        socket=socket,
+        guest_packages=guest_packages(),
+        open_blob=open_blob,
+    )
 
 
 def make_builder(config: WorkerConfig, open_blob: OpenBlob) -> RootfsBuilder:
@@ -136,6 +168,16 @@ def _facts(config: WorkerConfig, runtimes: Mapping[str, Runtime]) -> WorkerFacts
         runtimes={name: each.capabilities.abilities for name, each in runtimes.items()},
         labels=dict(config.labels),
         gpus=config.gpus,
+        notes=_notes(runtimes),
+    )
+
+
+def _notes(runtimes: Mapping[str, Runtime]) -> tuple[str, ...]:
+    """Say what is not as it should be with the network of containers: the most that a machine can lack unnoticed."""
+    return tuple(
+        f"{name}: {each.capabilities.shared_network}"
+        for name, each in runtimes.items()
+        if each.capabilities.is_sandbox and each.capabilities.shared_network
     )
 
 

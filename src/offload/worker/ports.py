@@ -6,9 +6,11 @@ import socket
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
     from offload.worker.core.network import AllowList
@@ -35,6 +37,7 @@ class RootImage:
     entrypoint: tuple[
         str, ...
     ] = ()  # started in place of the runner, with its command as arguments
+    engine_image: str = ""  # in place of layers: its name in the Docker Engine
 
 
 # Processes and threads of a container.
@@ -89,14 +92,24 @@ class RuntimeCapabilities:
     limits_pids: str  # "cgroup", "rlimit" or "none"
     limits_scratch: bool
     limits_cpu: bool = False  # by quota; with it goes the weight
-    runs_images: bool = False  # whether a `RootImage` can be its root
+    images: str = (
+        ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
+    )
     forks_templates: bool = False  # it is a `ForkingRuntime`
+    shared_network: str = (
+        ""  # why containers share the machine's network and what that means, where they do
+    )
     notes: tuple[str, ...] = field(default=())  # what this machine lacks, each with how to get it
 
     @property
     def abilities(self) -> tuple[str, ...]:
         """What functions may ask for that not every runtime can hold; see `offload.wire.abilities`."""
-        held = {CPU_LIMIT: self.limits_cpu, EPHEMERAL_DISK: self.limits_scratch}
+        held = {
+            CPU_LIMIT: self.limits_cpu,
+            EPHEMERAL_DISK: self.limits_scratch,
+            BLOCK_NETWORK: self.blocks_network,
+            ALLOW_LIST: self.holds_allow_lists,
+        }
         return tuple(ability for ability, is_held in held.items() if is_held)
 
 
@@ -115,6 +128,29 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The container whose user code asks the platform, as its worker knows it."""
+
+    container_id: str
+    function_id: str
+    function_name: str
+    is_restricted: bool  # it may ask nothing
+
+
+class Platform(Protocol):
+    """Whoever answers what user code asks. Every method raises `WireError`; methods and messages are the schema's, encoded."""
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """Return the reply."""
+
+    def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of a method that streams."""
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Store a blob; return the reply."""
 
 
 class BuildListener(Protocol):

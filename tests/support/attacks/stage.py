@@ -308,14 +308,14 @@ def play(kind: str, folder: Path, names: list[str]) -> dict[str, Finding]:
         world = held.enter_context(a_world(folder))
         site = held.enter_context(running_site(folder / "site"))
         if kind == "docker":
-            engine = held.enter_context(docker_daemon(own_network=False))
+            engine = held.enter_context(docker_daemon(shares_network=True))
             site.user.extra["DOCKER_HOST"] = f"unix://{engine}"
             world.facts["engine_sockets"] = [engine]
         options = ("--runtime", "process") if kind == "process" else ()
         templates = "8" if kind == "forked" else "0"
         site.start_worker("w", "--templates", templates, *options)
         stage = Stage(kind, world, site)
-        with site.calls(), stage.app.run():
+        with site.calls(), stage.app.run(show_output=False):
             stage.prepare()
             findings = {}
             for name in names or ATTEMPTS:

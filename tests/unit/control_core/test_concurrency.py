@@ -7,9 +7,10 @@ from tests.support.dispatching import Script, function, only
 from tests.support.load import Load
 
 from offload.control.core.autoscale import wanted_containers
-from offload.control.core.events import Started, WorkerReported
+from offload.control.core.events import Result, Started, Window, WorkerReported
+from offload.control.core.inputs import InputState
 from offload.control.core.instructions import StartContainer, StopContainer
-from offload.control.core.model import ContainerState, Scaling
+from offload.control.core.model import ContainerReport, ContainerState, Scaling
 
 WINDOW = 30
 SHAPES = {
@@ -160,3 +161,21 @@ def test_the_reason_for_waiting_beyond_the_places_names_what_keeps_containers_aw
     assert (
         reasons[0] == "waiting for its turn: it is the next of this function; max_containers is 1"
     )
+
+
+def test_the_next_container_of_a_single_use_starts_before_the_last_one_has_ended() -> None:
+    script = Script()
+    script.register(function())
+    script.join(cpus=2)
+    script.submit("fc-1")
+    script.start_all()
+    (given,) = script.assigned()
+    (view,) = script.core.containers()
+    result = Result(given.input_id, given.attempt, InputState.SUCCEEDED)
+
+    stopping = ContainerReport(view.container_id, "fn-a", ContainerState.STOPPING)
+    windows = (Window("fn-a", 0),)
+    script.tell(WorkerReported("wk-1", windows, (stopping,), results=(result,)))
+    started = only(StartContainer, script.submit("fc-2"))
+
+    assert len(started) == 1

@@ -8,6 +8,7 @@ from offload.control.core.events import WorkerDraining
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import CancelInputs, StartContainer, StopContainer
 from offload.control.core.model import ContainerState, FailureKind, RetryPolicy
+from offload.control.core.policy import Policy, WorkspaceLimits
 
 OTHER = function("fn-b")
 
@@ -282,3 +283,20 @@ def test_a_retry_says_when_it_comes() -> None:
     script.fail(script.assigned()[0])
 
     assert _reason(script).startswith("retry 1 of 3 in ")
+
+
+def test_a_function_takes_no_more_containers_of_its_full_workspace_than_it_needs() -> None:
+    policy = Policy(workspaces={"default": WorkspaceLimits(max_containers=2)})
+    script = Script(policy)
+    script.register(function("fn-a", scaledown_window_seconds=60.0))
+    script.register(function("fn-b"))
+    script.join(cpus=8)
+    script.submit("fc-1", 2)
+    script.start_all()
+    script.succeed(*script.assigned())
+    script.log.clear()
+
+    script.submit("fc-2", function_id="fn-b")
+
+    assert len(only(StartContainer, script.log)) == 1
+    assert len(only(StopContainer, script.log)) == 1

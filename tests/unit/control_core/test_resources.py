@@ -159,6 +159,21 @@ def test_a_worker_whose_runtime_can_hold_what_is_asked_is_the_one_that_gets_it()
     assert [order.worker_id for order in script.started()] == ["wk-2"]
 
 
+@pytest.mark.parametrize(
+    ("ability", "words"),
+    [("block_network", "block_network=True"), ("allow_list", "outbound allow-list")],
+)
+def test_a_network_policy_waits_for_a_runtime_that_can_hold_it(ability: str, words: str) -> None:
+    script = Script()
+    script.register(function(abilities=(ability,)))
+    script.join(abilities="bubblewrap:cpu_limit")
+
+    script.submit()
+
+    assert script.started() == []
+    assert f"can hold containers to their {words}" in script.core.pending(1)[0].reason
+
+
 def test_nothing_starts_beside_a_container_of_which_nothing_is_known() -> None:
     script = Script()
     script.register()

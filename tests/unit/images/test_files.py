@@ -57,7 +57,7 @@ def test_what_is_no_plain_file_is_refused(tmp_path, hostile):
     inside = tmp_path / "inside"
     inside.mkdir()
 
-    with pytest.raises(ImageError, match="no plain file"):
+    with pytest.raises(ImageError, match=r"no plain file|leads out of the image"):
         unpack(archive((hostile, b"")), inside)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inside"]

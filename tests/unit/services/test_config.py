@@ -87,6 +87,7 @@ def test_the_environment_fills_every_field() -> None:
         "OFFLOAD_INSECURE_NO_TLS": "1",
         "OFFLOAD_IDLE_EXIT_SECONDS": "3.5",
         "OFFLOAD_RETENTION_DAYS": "2",
+        "OFFLOAD_OBJECT_RETENTION_DAYS": "4",
         "OFFLOAD_WORKER_LOST_SECONDS": "30",
         "OFFLOAD_PLACEMENT": "pack",
         "OFFLOAD_WORKSPACES": "lab=2, guests=1:5",
@@ -96,7 +97,7 @@ def test_the_environment_fills_every_field() -> None:
     config = ServerConfig.from_env(environ)
 
     assert config == ServerConfig(
-        "127.0.0.2", 1, 2, Path("/data"), "t", Path("/c"), Path("/k"), True, 3.5, 2.0, 30.0, "pack",
+        "127.0.0.2", 1, 2, Path("/data"), "t", Path("/c"), Path("/k"), True, 3.5, 2.0, 4.0, 30.0, "pack",
         ("lab=2", "guests=1:5"), "debug",
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CODE, ARGS, RESULT, ITEM = (digit * 64 for digit in "abcd")
+CODE, ARGS, RESULT, ITEM, FILES = (digit * 64 for digit in "abcdf")
 
 ROWS = """
 INSERT INTO apps VALUES (1, 'ap-1', 'demo', 1.5, 0);
@@ -48,7 +48,7 @@ def encoded(sha256: str) -> bytes:
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     path = tmp_path / "offload.db"
     blobs = {
-        "code": b"\x12\x04ap-1\x22" + encoded(CODE),
+        "code": b"\x12\x04ap-1\x22" + encoded(CODE) + b"\xb2\x01" + encoded(FILES),
         "args": encoded(ARGS),
         "result": b"a text with \x0a@decorators\x1a" + encoded(RESULT),
         "item": encoded(ITEM),
@@ -82,6 +82,7 @@ def test_what_the_first_release_kept_reads_as_before(store: SqliteStore) -> None
         scaling=Scaling(1, 7, 0, 61.0),
         body=found.body,
         blob=CODE,
+        image_blobs=(FILES,),
     )
     assert tuple(store.open_calls()) == (
         CallRestored(
@@ -95,7 +96,13 @@ def test_what_the_first_release_kept_reads_as_before(store: SqliteStore) -> None
 
 
 def test_blobs_of_the_first_release_are_in_use(store: SqliteStore) -> None:
-    assert store.blobs_in_use([CODE, ARGS, RESULT, ITEM, "e" * 64]) == {CODE, ARGS, RESULT, ITEM}
+    assert store.blobs_in_use([CODE, ARGS, RESULT, ITEM, FILES, "e" * 64]) == {
+        CODE,
+        ARGS,
+        RESULT,
+        ITEM,
+        FILES,
+    }
 
 
 def test_lost_inputs_of_the_first_release_are_dead_letters(store: SqliteStore) -> None:

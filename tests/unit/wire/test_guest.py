@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.wire import guest
+from offload.wire.guest import asks
 from offload.wire.limits import MAX_FRAME_LINES
 
 if TYPE_CHECKING:
@@ -58,7 +59,15 @@ MESSAGE = st.one_of(
     st.builds(guest.GivenBack, few(TEXT)),
     st.builds(guest.Exiting, st.integers(-(2**63), 2**63 - 1), TEXT),
     st.builds(guest.Bulk, U32, DATA, st.booleans()),
+    st.builds(asks.Ask, U32, TEXT, DATA, st.booleans()),
+    st.builds(asks.AskMore, U32, DATA, st.booleans()),
+    st.builds(asks.GiveUp, U32),
+    st.builds(asks.Answer, U32, st.integers(0, 255), st.booleans(), DATA),
+    st.builds(asks.Credit, U32, U32),
 )
+
+# What follows their header is theirs, however much it is.
+TAKES_ALL = (guest.Bulk, asks.Ask, asks.AskMore, asks.Answer)
 
 
 def frame(kind: int, body: bytes) -> bytes:
@@ -117,7 +126,7 @@ def test_an_arbitrary_body_of_any_kind_is_a_message_or_refused(kind: int, body: 
     except guest.GuestProtocolError:
         return
 
-    assert type(message).__name__ in guest.__all__
+    assert type(message).__name__ in {*guest.__all__, *dir(asks)}
 
 
 @given(MESSAGE, st.data())
@@ -136,7 +145,7 @@ def test_a_changed_byte_raises_nothing_but_a_protocol_error(
     assert len(messages) == 1
 
 
-@given(MESSAGE.filter(lambda m: not isinstance(m, guest.Bulk)), st.binary(min_size=1, max_size=9))
+@given(MESSAGE.filter(lambda m: not isinstance(m, TAKES_ALL)), st.binary(min_size=1, max_size=9))
 def test_bytes_after_a_message_inside_its_frame_are_refused(
     message: guest.Message, extra: bytes
 ) -> None:
@@ -146,7 +155,7 @@ def test_bytes_after_a_message_inside_its_frame_are_refused(
         guest.Decoder().feed(frame(whole[4], whole[5:] + extra))
 
 
-@given(MESSAGE.filter(lambda m: len(guest.encode(m)) > 5 and not isinstance(m, guest.Bulk)))
+@given(MESSAGE.filter(lambda m: len(guest.encode(m)) > 5 and not isinstance(m, TAKES_ALL)))
 def test_a_body_that_ends_too_early_is_refused(message: guest.Message) -> None:
     whole = guest.encode(message)
 

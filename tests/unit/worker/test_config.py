@@ -56,6 +56,8 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OFFLOAD_DRAIN_SECONDS", "120")
     monkeypatch.setenv("OFFLOAD_CANCEL_GRACE_SECONDS", "0.5")
     monkeypatch.setenv("OFFLOAD_TEMPLATES", "3")
+    monkeypatch.setenv("OFFLOAD_IMAGE_CACHE_GIB", "0.5")
+    monkeypatch.setenv("OFFLOAD_BLOB_CACHE_GIB", "2")
 
     config = WorkerConfig.from_environment(Path("/nonexistent"))
 
@@ -64,6 +66,7 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
     assert config.drain_seconds == 120
     assert config.cancel_grace_seconds == 0.5
     assert config.templates == 3
+    assert (config.images.max_bytes, config.cache_bytes) == (1 << 29, 1 << 31)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,11 @@ def test_the_environment_gives_what_no_option_does(monkeypatch: pytest.MonkeyPat
         ("OFFLOAD_LABELS", "room=attic,room=cellar", "room is both 'attic' and 'cellar'"),
         ("OFFLOAD_LABELS", "room=" + "x" * 256, "a value of at most 255 characters"),
         ("OFFLOAD_TEMPLATES", "some", "OFFLOAD_TEMPLATES: 'some' is not a whole number"),
+        (
+            "OFFLOAD_IMAGE_CACHE_GIB",
+            "much",
+            "OFFLOAD_IMAGE_CACHE_GIB: 'much' is not a number of GiB",
+        ),
         ("OFFLOAD_DRAIN_SECONDS", "soon", "OFFLOAD_DRAIN_SECONDS: 'soon' is not a number"),
     ],
 )

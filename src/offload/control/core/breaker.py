@@ -56,7 +56,7 @@ BREAKER_TRANSITIONS: dict[BreakerState, dict[BreakerEvent, BreakerState]] = {
 class Breaker:
     """One function's breaker."""
 
-    __slots__ = ("body", "failed_at", "failures", "reason", "retry_at", "state")
+    __slots__ = ("blames_function", "body", "failed_at", "failures", "reason", "retry_at", "state")
 
     def __init__(self) -> None:
         self.state = BreakerState.CLOSED
@@ -65,11 +65,17 @@ class Breaker:
         self.retry_at = 0.0  # no container before then
         self.reason = ""
         self.body = b""  # encoded Outcome of inputs that fail with it
+        self.blames_function = False  # the last one came so far as to load the function
 
     @property
     def is_closed(self) -> bool:
         """Whether containers may start freely."""
         return self.state is BreakerState.CLOSED
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether so many could not start that another try is no hope."""
+        return self.state is BreakerState.OPEN
 
     def fail(self, now: float, limit: int, reason: str, body: bytes) -> bool:
         """Count one failure; return whether waiting inputs are to fail with it."""
@@ -87,6 +93,7 @@ class Breaker:
         self._move(event)
         self.failures = 0
         self.retry_at = 0.0
+        self.blames_function = False
 
     def _move(self, event: BreakerEvent) -> None:
         try:

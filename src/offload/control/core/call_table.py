@@ -125,5 +125,6 @@ def is_plain(call: Call, inputs: tuple[range, ...], *, closed: bool) -> bool:
         and call.durable
         and not call.attached
         and not call.deadline
+        and not call.not_before
         and not call.after
     )

@@ -29,7 +29,7 @@ class CallRecord:
     """
 
     __slots__ = (
-        "blame", "blocked_on", "call", "closed", "counts", "front", "in_line", "is_blocked", "is_cancelled", "is_doomed", "known", "number",
+        "blame", "blocked_on", "call", "closed", "counts", "front", "in_line", "is_blocked", "is_cancelled", "is_doomed", "is_early", "known", "number",
         "open", "order", "pool", "seq", "trouble", "waiting",
     )  # fmt: skip
 
@@ -50,7 +50,8 @@ class CallRecord:
         self.counts: dict[str, int] = {}
         self.trouble = ""  # why the first input that did not succeed did not
         self.in_line = False
-        self.is_blocked = False  # waits for other calls, so that its inputs are not in line
+        self.is_blocked = False  # waits for other calls or its time: its inputs are not in line
+        self.is_early = False  # its time has not come
         self.blocked_on: dict[str, None] = {}  # those that have not ended
         self.blame: Blame | None = (
             None  # why it could not run, where a call before it is the reason

@@ -48,10 +48,10 @@ def wait_for_others(state: State, call: CallRecord, ended: Mapping[str, str]) ->
 
 
 def leave_others(state: State, call: CallRecord) -> None:
-    """Wait for no call any more."""
+    """Wait for no call any more, nor for a time."""
     if not call.is_blocked:
         return
-    call.is_blocked = False
+    call.is_blocked = call.is_early = False
     state.touch_pool(call.pool)
     for other in call.blocked_on:
         waiting = state.dependants.get(other, {})
@@ -70,7 +70,7 @@ def take_dependants(state: State, call: CallRecord, ending: str) -> list[CallRec
         if ending != "succeeded" and not other.call.run_anyway:
             other.blame = _blame(call, ending)
             freed.append(other)
-        elif not other.blocked_on:
+        elif not other.blocked_on and not other.is_early:
             freed.append(other)
     return freed
 

@@ -42,7 +42,7 @@ from offload.control.core.views import (
     WorkerView,
     WorkspaceView,
 )
-from offload.control.core.waiters import Overdue, Recovery, Stranded, Turn
+from offload.control.core.waiters import Early, Overdue, Recovery, Stranded, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,9 +91,11 @@ class Dispatcher(watching.Views):
         """When to `apply(Tick())` at the latest, in Unix seconds; None while nothing waits for time."""
         return self._state.timers.next()
 
-    def check_submit(self, call: Call, ended: tuple[tuple[str, str], ...]) -> None:
+    def check_submit(
+        self, call: Call, ended: tuple[tuple[str, str], ...], *, although_stopped: bool = False
+    ) -> None:
         """Raise the `DomainError` with which a `CallSubmitted` of this call would be refused now."""
-        ledger.check_submit(self._state, call, ended)
+        ledger.check_submit(self._state, call, ended, although_stopped=although_stopped)
 
     def _take(self, event: Event) -> None:
         state = self._state
@@ -129,6 +131,11 @@ class Dispatcher(watching.Views):
                 # What is to run of it nevertheless comes with an event after this one.
                 pool.kept_until = state.now + state.policy.stop_grace_seconds
                 state.wake(pool.kept_until, pool)
+        elif event.is_stopped:
+            pool.kept_until = state.now + state.policy.stop_grace_seconds
+        elif pool.is_stopped:
+            pool.is_stopped = False
+            state.touch_pool(pool)
 
     def _cancel_call(self, event: CallCancelled) -> None:
         call = self._state.calls.get(event.call_id)
@@ -142,7 +149,7 @@ class Dispatcher(watching.Views):
                 continue
             pool.is_stopped = True
             state.touch_pool(pool)
-            for call in list(pool.attached.values()):
+            for call in () if event.keeps_attached else list(pool.attached.values()):
                 ledger.cancel(state, call, event.reason)
         if event.cancel:
             for call in state.calls.of_app(event.app_id):
@@ -159,8 +166,8 @@ class Dispatcher(watching.Views):
                     starts.release_if_due(state, waiter)
                 case ContainerRecord():
                     starts.give_up_starting(state, waiter)
-                case CallRecord():
-                    ledger.time_out(state, waiter)
+                case CallRecord() | Early():
+                    ledger.take_due(state, waiter)
                 case Stranded():
                     membership.take_back_stranded(state, waiter.slot)
                 case Overdue():

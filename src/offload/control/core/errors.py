@@ -13,6 +13,7 @@ class ErrorCode(enum.StrEnum):
     EXPIRED = "expired"
     ALREADY_EXISTS = "already_exists"
     FAILED_PRECONDITION = "failed_precondition"
+    SUPERSEDED = "superseded"
     RESOURCE_EXHAUSTED = "resource_exhausted"
     CORRUPTED = "corrupted"
     UNAVAILABLE = "unavailable"

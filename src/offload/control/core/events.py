@@ -18,7 +18,10 @@ from offload.control.core.model import (
 
 @dataclass(frozen=True, slots=True)
 class FunctionRegistered:
-    """A function may be called from now on. Repeats are harmless. `is_stopped` says that its app is, as `AppStopped`."""
+    """A function may be called from now on, also again after `AppStopped`. Repeats are harmless.
+
+    `is_stopped` says of one that was not known that its app is, as `AppStopped`.
+    """
 
     function: Function
     is_stopped: bool = False
@@ -26,11 +29,15 @@ class FunctionRegistered:
 
 @dataclass(frozen=True, slots=True)
 class AppStopped:
-    """The app's caller is gone: attached calls are cancelled; with `cancel`, all. Its pools close when idle."""
+    """The app's caller is gone: attached calls are cancelled; with `cancel`, all. Its pools close when idle.
+
+    With `keeps_attached` nothing is cancelled: another version serves, and this one ends what it began.
+    """
 
     app_id: str
     cancel: bool
     reason: str
+    keeps_attached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

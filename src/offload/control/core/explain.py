@@ -14,7 +14,7 @@ from offload.control.core.feasibility import (
 from offload.control.core.model import ContainerState
 from offload.control.core.scaling import count_containers
 from offload.control.core.workers import WorkerState
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
     from offload.control.core.calls import CallRecord, InputRecord
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 
 # As the user wrote what a runtime must be able to do.
-_ABILITIES = {CPU_LIMIT: "limit of cpu=(request, limit)", EPHEMERAL_DISK: "ephemeral_disk="}
+_ABILITIES = {
+    CPU_LIMIT: "limit of cpu=(request, limit)",
+    EPHEMERAL_DISK: "ephemeral_disk=",
+    BLOCK_NETWORK: "block_network=True",
+    ALLOW_LIST: "outbound allow-list",
+}
 
 
 def why_input_waits(
@@ -50,8 +55,11 @@ def why_input_waits(
     return f"waiting for its turn: {_count(before, 'input')} of this function {_are(before)} before it{more}"
 
 
-def why_call_waits(call: CallRecord) -> str:
-    """Say which calls the call waits for; empty where it waits for none."""
+def why_call_waits(state: State, call: CallRecord) -> str:
+    """Say which calls or what time the call waits for; empty where it waits for none."""
+    if call.is_early:
+        left = max(0.0, call.call.not_before - state.now)
+        return f"not to begin before its time, in {left:.3g} s"
     if not call.blocked_on:
         return ""
     first = next(iter(call.blocked_on))
@@ -73,6 +81,11 @@ def why_pool_waits(state: State, pool: Pool) -> str:
     ready = count_containers(pool, ContainerState.READY)
     inputs, containers = _count(pool.queue.size, "input"), _count(ready, "container")
     return f"waiting for its turn: {inputs} for {containers}{_why_no_more(state, pool)}"
+
+
+def why_none_is_ready(state: State, pool: Pool) -> str:
+    """Say why the pool has no container that is ready; empty where it has one."""
+    return _why_none_serves(state, pool)
 
 
 def why_worker_waits(state: State, worker: WorkerRecord) -> str:

@@ -12,7 +12,7 @@ from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.inputs import InputEvent, InputState, move
 from offload.control.core.instructions import Finished, FinishedRun
 from offload.control.core.model import FailureKind
-from offload.control.core.waiters import Recovery
+from offload.control.core.waiters import Early, Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ def submit(state: State, event: CallSubmitted) -> None:
     call.closed = event.closed
     if event.call.after:
         dependencies.wait_for_others(state, call, dict(event.ended))
+    _wait_for_time(state, call)
     _learn(state, call, event.inputs)
     _end_if_hopeless(state, call)
     complete_if_over(state, call)
@@ -99,6 +100,7 @@ def restore(state: State, event: CallRestored) -> None:
         if call.waiting.discard(history.index):
             _restore_tried(state, call, history)
     dependencies.wait_for_others(state, call, {**dict(event.ended), **state.restored_endings})
+    _wait_for_time(state, call)
     if call.is_blocked:
         state.blocked_total += len(call.waiting)
     else:
@@ -239,10 +241,22 @@ def settle_dependants(state: State) -> None:
             if other.blame is not None:
                 _end_if_hopeless(state, other)
                 continue
-            dependencies.leave_others(state, other)
-            state.blocked_total -= len(other.waiting)
-            other.pool.queue.enter(other, len(other.waiting))
-            complete_if_over(state, other)
+            _unblock(state, other)
+
+
+def take_due(state: State, waiter: CallRecord | Early) -> None:
+    """See to a call whose deadline has passed, or whose time to begin has come."""
+    if isinstance(waiter, Early):
+        _begin_early(state, waiter.call)
+    else:
+        time_out(state, waiter)
+
+
+def _begin_early(state: State, call: CallRecord) -> None:
+    if call.is_early:
+        call.is_early = False
+        if not call.blocked_on:
+            _unblock(state, call)
 
 
 def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
@@ -253,6 +267,19 @@ def find(state: State, call: CallRecord, index: int) -> InputRecord | None:
         record = call.open[index] = InputRecord(call, index, state.now)
         call.pool.queue.push_front(record)
     return record
+
+
+def _unblock(state: State, call: CallRecord) -> None:
+    dependencies.leave_others(state, call)
+    state.blocked_total -= len(call.waiting)
+    call.pool.queue.enter(call, len(call.waiting))
+    complete_if_over(state, call)
+
+
+def _wait_for_time(state: State, call: CallRecord) -> None:
+    if call.call.not_before > state.now:
+        call.is_blocked = call.is_early = True
+        state.wake(call.call.not_before, Early(call))
 
 
 def _add_call(state: State, call: Call, pool: Pool) -> CallRecord:

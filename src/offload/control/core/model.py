@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class CallKind(enum.StrEnum):
@@ -73,6 +74,17 @@ DEFAULT_WORKSPACE = "default"
 DEFAULT_ENVIRONMENT = "main"
 
 
+class DeploymentKey(NamedTuple):
+    """What an app's name means: it is looked up in one environment of one workspace."""
+
+    workspace: str
+    environment: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} in environment {self.environment!r}"
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """What the dispatcher needs to know of a function; `body` is its whole FunctionDefinition for the workers."""
@@ -93,6 +105,7 @@ class Function:
     target_inputs: int = 1  # for how many of those another container is wanted
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
+    image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ class Call:
     deadline: float = 0.0  # when what is left of it times out, in Unix seconds; 0: never
     after: tuple[str, ...] = ()  # calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
+    not_before: float = 0.0  # when it may begin, in Unix seconds; 0: at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,7 @@ class WorkerInfo:
     abilities: dict[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # what each can hold containers to
+    notes: tuple[str, ...] = ()  # for whoever runs it
 
 
 class ContainerState(enum.StrEnum):

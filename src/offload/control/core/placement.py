@@ -70,6 +70,9 @@ class Plan:
                 is_served = short[function_id] > 0
             else:
                 is_served = short[function_id] > len(pool.promises) and self._claim(pool)
+                # It may have started one already, in the place of another of its workspace.
+                short[function_id] = shortage(state, pool)
+                is_served = is_served and short[function_id] > 0
             if is_served:
                 heapq.heapreplace(line, (*self._rank(pool), number, pool))
             else:

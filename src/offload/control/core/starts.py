@@ -45,6 +45,7 @@ def take_failed_start(state: State, container: ContainerRecord, report: Containe
         return  # started side by side with one that failed before: the same failure seen twice
     limit = 1 if report.is_hopeless else state.policy.max_start_failures
     gives_up = breaker.fail(state.now, limit, report.reason, report.body)
+    breaker.blames_function = report.blames_function
     if gives_up and not count_containers(pool, ContainerState.READY) and pool.queue.size:
         ended = Ended(InputEvent.FAILED, FailureKind.START, breaker.reason, breaker.body)
         fail_ready(state, pool, ended)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.calls import CallRecord
 from offload.control.core.model import ContainerState
 from offload.control.core.records import ContainerRecord, Pool, WorkerRecord
-from offload.control.core.waiters import Overdue, Stranded
+from offload.control.core.waiters import Early, Overdue, Stranded
 
 if TYPE_CHECKING:
     from offload.control.core.call_table import CallTable
@@ -68,6 +68,8 @@ class Timers:
                 is_void = waiter.timer_at != at
             case CallRecord():
                 is_void = self._calls.get(waiter.call.call_id) is not waiter
+            case Early():
+                is_void = self._calls.get(waiter.call.call.call_id) is not waiter.call
             case ContainerRecord():
                 is_void = waiter.state is not ContainerState.STARTING
             case WorkerRecord():

@@ -24,6 +24,17 @@ class PoolView:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether containers of a function start, for who waits for that."""
+
+    ready: int
+    starting: int
+    waiting_reason: str  # empty when one is ready
+    trouble: str  # why the last one that could not start did not; empty where all did
+    is_hopeless: bool  # another try would fail the same way, or enough have
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerView:
     """A worker, for people. `reason` says why it takes nothing new; empty while it does."""
 

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Early:
+    """A call that is not to begin before its time."""
+
+    call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Stranded:
     """Inputs with a worker that may have no container for them any more."""
 
@@ -40,5 +47,13 @@ class Turn:
 # A pool looks at its delays and bounds, a worker at whether it is lost or may leave its quarantine, a container at
 # whether it has started, a call at its deadline.
 Waiter: TypeAlias = (
-    Pool | WorkerRecord | ContainerRecord | CallRecord | Stranded | Overdue | Recovery | Turn
+    Pool
+    | WorkerRecord
+    | ContainerRecord
+    | CallRecord
+    | Early
+    | Stranded
+    | Overdue
+    | Recovery
+    | Turn
 )

@@ -15,6 +15,7 @@ from offload.control.core.views import (
     ContainerView,
     InputView,
     PoolView,
+    Readiness,
     WorkerView,
     WorkspaceView,
 )
@@ -118,6 +119,20 @@ class Views:
             return ""
         return explain.why_impossible(self._state, needs)
 
+    def readiness(self, function_id: str) -> Readiness | None:
+        """Say whether containers of a registered function start."""
+        pool = self._state.pools.get(function_id)
+        if pool is None:
+            return None
+        breaker = pool.breaker
+        return Readiness(
+            scaling.count_containers(pool, ContainerState.READY),
+            scaling.count_containers(pool, ContainerState.STARTING),
+            explain.why_none_is_ready(self._state, pool),
+            breaker.reason,
+            breaker.gave_up or breaker.blames_function,
+        )
+
     def pools(self, app_id: str = "") -> list[PoolView]:
         """List functions with containers or backlog, of one app or all."""
         return [
@@ -130,6 +145,13 @@ class Views:
     def workers(self) -> list[WorkerView]:
         """List the workers that are connected or expected back, in the order they came."""
         return [self._worker_view(worker) for worker in self._state.workers.values()]
+
+    def has_worker_on(self, host_id: str) -> bool:
+        """Say whether a worker of a machine takes work."""
+        return any(
+            worker.is_online and worker.info.host_id == host_id
+            for worker in self._state.workers.values()
+        )
 
     def workspaces(self) -> list[WorkspaceView]:
         """List the workspaces that have or had work, in the order they came."""
@@ -197,7 +219,7 @@ class Views:
         if call is None or any(record.slot is not None for record in call.open.values()):
             return ""
         if call.is_blocked:
-            return explain.why_call_waits(call)
+            return explain.why_call_waits(self._state, call)
         if not call.unfinished:
             return "waiting for its caller to submit more inputs"
         return explain.why_pool_waits(self._state, call.pool)
@@ -216,7 +238,7 @@ class Views:
 
     def _waiting_view(self, call: CallRecord, index: int, before: int | None) -> InputView:
         if call.is_blocked:
-            reason = explain.why_call_waits(call)
+            reason = explain.why_call_waits(self._state, call)
         else:
             reason = explain.why_input_waits(self._state, call.pool, None, before)
         call_id = call.call.call_id

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from offload.control.core.objects import StoredObject
+from offload.control.ports.contents import ContentAnswer, ContentOperation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from offload.control.core.objects import ObjectKind, Scope
+    from offload.control.ports.contents import Entry, Item, Value
 
 
 class Refusal(enum.Enum):
@@ -57,13 +59,23 @@ class NoteUse:
     at: float
 
 
-Operation = CreateObject | RenameObject | DeleteObjects | NoteUse
-Answer = StoredObject | Refusal | None
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What is too old, in Unix seconds."""
+
+    now: float  # items that expired before
+    unused_since: float  # entries that were last used before
+    answered_before: float  # answers that were given before, and items that were taken
+
+
+Operation = CreateObject | RenameObject | DeleteObjects | NoteUse | ContentOperation
+Answer = StoredObject | Refusal | ContentAnswer
 
 
 class ObjectStore(Protocol):
     """Keeps objects. Blocking, and raises `StoreError` as `Store` does; it lives and is closed with its store.
 
+    Operations on what is in an object, whose doc strings say their answers, are refused as gone where it is not there.
     `apply` carries out operations one after the other, each seeing those before it, all in one transaction: when it
     returns they survive power loss, and when it raises none of them happened. Reads see every `apply` that returned
     before they began.
@@ -86,5 +98,30 @@ class ObjectStore(Protocol):
     def anonymous(self) -> Sequence[StoredObject]:
         """List the objects without a name, oldest first."""
 
-    def collect(self, limit: int) -> int:
-        """Remove up to about `limit` rows of what was in deleted objects; return how many. Again until there are none."""
+    def collect(self, times: Times, limit: int) -> int:
+        """Remove up to about `limit` rows that nobody needs any more; return how many. Again until there are none.
+
+        That is what was in deleted objects, and what `times` says.
+        """
+
+    def entry(self, object_id: str, key: bytes) -> Value | None:
+        """Read an entry of a dict."""
+
+    def entries(
+        self, object_id: str, after_key: bytes, limit: int, *, without_values: bool
+    ) -> Sequence[Entry]:
+        """Read entries in the order of their keys' bytes."""
+
+    def entry_count(self, object_id: str) -> int:
+        """Count the entries of a dict."""
+
+    def items(
+        self, object_id: str, partition: str, after: int, now: float, limit: int
+    ) -> Sequence[Item]:
+        """Read items in order, without those that have expired or are taken."""
+
+    def item_count(self, object_id: str, partition: str | None, now: float) -> int:
+        """Count such items of a partition, or with None of all."""
+
+    def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
+        """Return which of these blobs an entry, an item or a kept answer names."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from offload.control.core.deployments import Deployment
     from offload.control.core.events import History
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
+    from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,42 @@ class SaveLogs:
     rows: tuple[LogRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SaveDeployment:
+    """All that is kept of a deployed app, whose versions were saved as apps. The last one counts.
+
+    A version's app does not end while it is named here; the writer ends it when it is not any more.
+    """
+
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSchedule:
+    """All that is kept of a schedule but its runs. The last one counts."""
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSchedule:
+    """The schedule is gone, with its runs. Ignored for an unknown one."""
+
+    key: ScheduleKey
+
+
+# Of each schedule, the last ones by their tick.
+KEPT_RUNS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRun:
+    """What became of one tick of a schedule. Repeats are ignored, and so is one of an unknown schedule."""
+
+    key: ScheduleKey
+    run: ScheduledRun
+
+
 Record = (
     SaveApp
     | EndApp
@@ -248,6 +286,10 @@ Record = (
     | SaveItems
     | DropItems
     | SaveLogs
+    | SaveDeployment
+    | SaveSchedule
+    | RemoveSchedule
+    | SaveRun
 )
 
 
@@ -290,6 +332,7 @@ class StoredCall:
     deadline: float = 0.0
     after: tuple[str, ...] = ()
     run_anyway: bool = False
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +367,12 @@ class Snapshot:
     `last_log_seq` is 0 for an empty store.
     """
 
-    apps: tuple[StoredApp, ...]  # running ones, and those of unfinished calls
+    # Running ones, and those of unfinished calls; of the versions of a deployed app only the one that serves is running.
+    apps: tuple[StoredApp, ...]
     functions: tuple[Function, ...]  # of those apps
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
+    deployments: tuple[Deployment, ...] = ()  # all of them, oldest first
+    schedules: tuple[
+        tuple[Schedule, tuple[ScheduledRun, ...]], ...
+    ] = ()  # with their runs, the last ones

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from offload.control.core.deployments import choose_function
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import AppStopped, FunctionRegistered, ScalingChanged
 from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
 from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
+from offload.control.services.versions import Versions
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import Function
+    from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.logs import Logs
     from offload.control.services.reading import Reading
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 30.0
 MAX_WORKSPACE_CHARACTERS = 100
 PROGRESS_SECONDS = 0.2
+WANTED_SECONDS = (
+    10.0  # how long an app's caller is waited for to register a function that a container calls
+)
+MAX_WANTED = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +47,12 @@ class RunningApp:
     app_id: str
     name: str
     scope: Scope
+    is_deployed: bool = False  # serves without a caller
     attached: int = 0
     lease: asyncio.TimerHandle | None = None
+    functions: dict[str, Function] = field(default_factory=dict)  # by name, without variants
+    wanted: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # functions to register
+    nudges: set[Callable[[], None]] = field(default_factory=set)  # of those who are attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +61,26 @@ class AppUpdate:
 
     logs: list[LogRow]
     pools: list[PoolView] | None
+    wanted: tuple[str, ...] = ()  # functions to register
 
 
 class Apps:
     """Keeps the running apps; the store keeps them all."""
 
     def __init__(
-        self, kernel: Kernel, reading: Reading, logs: Logs, lease_seconds: float = LEASE_SECONDS
+        self,
+        kernel: Kernel,
+        reading: Reading,
+        logs: Logs,
+        archive: Archive,
+        versions: Versions,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._kernel = kernel
         self._reading = reading
         self._logs = logs
+        self._archive = archive
+        self._versions = versions
         self.lease_seconds = lease_seconds
         self._running: dict[str, RunningApp] = {}
         self._ending: list[Callable[[str], None]] = []
@@ -67,7 +88,7 @@ class Apps:
     @property
     def running_total(self) -> int:
         """How many apps have a caller, or one that may still come back within its lease."""
-        return len(self._running)
+        return sum(not app.is_deployed for app in self._running.values())
 
     async def create(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
@@ -104,6 +125,16 @@ class Apps:
         app = self._running[app_id] = RunningApp(app_id, name, scope)
         self._start_lease(app)
 
+    def serve(self, app_id: str, name: str, scope: Scope) -> None:
+        """Take calls for a version of a deployed app, which needs no caller."""
+        self._running[app_id] = RunningApp(app_id, name, scope, is_deployed=True)
+
+    def retire(self, app_id: str, *, cancel: bool, reason: str) -> None:
+        """Take no more calls for a version, which ends what it began unless `cancel`; it may serve again."""
+        self._running.pop(app_id, None)
+        self._kernel.apply(AppStopped(app_id, cancel, reason, keeps_attached=not cancel))
+        self._kernel.journal.after_commit(lambda: self._logs.end_app(app_id))
+
     def on_end(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called with the id of each app that ends."""
         self._ending.append(tell)
@@ -112,8 +143,14 @@ class Apps:
         """Whether the app takes new calls."""
         return app_id in self._running
 
-    async def register(self, app_id: str, functions: list[Function]) -> None:
-        """Make functions callable, once they are on disk."""
+    def has_worker_on(self, host_id: str) -> bool:
+        """Whether a worker of this machine takes work now."""
+        return self._kernel.dispatcher.has_worker_on(host_id)
+
+    async def register(
+        self, app_id: str, functions: list[Function], variants: Collection[str] = ()
+    ) -> None:
+        """Make functions callable, once they are on disk; those of `variants` (ids) are not found by their name."""
         app = await self.require_running(app_id)
         self._kernel.journal.require_working()
         named = [
@@ -126,10 +163,54 @@ class Apps:
             for function in functions
         ]
         for function in named:
-            _check(function)
+            check_function(function)
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
+        for function in named:
+            if function.function_id not in variants:
+                app.functions[function.name] = function
+                waiting = app.wanted.pop(function.name, None)
+                if waiting is not None:
+                    waiting.set_result(None)
+
+    async def find_function(self, app_id: str, app_name: str, name: str) -> Function:
+        """Return the function of that name; ask the app's caller for it where it is not there yet.
+
+        A version of a deployed app has all its functions, and calls them also when another version serves.
+        """
+        held = self._versions.of_app(app_id)
+        if held is not None:
+            function_id = choose_function(*held, name)
+            return await self._archive.require_function(function_id)
+        app = await self.require_running(app_id)
+        if app_name and app_name != app.name:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"Function {name[:100]!r} is of app {app_name[:100]!r}, and this container of app {app.name!r}: "
+                "its code can call functions of its own app.",
+            )
+        if name not in app.functions:
+            if len(app.wanted) >= MAX_WANTED:
+                raise DomainError(
+                    ErrorCode.RESOURCE_EXHAUSTED,
+                    f"App {app.name!r} is asked for too many functions at once: try again.",
+                )
+            loop = asyncio.get_running_loop()
+            waiting = app.wanted.setdefault(name, loop.create_future())
+            for nudge in app.nudges:
+                nudge()
+            await asyncio.wait({waiting}, timeout=WANTED_SECONDS)
+            if app.wanted.get(name) is waiting:
+                del app.wanted[name]
+        found = app.functions.get(name)
+        if found is None:
+            raise DomainError(
+                ErrorCode.NOT_FOUND,
+                f"App {app.name!r} has no function {name[:100]!r} that its caller could register: is it decorated with "
+                "@app.function() of the same app, and does the program that runs the app still run?",
+            )
+        return found
 
     async def change_scaling(self, function_id: str, **changes: float) -> None:
         """Give a function of a running app other bounds of its containers, once they are on disk."""
@@ -141,7 +222,7 @@ class Apps:
                 f"Function {function_id!r} has no running app: start the app again.",
             )
         changed = replace(scaling, **changes)  # type: ignore[arg-type]
-        _check(replace(function, scaling=changed))
+        check_function(replace(function, scaling=changed))
         self._kernel.journal.require_working()
         self._kernel.apply(ScalingChanged(function_id, changed))
         await self._kernel.journal.durable((SaveScaling(function_id, changed),))
@@ -157,7 +238,7 @@ class Apps:
                 ErrorCode.NOT_FOUND,
                 f"There is no app {app_id!r} on this server: see `offload status`, or run it again.",
             )
-        raise DomainError(
+        raise self._versions.why_not_serving(stored.app_id) or DomainError(
             ErrorCode.FAILED_PRECONDITION,
             f"App {stored.app_id} ({stored.name!r}) is stopped: enter `app.run()` again.",
         )
@@ -171,20 +252,32 @@ class Apps:
             app.lease = None
         follower = self._logs.follow("", app_id, after_log_seq)
         progress = _Progress(self._kernel, app_id, follower.nudge)
+        asked: set[str] = set()
+        app.nudges.add(follower.nudge)
         try:
             while (rows := await follower.next()) is not None:
                 pools = progress.take()
-                if rows or pools is not None:
-                    yield AppUpdate(rows, pools)
+                wanted = tuple(app.wanted.keys() - asked)
+                asked = set(app.wanted)
+                if rows or wanted or pools is not None:
+                    yield AppUpdate(rows, pools, wanted)
         finally:
+            app.nudges.discard(follower.nudge)
             progress.close()
             follower.close()
             app.attached -= 1
-            if not app.attached and app.app_id in self._running:
+            if not (app.attached or app.is_deployed) and app.app_id in self._running:
                 self._start_lease(app)
 
     async def stop(self, app_id: str, cancel: bool, reason: str) -> None:
         """End the app: attached calls are cancelled, with `cancel` all. A stopped app stays so."""
+        held = self._versions.of_app(app_id)
+        if held is not None:
+            raise DomainError(
+                ErrorCode.FAILED_PRECONDITION,
+                f"App {app_id} is a version of the deployed app {held[0].key}: "
+                f"`offload app stop {held[0].key.name}` stops that.",
+            )
         app = self._running.pop(app_id, None)
         if app is None:
             if await self._reading.get(self._reading.store.app, app_id) is None:
@@ -193,17 +286,23 @@ class Apps:
         self._end(app, cancel, reason or "its app was stopped")
         await self._kernel.journal.flush()
 
-    async def list(self, limit: int) -> list[tuple[StoredApp, int]]:
-        """List apps, newest first, each with how many of its calls are open."""
+    async def list(self, limit: int) -> list[tuple[StoredApp, str, int]]:
+        """List apps, newest first, each with its state and how many of its calls are open."""
         stored = await self._reading.get(self._reading.store.apps, limit)
         open_calls = self._kernel.dispatcher.open_calls()
-        return [(app, open_calls.get(app.app_id, 0)) for app in stored]
+        return [(app, self._state(app), open_calls.get(app.app_id, 0)) for app in stored]
 
     def close(self) -> None:
         """Stop all lease timers. Idempotent."""
         for app in self._running.values():
             if app.lease is not None:
                 app.lease.cancel()
+
+    def _state(self, app: StoredApp) -> str:
+        held = self._versions.of_app(app.app_id)
+        if held is not None:
+            return "serving" if held[0].serving == held[1].number else "replaced"
+        return "stopped" if app.stopped_at else "running"
 
     def _start_lease(self, app: RunningApp) -> None:
         loop = asyncio.get_running_loop()
@@ -264,7 +363,8 @@ class _Progress:
         self._timer = loop.call_later(PROGRESS_SECONDS, self._tick)
 
 
-def _check(function: Function) -> None:
+def check_function(function: Function) -> None:
+    """Raise `DomainError` for what no function can be."""
     name = function.name
     if not name.strip():
         raise DomainError(ErrorCode.INVALID, "A function needs a name.")

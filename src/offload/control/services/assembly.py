@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import AppStopped, CallRestored, FunctionRegistered
 from offload.control.core.objects import Scope
+from offload.control.services.abandoned import Abandoned
+from offload.control.services.access import Access
 from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.cluster import Cluster, ServerFacts
+from offload.control.services.deployments import Deployments
+from offload.control.services.dicts import Dicts
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -22,8 +26,11 @@ from offload.control.services.kernel import Kernel
 from offload.control.services.letters import Letters
 from offload.control.services.logs import Logs
 from offload.control.services.objects import Objects
+from offload.control.services.queues import MAX_ITEMS, Queues
 from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
+from offload.control.services.schedules import Schedules
+from offload.control.services.versions import Versions
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -51,18 +58,26 @@ class Outside:
     policy: Policy = field(default_factory=Policy)
     lease_seconds: float = LEASE_SECONDS
     retention_seconds: float = RETENTION_SECONDS
+    object_seconds: float = RETENTION_SECONDS  # entries of dicts that nobody used for so long go
+    queue_items: int = MAX_ITEMS  # of one partition
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the frontends call."""
 
+    access: Access
     apps: Apps
+    abandoned: Abandoned
     calls: Calls
+    deployments: Deployments
+    schedules: Schedules
     following: Following
     letters: Letters
     inspection: Inspection
+    dicts: Dicts
     objects: Objects
+    queues: Queues
     object_writing: Grouping[Operation, Answer]
     logs: Logs
     workers: Workers
@@ -76,6 +91,8 @@ class Services:
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
+        await self.schedules.close()
+        self.abandoned.close()
         self.cluster.close()
         self.apps.close()
         self.workers.close()
@@ -101,25 +118,39 @@ async def start(outside: Outside) -> Services:
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
-    apps = Apps(kernel, reading, logs, outside.lease_seconds)
+    versions = Versions(snapshot.deployments)
+    apps = Apps(kernel, reading, logs, archive, versions, outside.lease_seconds)
+    abandoned = Abandoned(kernel, versions, outside.lease_seconds)
+    schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
-    retention = Retention(outside.store, outside.blobs, outside.clock, outside.retention_seconds)
-    _restore(snapshot, outside.store, kernel, apps)
+    kept = outside.object_seconds
+    retention = Retention(
+        outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
+    )
+    cluster.is_kept = lambda: schedules.is_waiting
+    _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
     workers.start()
     retention.start()
+    schedules.start()
     outside.telemetry.read_load = cluster.load
     return Services(
+        access=Access(kernel, archive, objects, versions),
         apps=apps,
-        calls=Calls(kernel, archive, apps),
+        abandoned=abandoned,
+        calls=Calls(kernel, archive, apps, versions, abandoned),
+        deployments=Deployments(kernel, reading, apps, versions, schedules),
+        schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
+        dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
         objects=objects,
+        queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         object_writing=object_writing,
         workers=workers,
         blobs=BlobStreams(outside.blobs),
@@ -131,13 +162,23 @@ async def start(outside: Outside) -> Services:
     )
 
 
-def _restore(snapshot: Snapshot, store: Store, kernel: Kernel, apps: Apps) -> None:
+def _restore(
+    snapshot: Snapshot, store: Store, kernel: Kernel, adopting: tuple[Apps, Versions, Abandoned]
+) -> None:
+    apps, versions, abandoned = adopting
     for function in snapshot.functions:
         kernel.apply(FunctionRegistered(function))
     for call in store.open_calls():
         _restore_call(call, kernel)
+        if call.call.attached:
+            abandoned.expect(call.call)
     for app in snapshot.apps:
-        if app.stopped_at:
+        held = versions.of_app(app.app_id)
+        if held is not None and held[0].serving == held[1].number:
+            apps.serve(app.app_id, app.name, Scope(app.workspace, app.environment))
+        elif held is not None:
+            apps.retire(app.app_id, cancel=False, reason="another version took over")
+        elif app.stopped_at:
             # What was spawned from it still runs; its containers are to end with the last of that.
             kernel.apply(AppStopped(app.app_id, cancel=False, reason="its app was stopped"))
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.dependencies import find_cycle
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.events import CallCancelled, InputsAdded
+from offload.control.core.events import CallCancelled, FunctionRegistered, InputsAdded
 from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
     from offload.control.core.instructions import Instruction
     from offload.control.ports.records import OutcomeRow, Record, StoredCall
+    from offload.control.services.abandoned import Abandoned
     from offload.control.services.apps import Apps
     from offload.control.services.archive import Archive
     from offload.control.services.kernel import Kernel
     from offload.control.services.live import LiveCall
     from offload.control.services.submission import Inputs
+    from offload.control.services.versions import Versions
 
 Ended = tuple[tuple[str, str], ...]  # (call id, final state)
 
@@ -44,10 +46,19 @@ Ended = tuple[tuple[str, str], ...]  # (call id, final state)
 class Calls:
     """Takes calls in, and ends them."""
 
-    def __init__(self, kernel: Kernel, archive: Archive, apps: Apps) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        archive: Archive,
+        apps: Apps,
+        versions: Versions,
+        abandoned: Abandoned,
+    ) -> None:
         self._kernel = kernel
         self._archive = archive
         self._apps = apps
+        self._versions = versions
+        self._abandoned = abandoned
 
     async def run(
         self,
@@ -111,8 +122,9 @@ class Calls:
         if live is not None:
             await self._add(live, inputs, new.closed)
             return new.call_id
-        await self._open(new, inputs)
+        live = await self._open(new, inputs)
         await self._flush_or_withdraw([new.call_id])
+        self._abandoned.expect(live.call)
         self._kernel.calls.leave_resting(new.call_id)
         return new.call_id
 
@@ -127,8 +139,7 @@ class Calls:
             calls.append((await self._named(new), inputs))
         in_order = _in_order(calls)
         fresh = [(new, inputs) for new, inputs in in_order if await self._find_ended(new) is None]
-        for new, _ in fresh:
-            await self._require_callable(new)
+        stopped = {new.call_id for new, _ in fresh if await self._require_callable(new)}
         ended = await self._ended([new for new, _ in fresh])
         # From here on nothing else happens in between: either all of it is taken, or the first refusal ends it.
         self._kernel.journal.require_working()
@@ -136,7 +147,7 @@ class Calls:
         try:
             for new, inputs in fresh:
                 if new.call_id not in self._kernel.calls:
-                    self._begin(new, inputs, ended)
+                    self._begin(new, inputs, ended, although_stopped=new.call_id in stopped)
                     opened.append(new.call_id)
         except DomainError as error:
             for call_id in opened:
@@ -168,19 +179,26 @@ class Calls:
 
     async def _open(self, new: NewCall, inputs: Inputs) -> LiveCall:
         """Take a call that is new, if nobody else has meanwhile."""
+        although_stopped = False
         if not self._is_callable(new.function_id):
-            await self._require_callable(new)
+            although_stopped = await self._require_callable(new)
         ended: Ended = ()
         if new.options.after:
             ended = await self._ended([new])
-        return self._kernel.calls.get(new.call_id) or self._begin(new, inputs, ended)
+        return self._kernel.calls.get(new.call_id) or self._begin(
+            new, inputs, ended, although_stopped=although_stopped
+        )
 
-    def _begin(self, new: NewCall, inputs: Inputs, ended: Ended) -> LiveCall:
+    def _begin(
+        self, new: NewCall, inputs: Inputs, ended: Ended, *, although_stopped: bool = False
+    ) -> LiveCall:
         kernel = self._kernel
         call = new.as_call(kernel.clock.now())
         ended = tuple(pair for pair in ended if pair[0] in call.after)
-        kernel.dispatcher.check_submit(call, ended)
-        return begin(kernel, call, inputs, new.closed, ended=ended)
+        kernel.dispatcher.check_submit(call, ended, although_stopped=although_stopped)
+        return begin(
+            kernel, call, inputs, new.closed, ended=ended, although_stopped=although_stopped
+        )
 
     async def _add(self, live: LiveCall, inputs: Inputs, close: bool) -> None:
         journal = self._kernel.journal
@@ -226,7 +244,9 @@ class Calls:
         if not key:
             return replace(new, call_id=new_call_id(self._kernel.clock.now()))
         function = await self._archive.require_function(new.function_id, new.call_id)
-        call_id = keyed_call_id(function.workspace, function.app_name, function.name, key)
+        call_id = keyed_call_id(
+            function.workspace, function.environment, function.app_name, function.name, key
+        )
         return replace(new, call_id=call_id, is_repeat=True)
 
     async def _ended(self, calls: Sequence[NewCall]) -> Ended:
@@ -255,9 +275,16 @@ class Calls:
         function = self._kernel.dispatcher.function(function_id)
         return function is not None and self._apps.is_running(function.app_id)
 
-    async def _require_callable(self, new: NewCall) -> None:
+    async def _require_callable(self, new: NewCall) -> bool:
+        """Raise where the function takes no calls; return whether it takes this one although its app is stopped."""
         function = await self._archive.require_function(new.function_id, new.call_id)
-        await self._apps.require_running(function.app_id)
+        held = self._versions.of_app(function.app_id) if new.options.any_version else None
+        if held is None or held[0].serving == held[1].number:
+            await self._apps.require_running(function.app_id)
+            return False
+        # Known until it has been idle for a while; the call that comes with it keeps it.
+        self._kernel.apply(FunctionRegistered(function, is_stopped=True))
+        return True
 
     async def _find_repeated(self, new: NewCall) -> StoredCall | None:
         # A look into the store costs a warm call a third of its time, so only a possible repeat gets one.

@@ -12,6 +12,8 @@ from offload.control.telemetry import Load, log_event
 from offload.wire.version import PACKAGE_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from offload.control.core.dispatch import Dispatcher
     from offload.control.services.apps import Apps
     from offload.control.services.kernel import Kernel
@@ -39,6 +41,7 @@ class Cluster:
         self._apps = apps
         self._workers = workers
         self.facts = facts
+        self.is_kept: Callable[[], bool] = lambda: False  # although nothing runs
         self._is_stopping = asyncio.Event()
         self._stops_workers = False
         self._idle_since = asyncio.get_running_loop().time()
@@ -90,7 +93,7 @@ class Cluster:
     def end_when_idle(self, seconds: float) -> None:
         """Shut down, workers too, once no app was running and no call open for this long."""
         loop = asyncio.get_running_loop()
-        if self._apps.running_total or self._kernel.calls:
+        if self._apps.running_total or self._kernel.calls or self.is_kept():
             self._idle_since = loop.time()
         elif loop.time() - self._idle_since >= seconds:
             self.shut_down(workers=True, reason=f"idle for {seconds:g} s")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -18,11 +19,17 @@ from offload.control.core.objects import (
     check_id,
     check_name,
 )
-from offload.control.ports.objects import CreateObject, DeleteObjects, Refusal, RenameObject
+from offload.control.ports.objects import (
+    CreateObject,
+    DeleteObjects,
+    NoteUse,
+    Refusal,
+    RenameObject,
+)
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
     from offload.control.ports.clock import Clock
     from offload.control.ports.objects import Answer, Operation
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 30.0
 MAX_LISTED = 1_000
+MAX_KNOWN = 10_000  # objects in memory
+USE_SECONDS = 3_600.0  # how exactly the last use of an object is known
+STALE_READ_SECONDS = 60.0  # longer than any read of the store takes
 
 _log = logging.getLogger(__name__)
 
@@ -76,9 +86,12 @@ class Objects:
         self._apps = apps
         self._clock = clock
         self.lease_seconds = lease_seconds
+        self._known: OrderedDict[str, StoredObject] = OrderedDict()  # those used last
         self._held: dict[str, _Held] = {}
         self._of_apps: dict[str, list[str]] = {}
-        self._deleting: set[asyncio.Task[None]] = set()
+        self._deleted: set[str] = set()  # a moment ago
+        self._on_delete: list[Callable[[Sequence[str]], None]] = []
+        self._background: set[asyncio.Task[None]] = set()
         apps.on_end(self._end_app)
 
     def restore(self, anonymous: Sequence[StoredObject]) -> None:
@@ -115,11 +128,34 @@ class Objects:
         self, object_id: str, kind: ObjectKind | None, scope: Scope | None
     ) -> StoredObject:
         """Return an object by its id, or raise `DomainError` that says that there is none of this kind and scope."""
-        found = await self._reading.get(self._store.get, object_id)
+        found = self.known(object_id)
+        if found is None:
+            found = await self._reading.get(self._store.get, object_id)
+            if found is not None and found.object_id not in self._deleted:
+                self._know(found)
         is_right = found is not None and (kind is None or found.kind is kind)
         if found is None or not is_right or (scope is not None and found.scope != scope):
             raise gone(object_id, kind)
+        self._note_use(found)
         return found
+
+    def known(self, object_id: str) -> StoredObject | None:
+        """Return an object where that takes no look into the store."""
+        found = self._known.get(object_id)
+        if found is not None:
+            self._known.move_to_end(object_id)
+        return found
+
+    def _know(self, found: StoredObject) -> None:
+        self._known[found.object_id] = found
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def _note_use(self, found: StoredObject) -> None:
+        now = self._clock.now()
+        if now - found.last_used_at > USE_SECONDS:
+            self._know(replace(found, last_used_at=now))
+            self._in_background(self._writing.answer(NoteUse((found.object_id,), now)))
 
     async def list(
         self, kind: ObjectKind, scope: Scope, after_name: str, limit: int
@@ -138,6 +174,7 @@ class Objects:
                 f"{known} has no name and gets none: make one with from_name({name!r}, create_if_missing=True).",
             )
         answer = await self._writing.answer(RenameObject(object_id, name))
+        self._known.pop(object_id, None)
         if answer is Refusal.GONE:
             raise gone(object_id, known.kind)
         if answer is Refusal.TAKEN:
@@ -152,7 +189,7 @@ class Objects:
         known = await self._reading.get(self._store.get, object_id)
         if known is not None and scope in (None, known.scope):
             self._forget(known)
-            await self._writing.answer(DeleteObjects((object_id,)))
+            await self._delete((object_id,))
 
     async def hold(self, object_id: str, scope: Scope | None) -> AsyncGenerator[None, None]:
         """Keep an anonymous object alive while iterated; yields once, when it is held."""
@@ -241,16 +278,36 @@ class Objects:
 
     def _delete_soon(self, object_ids: Sequence[str]) -> None:
         if object_ids:
-            task = asyncio.get_running_loop().create_task(self._delete_all(tuple(object_ids)))
-            self._deleting.add(task)
-            task.add_done_callback(self._deleting.discard)
+            self._in_background(self._delete(tuple(object_ids)))
 
-    async def _delete_all(self, object_ids: tuple[str, ...]) -> None:
+    async def _delete(self, object_ids: tuple[str, ...]) -> None:
+        # A read that began before must not make them known again.
+        self._deleted.update(object_ids)
         try:
             await self._writing.answer(DeleteObjects(object_ids))
+            for object_id in object_ids:
+                self._known.pop(object_id, None)
+            for tell in self._on_delete:
+                tell(object_ids)
+        finally:
+            loop = asyncio.get_running_loop()
+            loop.call_later(STALE_READ_SECONDS, self._deleted.difference_update, object_ids)
+
+    def on_delete(self, tell: Callable[[Sequence[str]], None]) -> None:
+        """Have `tell` called with the ids of objects that have been removed."""
+        self._on_delete.append(tell)
+
+    def _in_background(self, coroutine: Coroutine[object, object, object]) -> None:
+        task = asyncio.get_running_loop().create_task(self._quietly(coroutine))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _quietly(self, coroutine: Coroutine[object, object, object]) -> None:
+        try:
+            await coroutine
         except DomainError as error:
-            # The next start finds them again.
-            log_event(_log, logging.WARNING, "objects_left", reason=error.message)
+            # The next start finds what was to be removed; when something was used last is worth no more than a try.
+            log_event(_log, logging.WARNING, "objects_not_written", reason=error.message)
 
 
 def gone(object_id: str, kind: ObjectKind | None) -> DomainError:

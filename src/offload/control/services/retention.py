@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from offload.control.ports.blobs import BlobError
+from offload.control.ports.objects import Times
 from offload.control.ports.store import StoreError
 from offload.control.telemetry import log_event
 
@@ -24,6 +25,8 @@ ROUND_SECONDS = 60.0  # between rounds, or as long as things are kept where that
 SHORTEST_ROUND_SECONDS = 1.0
 # A blob is left alone for so long after it was written or asked for: what names it may still be on its way.
 BLOB_GRACE_SECONDS = 3_600.0
+# How long a request may come again and find what it was answered. A client gives its server up after a minute.
+ANSWER_SECONDS = 600.0
 STALE_BLOBS = 1_000  # looked at in one round; the next goes on behind them
 
 _log = logging.getLogger(__name__)
@@ -38,11 +41,13 @@ class Retention:
         blobs: Blobs,
         clock: Clock,
         retention_seconds: float,
+        object_seconds: float,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._retention_seconds = retention_seconds
+        self._object_seconds = object_seconds
         self._round_seconds = min(ROUND_SECONDS, max(SHORTEST_ROUND_SECONDS, retention_seconds))
         self._looked_at = ""  # the last blob of those that a round before looked at
         self._task: asyncio.Task[None] | None = None
@@ -68,8 +73,18 @@ class Retention:
             if not done.rows and not done.calls:
                 break
             await asyncio.sleep(PAUSE_SECONDS)
+        await self._collect_contents()
         await asyncio.to_thread(self._remove_stale)
         return calls
+
+    async def _collect_contents(self) -> None:
+        now = self._clock.now()
+        times = Times(now, now - self._object_seconds, now - ANSWER_SECONDS)
+        while True:
+            rows = await asyncio.to_thread(self._store.objects.collect, times, PASS_ROWS)
+            if not rows:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _run(self) -> None:
         while True:
@@ -86,7 +101,7 @@ class Retention:
         unused = list(names)
         if not unused:
             return
-        in_use = self._store.blobs_in_use(unused)
+        in_use = self._store.blobs_in_use(unused) | self._store.objects.blobs_in_use(unused)
         older_than = self._clock.now() - BLOB_GRACE_SECONDS
         for sha256 in unused:
             if sha256 not in in_use:

@@ -44,6 +44,9 @@ class CallOptions:
     after: tuple[str, ...] = ()
     run_anyway: bool = False
     idempotency_key: str = ""
+    delay_seconds: float = 0.0  # not before so long after its submission
+    start_at: float = 0.0  # not before then, in Unix seconds
+    any_version: bool = False  # also of a version of a deployed app that serves no more
 
     def check(self) -> None:
         """Raise `DomainError` for what cannot be meant."""
@@ -54,6 +57,8 @@ class CallOptions:
             f"a call's timeout of {self.timeout_seconds:g} s must not be negative": (
                 not self.timeout_seconds >= 0
             ),
+            f"a delay of {self.delay_seconds:g} s must not be negative": not self.delay_seconds
+            >= 0,
             f"an idempotency key has at most {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters": (
                 len(self.idempotency_key) > MAX_IDEMPOTENCY_KEY_CHARACTERS
             ),
@@ -61,6 +66,11 @@ class CallOptions:
         for text, is_wrong in wrong.items():
             if is_wrong:
                 raise DomainError(ErrorCode.INVALID, text[0].upper() + text[1:] + ".")
+
+    @property
+    def is_later(self) -> bool:
+        """Whether it is not to begin at once."""
+        return bool(self.delay_seconds or self.start_at)
 
 
 NO_OPTIONS = CallOptions()
@@ -87,6 +97,7 @@ class NewCall:
                 f"Call id {self.call_id!r} must be 'fc-' followed by letters and digits.",
             )
         options = self.options
+        begin = max(now + options.delay_seconds, options.start_at)
         return Call(
             self.call_id,
             self.function_id,
@@ -95,9 +106,10 @@ class NewCall:
             self.attached,
             self.durable,
             options.priority,
-            now + options.timeout_seconds if options.timeout_seconds else 0.0,
+            begin + options.timeout_seconds if options.timeout_seconds else 0.0,
             tuple(dict.fromkeys(options.after)),
             options.run_anyway,
+            begin if options.is_later else 0.0,
         )
 
 
@@ -152,6 +164,35 @@ def begin(
     although_stopped: bool = False,
 ) -> LiveCall:
     """Take a new call in: remember it, write it behind, and tell the dispatcher. See `CallSubmitted`."""
+    live, rows = record(kernel, call, inputs, closed)
+    tell(kernel, call, runs_of(rows), closed=closed, ended=ended, although_stopped=although_stopped)
+    return live
+
+
+def tell(
+    kernel: Kernel,
+    call: Call,
+    runs: tuple[range, ...],
+    *,
+    closed: bool,
+    ended: tuple[tuple[str, str], ...] = (),
+    although_stopped: bool = False,
+) -> None:
+    """Tell the dispatcher of a new call that is remembered."""
+    drift = kernel.drift_seconds
+    if drift:
+        deadline = call.deadline - drift if call.deadline else 0.0
+        not_before = call.not_before - drift if call.not_before else 0.0
+        call = replace(
+            call, created_at=call.created_at - drift, deadline=deadline, not_before=not_before
+        )
+    kernel.apply(CallSubmitted(call, runs, closed, ended, although_stopped))
+
+
+def record(
+    kernel: Kernel, call: Call, inputs: Inputs, closed: bool
+) -> tuple[LiveCall, tuple[InputRow, ...]]:
+    """Remember a new call and write it behind; return its rows, of which the dispatcher is to be told."""
     live = kernel.calls.open(call, closed)
     rows = new_rows(live, inputs)
     records: list[Record] = [SaveCall(call), SaveInputs(call.call_id, rows)]
@@ -159,9 +200,4 @@ def begin(
         records.append(CloseCall(call.call_id, len(live.indices)))
     kernel.journal.write(records)
     kernel.keep_payloads(call, rows)
-    drift = kernel.drift_seconds
-    if drift:
-        deadline = call.deadline - drift if call.deadline else 0.0
-        call = replace(call, created_at=call.created_at - drift, deadline=deadline)
-    kernel.apply(CallSubmitted(call, runs_of(rows), closed, ended, although_stopped))
-    return live
+    return live, rows

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, images, translate
+from offload.sdk.client import bodies, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
+from offload.sdk.client.contents import ContentRequests
+from offload.sdk.client.deployments import DeploymentRequests
+from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
-from offload.sdk.serialize import CODE_ENCODING, ENCODING
+from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
+from offload.wire.host import host_id
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
 
@@ -23,29 +27,16 @@ if TYPE_CHECKING:
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.client.definitions import Registration
     from offload.sdk.client.direct import DirectRun, Reply
-    from offload.sdk.image_choice import ChosenImage
-    from offload.sdk.options import FunctionOptions
-    from offload.sdk.values import LocalEnvironment, Output
+    from offload.sdk.values import Output
+    from offload.wire.guest import Platform
     from offload.wire.link import Link
 
 M = TypeVar("M", bound=Message)
 
 _SUCCEEDED = common_pb2.INPUT_STATE_SUCCEEDED
 _LOST = common_pb2.INPUT_STATE_LOST
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A function as the server is to know it."""
-
-    name: str
-    code: bytes
-    is_generator: bool
-    options: FunctionOptions
-    environment: LocalEnvironment | None  # None where there is an image
-    python_version: str
-    image: ChosenImage | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,21 @@ class Client:
     """Requests over one connection. Every coroutine runs on the loop that runs the first of them."""
 
     def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
-        self._connection = Connection(find, give_up_after_seconds)
-        self.objects = ObjectRequests(self._connection)
+        self._use(Connection(find, give_up_after_seconds))
+
+    @classmethod
+    def inside(cls, find: Callable[[], Platform]) -> Client:
+        """Return the client of a container, which asks its worker."""
+        client = cls.__new__(cls)
+        connection: object = InsideConnection(find)
+        client._use(cast("Connection", connection))  # noqa: SLF001  # its own; the two differ in how they come to be alone
+        return client
+
+    def _use(self, connection: Connection) -> None:
+        self._connection = connection
+        self.deployments = DeploymentRequests(connection)
+        self.objects = ObjectRequests(connection)
+        self.contents = ContentRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -74,12 +78,17 @@ class Client:
 
     async def create_app(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
-    ) -> None:
-        """Open an ephemeral app."""
+    ) -> bool:
+        """Open an ephemeral app; return whether a worker of this machine takes work."""
         request = apps_pb2.CreateAppRequest(
-            name=name, app_id=app_id, workspace=workspace, environment=environment
+            name=name,
+            app_id=app_id,
+            workspace=workspace,
+            environment=environment,
+            host_id=host_id(),
         )
-        await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        reply = await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
+        return reply.has_worker_on_host
 
     async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
         """End an app; with `cancel`, what was spawned in it too."""
@@ -88,19 +97,8 @@ class Client:
 
     async def register(self, app_id: str, function: Registration) -> str:
         """Make a function known to the server; return its id."""
-        definition = apps_pb2.FunctionDefinition(
-            app_id=app_id,
-            name=function.name,
-            code=await bodies.send(self._connection, function.code, CODE_ENCODING),
-            is_generator=function.is_generator,
-            python_version=function.python_version,
-        )
-        if function.environment is not None:
-            definition.local_image.CopyFrom(translate.local_image(function.environment))
-        if function.image is not None:
-            send = images.SendToServer(self._connection)
-            definition.image.CopyFrom(await images.describe(function.image, send))
-        translate.set_options(definition, function.options)
+        definition = await definitions.describe(self._connection, function)
+        definition.app_id = app_id
         request = apps_pb2.RegisterFunctionsRequest(app_id=app_id, functions=[definition])
         reply = await self._unary(
             "Apps/RegisterFunctions", request, apps_pb2.RegisterFunctionsReply
@@ -112,13 +110,23 @@ class Client:
         request = translate.autoscaler(function_id, scaling)
         await self._unary("Apps/UpdateAutoscaler", request, apps_pb2.UpdateAutoscalerReply)
 
-    async def attach(self, app_id: str, output: Output) -> None:
-        """Keep an app alive and hand over its output until it has ended."""
+    async def find_function(self, app_name: str, name: str) -> str:
+        """Return the id of a function of the app whose container this is."""
+        request = apps_pb2.FindFunctionRequest(app_name=app_name, name=name)
+        reply = await self._unary("Apps/FindFunction", request, apps_pb2.FindFunctionReply)
+        return reply.function_id
+
+    async def attach(
+        self, app_id: str, output: Output, provide: Callable[[Sequence[str]], None]
+    ) -> None:
+        """Keep an app alive and hand over its output until it has ended; `provide` is asked to register functions."""
         request = apps_pb2.AttachRequest(app_id=app_id)
         async for events in self._replies("Apps/Attach", request, apps_pb2.AppEvents):
             for line in events.logs:
                 request.after_log_seq = max(request.after_log_seq, line.seq)
                 output.line(translate.log_line(line))
+            if events.wanted_functions:
+                provide(events.wanted_functions)
             if events.pools:
                 output.progress([translate.pool(pool) for pool in events.pools])
 

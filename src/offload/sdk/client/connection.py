@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from offload.errors import ConnectionLostError, InvalidError
 from offload.sdk.client.refusals import from_wire
-from offload.wire.link import Link, connect
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from offload.wire.link import Link
 
 T = TypeVar("T")
 
@@ -124,6 +125,9 @@ class Connection:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _dial_once(self) -> Link:
+        # Inside a container there is no other side to dial, and nothing to dial it with.
+        from offload.wire.link import connect
+
         # Finding may start a local stack and wait for it, so it must not hold up the loop.
         address = await asyncio.get_running_loop().run_in_executor(None, self._find)
         return await connect(address.url, address.token, tls=address.tls)

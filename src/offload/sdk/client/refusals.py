@@ -16,11 +16,17 @@ from offload.errors import (
 )
 from offload.wire.status import Status, WireError
 
+
+class SupersededError(InvalidError):
+    """Another version of a deployed app serves. Who looked the function up by name does that again."""
+
+
 _BY_STATUS: dict[Status, type[OffloadError]] = {
     Status.CANCELLED: InputCancelledError,
     Status.INVALID_ARGUMENT: InvalidError,
     Status.OUT_OF_RANGE: OutputExpiredError,
     Status.ALREADY_EXISTS: InvalidError,
+    Status.ABORTED: SupersededError,
     Status.FAILED_PRECONDITION: InvalidError,
     Status.NOT_FOUND: NotFoundError,
     Status.PERMISSION_DENIED: AuthError,

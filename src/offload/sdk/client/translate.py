@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
+from offload.sdk import serialize
+from offload.sdk.schedule import Cron, Period
+from offload.sdk.serialize import ENCODING
 from offload.sdk.values import (
+    AppName,
     CallStatus,
+    Deployed,
     Failure,
     Letter,
     LocalEnvironment,
@@ -14,7 +19,7 @@ from offload.sdk.values import (
     Scaling,
     TraceLine,
 )
-from offload.wire.gen import apps_pb2, calls_pb2, common_pb2
+from offload.wire.gen import apps_pb2, calls_pb2, common_pb2, deployments_pb2, schedules_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +35,16 @@ KINDS = {
     "single": calls_pb2.CALL_KIND_SINGLE,
     "map": calls_pb2.CALL_KIND_MAP,
     "generator": calls_pb2.CALL_KIND_GENERATOR,
+}
+_MISSED = {
+    "latest": schedules_pb2.MISSED_RUNS_LATEST,
+    "skip": schedules_pb2.MISSED_RUNS_SKIP,
+    "all": schedules_pb2.MISSED_RUNS_ALL,
+}
+_OVERLAP = {
+    "allow": schedules_pb2.OVERLAP_ALLOW,
+    "skip": schedules_pb2.OVERLAP_SKIP,
+    "queue": schedules_pb2.OVERLAP_QUEUE,
 }
 KIND_NAMES: Mapping[int, str] = {number: name for name, number in KINDS.items()}
 
@@ -65,7 +80,12 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     definition.buffer_containers = options.buffer_containers
     definition.scaledown_window_seconds = options.scaledown_window
     definition.runtime = options.runtime or ""
-    definition.block_network = options.block_network
+    definition.restrict_platform_access = options.restrict_platform_access
+    reachable = options.reachable
+    definition.block_network = reachable is not None and not any(reachable)
+    if reachable is not None and any(reachable):
+        definition.allow_list.cidrs.extend(reachable.cidrs)
+        definition.allow_list.domains.extend(reachable.domains)
     definition.env.update(options.env)
     definition.labels.update(options.labels)
     definition.single_use_containers = options.single_use_containers
@@ -79,6 +99,43 @@ def set_options(definition: apps_pb2.FunctionDefinition, options: FunctionOption
     if count:
         definition.gpu.count = count
         definition.gpu.kind = kind
+    if isinstance(options.schedule, Cron | Period):
+        definition.schedule.CopyFrom(schedule(options.schedule))
+
+
+def schedule(given: Cron | Period) -> schedules_pb2.Schedule:
+    """Return the message for when a function runs by itself; it is called without arguments."""
+    message = schedules_pb2.Schedule(
+        missed=_MISSED[given.missed],
+        max_missed=given.max_missed,
+        overlap=_OVERLAP[given.overlap],
+        jitter_seconds=given.jitter,
+        args=common_pb2.Payload(encoding=ENCODING, inline=serialize.dumps(((), {}))),
+    )
+    if isinstance(given, Cron):
+        message.cron = given.expression
+        message.timezone = given.timezone
+    else:
+        message.period_seconds = given.seconds
+    return message
+
+
+def app_name(app: AppName) -> deployments_pb2.DeploymentName:
+    """Return the message for which app."""
+    return deployments_pb2.DeploymentName(
+        name=app.name, workspace=app.workspace, environment=app.environment
+    )
+
+
+def deployed(app: AppName, result: deployments_pb2.DeployResult) -> Deployed:
+    """Return what a deployment came to."""
+    return Deployed(
+        app.name,
+        app.environment or "main",
+        result.version,
+        result.is_unchanged,
+        result.replaced_version or None,
+    )
 
 
 def call_options(options: CallOptions | None) -> calls_pb2.CallOptions | None:
@@ -91,6 +148,9 @@ def call_options(options: CallOptions | None) -> calls_pb2.CallOptions | None:
         after=options.after,
         run_anyway=options.run_anyway,
         idempotency_key=options.idempotency_key or "",
+        delay_seconds=options.delay or 0.0,
+        start_at=options.at or 0.0,
+        any_version=options.any_version,
     )
 
 

@@ -1,5 +1,6 @@
 from offload.wire.gen import common_pb2 as _common_pb2
 from offload.wire.gen import images_pb2 as _images_pb2
+from offload.wire.gen import schedules_pb2 as _schedules_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -9,24 +10,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateAppRequest(_message.Message):
-    __slots__ = ("name", "app_id", "workspace", "environment")
+    __slots__ = ("name", "app_id", "workspace", "environment", "host_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     app_id: str
     workspace: str
     environment: str
-    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ...) -> None: ...
+    host_id: str
+    def __init__(self, name: _Optional[str] = ..., app_id: _Optional[str] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ..., host_id: _Optional[str] = ...) -> None: ...
 
 class CreateAppReply(_message.Message):
-    __slots__ = ("app_id", "lease_seconds")
+    __slots__ = ("app_id", "lease_seconds", "has_worker_on_host")
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    HAS_WORKER_ON_HOST_FIELD_NUMBER: _ClassVar[int]
     app_id: str
     lease_seconds: float
-    def __init__(self, app_id: _Optional[str] = ..., lease_seconds: _Optional[float] = ...) -> None: ...
+    has_worker_on_host: bool
+    def __init__(self, app_id: _Optional[str] = ..., lease_seconds: _Optional[float] = ..., has_worker_on_host: _Optional[bool] = ...) -> None: ...
 
 class RetryPolicy(_message.Message):
     __slots__ = ("max_retries", "initial_delay_seconds", "backoff_coefficient", "max_delay_seconds")
@@ -47,6 +52,14 @@ class GpuRequest(_message.Message):
     count: int
     kind: str
     def __init__(self, count: _Optional[int] = ..., kind: _Optional[str] = ...) -> None: ...
+
+class AllowList(_message.Message):
+    __slots__ = ("cidrs", "domains")
+    CIDRS_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    cidrs: _containers.RepeatedScalarFieldContainer[str]
+    domains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cidrs: _Optional[_Iterable[str]] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LocalImage(_message.Message):
     __slots__ = ("host_id", "python", "sys_path", "read_only_paths", "working_dir")
@@ -79,7 +92,7 @@ class Batching(_message.Message):
     def __init__(self, max_batch_size: _Optional[int] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
 
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers", "allow_list", "restrict_platform_access", "is_variant", "code_digest", "schedule", "image_elsewhere")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +135,12 @@ class FunctionDefinition(_message.Message):
     CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
     BATCHING_FIELD_NUMBER: _ClassVar[int]
     SINGLE_USE_CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_LIST_FIELD_NUMBER: _ClassVar[int]
+    RESTRICT_PLATFORM_ACCESS_FIELD_NUMBER: _ClassVar[int]
+    IS_VARIANT_FIELD_NUMBER: _ClassVar[int]
+    CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     function_id: str
     app_id: str
     name: str
@@ -150,7 +169,13 @@ class FunctionDefinition(_message.Message):
     concurrency: Concurrency
     batching: Batching
     single_use_containers: bool
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ...) -> None: ...
+    allow_list: AllowList
+    restrict_platform_access: bool
+    is_variant: bool
+    code_digest: str
+    schedule: _schedules_pb2.Schedule
+    image_elsewhere: _images_pb2.Image
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ..., allow_list: _Optional[_Union[AllowList, _Mapping]] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., code_digest: _Optional[str] = ..., schedule: _Optional[_Union[_schedules_pb2.Schedule, _Mapping]] = ..., image_elsewhere: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")
@@ -197,12 +222,14 @@ class PoolProgress(_message.Message):
     def __init__(self, function_id: _Optional[str] = ..., function_name: _Optional[str] = ..., containers_starting: _Optional[int] = ..., containers_ready: _Optional[int] = ..., inputs_pending: _Optional[int] = ..., inputs_running: _Optional[int] = ..., waiting_reason: _Optional[str] = ..., inputs_finished: _Optional[int] = ..., is_impossible: _Optional[bool] = ...) -> None: ...
 
 class AppEvents(_message.Message):
-    __slots__ = ("logs", "pools")
+    __slots__ = ("logs", "pools", "wanted_functions")
     LOGS_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     logs: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogLine]
     pools: _containers.RepeatedCompositeFieldContainer[PoolProgress]
-    def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ...) -> None: ...
+    wanted_functions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ..., wanted_functions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StopAppRequest(_message.Message):
     __slots__ = ("app_id", "cancel", "reason")
@@ -225,24 +252,46 @@ class ListAppsRequest(_message.Message):
     def __init__(self, limit: _Optional[int] = ...) -> None: ...
 
 class AppSummary(_message.Message):
-    __slots__ = ("app_id", "name", "state", "created_at", "open_calls")
+    __slots__ = ("app_id", "name", "state", "created_at", "open_calls", "workspace", "environment")
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     OPEN_CALLS_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     app_id: str
     name: str
     state: str
     created_at: float
     open_calls: int
-    def __init__(self, app_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[float] = ..., open_calls: _Optional[int] = ...) -> None: ...
+    workspace: str
+    environment: str
+    def __init__(self, app_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[float] = ..., open_calls: _Optional[int] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ...) -> None: ...
 
 class ListAppsReply(_message.Message):
     __slots__ = ("apps",)
     APPS_FIELD_NUMBER: _ClassVar[int]
     apps: _containers.RepeatedCompositeFieldContainer[AppSummary]
     def __init__(self, apps: _Optional[_Iterable[_Union[AppSummary, _Mapping]]] = ...) -> None: ...
+
+class FindFunctionRequest(_message.Message):
+    __slots__ = ("app_id", "app_name", "name")
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    APP_NAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    app_id: str
+    app_name: str
+    name: str
+    def __init__(self, app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class FindFunctionReply(_message.Message):
+    __slots__ = ("function_id", "is_generator")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_GENERATOR_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    is_generator: bool
+    def __init__(self, function_id: _Optional[str] = ..., is_generator: _Optional[bool] = ...) -> None: ...
 
 class UpdateAutoscalerRequest(_message.Message):
     __slots__ = ("function_id", "min_containers", "max_containers", "buffer_containers", "scaledown_window_seconds")

@@ -28,18 +28,24 @@ class Input(_message.Message):
     def __init__(self, index: _Optional[int] = ..., args: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ...) -> None: ...
 
 class CallOptions(_message.Message):
-    __slots__ = ("priority", "timeout_seconds", "after", "run_anyway", "idempotency_key")
+    __slots__ = ("priority", "timeout_seconds", "after", "run_anyway", "idempotency_key", "delay_seconds", "start_at", "any_version")
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     RUN_ANYWAY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    START_AT_FIELD_NUMBER: _ClassVar[int]
+    ANY_VERSION_FIELD_NUMBER: _ClassVar[int]
     priority: int
     timeout_seconds: float
     after: _containers.RepeatedScalarFieldContainer[str]
     run_anyway: bool
     idempotency_key: str
-    def __init__(self, priority: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., after: _Optional[_Iterable[str]] = ..., run_anyway: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    delay_seconds: float
+    start_at: float
+    any_version: bool
+    def __init__(self, priority: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., after: _Optional[_Iterable[str]] = ..., run_anyway: _Optional[bool] = ..., idempotency_key: _Optional[str] = ..., delay_seconds: _Optional[float] = ..., start_at: _Optional[float] = ..., any_version: _Optional[bool] = ...) -> None: ...
 
 class RunRequest(_message.Message):
     __slots__ = ("call_id", "function_id", "args", "is_repeat", "options")

@@ -26,7 +26,7 @@ from offload.wire.gen import apps_pb2 as offload_dot_v1_dot_apps__pb2
 from offload.wire.gen import workers_pb2 as offload_dot_v1_dot_workers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/cluster.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\x1a\x18offload/v1/workers.proto\"&\n\rStatusRequest\x12\x15\n\rpending_limit\x18\x01 \x01(\r\"\xb8\x02\n\x0cWorkerStatus\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12&\n\x08\x63\x61pacity\x18\x04 \x01(\x0b\x32\x14.offload.v1.Capacity\x12\"\n\x04used\x18\x05 \x01(\x0b\x32\x14.offload.v1.Capacity\x12\x34\n\x06labels\x18\x06 \x03(\x0b\x32$.offload.v1.WorkerStatus.LabelsEntry\x12\x10\n\x08runtimes\x18\x07 \x03(\t\x12\x14\n\x0c\x63onnected_at\x18\x08 \x01(\x01\x12\x0f\n\x07version\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb3\x01\n\x0f\x43ontainerStatus\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x03 \x01(\t\x12\x15\n\rfunction_name\x18\x04 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\x12\n\nstarted_at\x18\x07 \x01(\x01\x12\x16\n\x0einputs_in_hand\x18\x08 \x01(\r\"y\n\x0cPendingInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x15\n\rfunction_name\x18\x03 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x04 \x01(\t\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\xea\x02\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nstarted_at\x18\x02 \x01(\x01\x12\x10\n\x08\x64\x61ta_dir\x18\x03 \x01(\t\x12)\n\x07workers\x18\x04 \x03(\x0b\x32\x18.offload.v1.WorkerStatus\x12/\n\ncontainers\x18\x05 \x03(\x0b\x32\x1b.offload.v1.ContainerStatus\x12)\n\x07pending\x18\x06 \x03(\x0b\x32\x18.offload.v1.PendingInput\x12\x15\n\rpending_total\x18\x07 \x01(\x04\x12\x15\n\rrunning_total\x18\x08 \x01(\x04\x12\'\n\x05pools\x18\t \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12/\n\nworkspaces\x18\n \x03(\x0b\x32\x1b.offload.v1.WorkspaceStatus\x12\x15\n\rblocked_total\x18\x0b \x01(\x04\"{\n\x0fWorkspaceStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x16\n\x0emax_containers\x18\x03 \x01(\r\x12\x12\n\ncontainers\x18\x04 \x01(\r\x12\r\n\x05share\x18\x05 \x01(\x01\x12\x0f\n\x07pending\x18\x06 \x01(\x04\"2\n\x0fShutDownRequest\x12\x0f\n\x07workers\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x0f\n\rShutDownReply\"$\n\x12\x44rainWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\"%\n\x10\x44rainWorkerReply\x12\x11\n\tworker_id\x18\x01 \x01(\t2\xd8\x01\n\x07\x43luster\x12<\n\x06Status\x12\x19.offload.v1.StatusRequest\x1a\x17.offload.v1.StatusReply\x12\x42\n\x08ShutDown\x12\x1b.offload.v1.ShutDownRequest\x1a\x19.offload.v1.ShutDownReply\x12K\n\x0b\x44rainWorker\x12\x1e.offload.v1.DrainWorkerRequest\x1a\x1c.offload.v1.DrainWorkerReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/cluster.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\x1a\x18offload/v1/workers.proto\"&\n\rStatusRequest\x12\x15\n\rpending_limit\x18\x01 \x01(\r\"\xc7\x02\n\x0cWorkerStatus\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12&\n\x08\x63\x61pacity\x18\x04 \x01(\x0b\x32\x14.offload.v1.Capacity\x12\"\n\x04used\x18\x05 \x01(\x0b\x32\x14.offload.v1.Capacity\x12\x34\n\x06labels\x18\x06 \x03(\x0b\x32$.offload.v1.WorkerStatus.LabelsEntry\x12\x10\n\x08runtimes\x18\x07 \x03(\t\x12\x14\n\x0c\x63onnected_at\x18\x08 \x01(\x01\x12\x0f\n\x07version\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\r\n\x05notes\x18\x0e \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb3\x01\n\x0f\x43ontainerStatus\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x03 \x01(\t\x12\x15\n\rfunction_name\x18\x04 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\x12\n\nstarted_at\x18\x07 \x01(\x01\x12\x16\n\x0einputs_in_hand\x18\x08 \x01(\r\"y\n\x0cPendingInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x15\n\rfunction_name\x18\x03 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x04 \x01(\t\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\xea\x02\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nstarted_at\x18\x02 \x01(\x01\x12\x10\n\x08\x64\x61ta_dir\x18\x03 \x01(\t\x12)\n\x07workers\x18\x04 \x03(\x0b\x32\x18.offload.v1.WorkerStatus\x12/\n\ncontainers\x18\x05 \x03(\x0b\x32\x1b.offload.v1.ContainerStatus\x12)\n\x07pending\x18\x06 \x03(\x0b\x32\x18.offload.v1.PendingInput\x12\x15\n\rpending_total\x18\x07 \x01(\x04\x12\x15\n\rrunning_total\x18\x08 \x01(\x04\x12\'\n\x05pools\x18\t \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12/\n\nworkspaces\x18\n \x03(\x0b\x32\x1b.offload.v1.WorkspaceStatus\x12\x15\n\rblocked_total\x18\x0b \x01(\x04\"{\n\x0fWorkspaceStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x16\n\x0emax_containers\x18\x03 \x01(\r\x12\x12\n\ncontainers\x18\x04 \x01(\r\x12\r\n\x05share\x18\x05 \x01(\x01\x12\x0f\n\x07pending\x18\x06 \x01(\x04\"2\n\x0fShutDownRequest\x12\x0f\n\x07workers\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x0f\n\rShutDownReply\"$\n\x12\x44rainWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\"%\n\x10\x44rainWorkerReply\x12\x11\n\tworker_id\x18\x01 \x01(\t2\xd8\x01\n\x07\x43luster\x12<\n\x06Status\x12\x19.offload.v1.StatusRequest\x1a\x17.offload.v1.StatusReply\x12\x42\n\x08ShutDown\x12\x1b.offload.v1.ShutDownRequest\x1a\x19.offload.v1.ShutDownReply\x12K\n\x0b\x44rainWorker\x12\x1e.offload.v1.DrainWorkerRequest\x1a\x1c.offload.v1.DrainWorkerReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,25 +38,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=89
   _globals['_STATUSREQUEST']._serialized_end=127
   _globals['_WORKERSTATUS']._serialized_start=130
-  _globals['_WORKERSTATUS']._serialized_end=442
-  _globals['_WORKERSTATUS_LABELSENTRY']._serialized_start=397
-  _globals['_WORKERSTATUS_LABELSENTRY']._serialized_end=442
-  _globals['_CONTAINERSTATUS']._serialized_start=445
-  _globals['_CONTAINERSTATUS']._serialized_end=624
-  _globals['_PENDINGINPUT']._serialized_start=626
-  _globals['_PENDINGINPUT']._serialized_end=747
-  _globals['_STATUSREPLY']._serialized_start=750
-  _globals['_STATUSREPLY']._serialized_end=1112
-  _globals['_WORKSPACESTATUS']._serialized_start=1114
-  _globals['_WORKSPACESTATUS']._serialized_end=1237
-  _globals['_SHUTDOWNREQUEST']._serialized_start=1239
-  _globals['_SHUTDOWNREQUEST']._serialized_end=1289
-  _globals['_SHUTDOWNREPLY']._serialized_start=1291
-  _globals['_SHUTDOWNREPLY']._serialized_end=1306
-  _globals['_DRAINWORKERREQUEST']._serialized_start=1308
-  _globals['_DRAINWORKERREQUEST']._serialized_end=1344
-  _globals['_DRAINWORKERREPLY']._serialized_start=1346
-  _globals['_DRAINWORKERREPLY']._serialized_end=1383
-  _globals['_CLUSTER']._serialized_start=1386
-  _globals['_CLUSTER']._serialized_end=1602
+  _globals['_WORKERSTATUS']._serialized_end=457
+  _globals['_WORKERSTATUS_LABELSENTRY']._serialized_start=412
+  _globals['_WORKERSTATUS_LABELSENTRY']._serialized_end=457
+  _globals['_CONTAINERSTATUS']._serialized_start=460
+  _globals['_CONTAINERSTATUS']._serialized_end=639
+  _globals['_PENDINGINPUT']._serialized_start=641
+  _globals['_PENDINGINPUT']._serialized_end=762
+  _globals['_STATUSREPLY']._serialized_start=765
+  _globals['_STATUSREPLY']._serialized_end=1127
+  _globals['_WORKSPACESTATUS']._serialized_start=1129
+  _globals['_WORKSPACESTATUS']._serialized_end=1252
+  _globals['_SHUTDOWNREQUEST']._serialized_start=1254
+  _globals['_SHUTDOWNREQUEST']._serialized_end=1304
+  _globals['_SHUTDOWNREPLY']._serialized_start=1306
+  _globals['_SHUTDOWNREPLY']._serialized_end=1321
+  _globals['_DRAINWORKERREQUEST']._serialized_start=1323
+  _globals['_DRAINWORKERREQUEST']._serialized_end=1359
+  _globals['_DRAINWORKERREPLY']._serialized_start=1361
+  _globals['_DRAINWORKERREPLY']._serialized_end=1398
+  _globals['_CLUSTER']._serialized_start=1401
+  _globals['_CLUSTER']._serialized_end=1617
 # @@protoc_insertion_point(module_scope)

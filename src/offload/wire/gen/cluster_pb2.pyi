@@ -15,7 +15,7 @@ class StatusRequest(_message.Message):
     def __init__(self, pending_limit: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("worker_id", "name", "state", "capacity", "used", "labels", "runtimes", "connected_at", "version", "reason")
+    __slots__ = ("worker_id", "name", "state", "capacity", "used", "labels", "runtimes", "connected_at", "version", "reason", "notes")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class WorkerStatus(_message.Message):
     CONNECTED_AT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     name: str
     state: str
@@ -43,7 +44,8 @@ class WorkerStatus(_message.Message):
     connected_at: float
     version: str
     reason: str
-    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., capacity: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., used: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., connected_at: _Optional[float] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., capacity: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., used: _Optional[_Union[_workers_pb2.Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., connected_at: _Optional[float] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
     __slots__ = ("container_id", "worker_id", "function_id", "function_name", "app_name", "state", "started_at", "inputs_in_hand")

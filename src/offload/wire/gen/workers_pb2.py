@@ -26,7 +26,7 @@ from offload.wire.gen import common_pb2 as offload_dot_v1_dot_common__pb2
 from offload.wire.gen import apps_pb2 as offload_dot_v1_dot_apps__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/workers.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x15offload/v1/apps.proto\"\"\n\x03Gpu\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"P\n\x08\x43\x61pacity\x12\x11\n\tcpu_milli\x18\x01 \x01(\r\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x1d\n\x04gpus\x18\x03 \x03(\x0b\x32\x0f.offload.v1.Gpu\"C\n\tHeldInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x13\n\x0b\x66unction_id\x18\x03 \x01(\t\"\xde\x01\n\x0f\x43ontainerReport\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.offload.v1.ContainerState\x12$\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x13.offload.v1.Failure\x12\x16\n\x0einputs_in_hand\x18\x05 \x01(\r\x12\x13\n\x0bgpu_indices\x18\x06 \x03(\r\x12\x10\n\x08progress\x18\x07 \x01(\t\x12\x10\n\x08hopeless\x18\x08 \x01(\x08\"6\n\x10RuntimeAbilities\x12\x0f\n\x07runtime\x18\x01 \x01(\t\x12\x11\n\tabilities\x18\x02 \x03(\t\"\xe9\x02\n\x05Hello\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07host_id\x18\x04 \x01(\t\x12&\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.offload.v1.Capacity\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.offload.v1.Hello.LabelsEntry\x12\x10\n\x08runtimes\x18\x07 \x03(\t\x12#\n\x04held\x18\x08 \x03(\x0b\x32\x15.offload.v1.HeldInput\x12/\n\ncontainers\x18\t \x03(\x0b\x32\x1b.offload.v1.ContainerReport\x12/\n\tabilities\x18\n \x03(\x0b\x32\x1c.offload.v1.RuntimeAbilities\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x06Window\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x01(\r\"G\n\x0cInputStarted\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x14\n\x0c\x63ontainer_id\x18\x03 \x01(\t\"V\n\x0bInputResult\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12$\n\x07outcome\x18\x03 \x01(\x0b\x32\x13.offload.v1.Outcome\"_\n\tInputItem\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\"\n\x05value\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\"W\n\rReturnedInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bretry_alone\x18\x04 \x01(\x08\"\xf1\x02\n\rWorkerMessage\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x11.offload.v1.Hello\x12#\n\x07windows\x18\x03 \x03(\x0b\x32\x12.offload.v1.Window\x12/\n\ncontainers\x18\x04 \x03(\x0b\x32\x1b.offload.v1.ContainerReport\x12)\n\x07started\x18\x05 \x03(\x0b\x32\x18.offload.v1.InputStarted\x12$\n\x05items\x18\x06 \x03(\x0b\x32\x15.offload.v1.InputItem\x12(\n\x07results\x18\x07 \x03(\x0b\x32\x17.offload.v1.InputResult\x12+\n\x08returned\x18\x08 \x03(\x0b\x32\x19.offload.v1.ReturnedInput\x12!\n\x04logs\x18\t \x03(\x0b\x32\x13.offload.v1.LogLine\x12\x10\n\x08\x64raining\x18\n \x01(\x08\"<\n\x07Welcome\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x19\n\x11heartbeat_seconds\x18\x02 \x01(\x01\"P\n\x0eStartContainer\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x13\n\x0bgpu_indices\x18\x03 \x03(\r\"<\n\rStopContainer\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x15\n\rgrace_seconds\x18\x02 \x01(\x01\"`\n\tInputTask\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12!\n\x04\x61rgs\x18\x03 \x01(\x0b\x32\x13.offload.v1.Payload\x12\r\n\x05\x61lone\x18\x04 \x01(\x08\"H\n\nAssignment\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.offload.v1.InputTask\"/\n\x0b\x43\x61ncelInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xe5\x02\n\rServerMessage\x12\x14\n\x0crecorded_seq\x18\x01 \x01(\x04\x12$\n\x07welcome\x18\x02 \x01(\x0b\x32\x13.offload.v1.Welcome\x12\x31\n\tfunctions\x18\x03 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12)\n\x05start\x18\x04 \x03(\x0b\x32\x1a.offload.v1.StartContainer\x12\'\n\x04stop\x18\x05 \x03(\x0b\x32\x19.offload.v1.StopContainer\x12+\n\x0b\x61ssignments\x18\x06 \x03(\x0b\x32\x16.offload.v1.Assignment\x12(\n\x07\x63\x61ncels\x18\x07 \x03(\x0b\x32\x17.offload.v1.CancelInput\x12\x18\n\x10\x66orget_functions\x18\x08 \x03(\t\x12\x11\n\tshut_down\x18\t \x01(\x08\x12\r\n\x05\x64rain\x18\n \x01(\x08*\xbd\x01\n\x0e\x43ontainerState\x12\x1f\n\x1b\x43ONTAINER_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONTAINER_STATE_STARTING\x10\x01\x12\x19\n\x15\x43ONTAINER_STATE_READY\x10\x02\x12\x1b\n\x17\x43ONTAINER_STATE_STOPPED\x10\x03\x12\x1a\n\x16\x43ONTAINER_STATE_FAILED\x10\x04\x12\x18\n\x14\x43ONTAINER_STATE_DIED\x10\x05\x32N\n\x07Workers\x12\x43\n\x07Session\x12\x19.offload.v1.WorkerMessage\x1a\x19.offload.v1.ServerMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offload/v1/workers.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x15offload/v1/apps.proto\"\"\n\x03Gpu\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"P\n\x08\x43\x61pacity\x12\x11\n\tcpu_milli\x18\x01 \x01(\r\x12\x12\n\nmemory_mib\x18\x02 \x01(\x04\x12\x1d\n\x04gpus\x18\x03 \x03(\x0b\x32\x0f.offload.v1.Gpu\"C\n\tHeldInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x13\n\x0b\x66unction_id\x18\x03 \x01(\t\"\xde\x01\n\x0f\x43ontainerReport\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.offload.v1.ContainerState\x12$\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x13.offload.v1.Failure\x12\x16\n\x0einputs_in_hand\x18\x05 \x01(\r\x12\x13\n\x0bgpu_indices\x18\x06 \x03(\r\x12\x10\n\x08progress\x18\x07 \x01(\t\x12\x10\n\x08hopeless\x18\x08 \x01(\x08\"6\n\x10RuntimeAbilities\x12\x0f\n\x07runtime\x18\x01 \x01(\t\x12\x11\n\tabilities\x18\x02 \x03(\t\"\xf8\x02\n\x05Hello\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07host_id\x18\x04 \x01(\t\x12&\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.offload.v1.Capacity\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.offload.v1.Hello.LabelsEntry\x12\x10\n\x08runtimes\x18\x07 \x03(\t\x12#\n\x04held\x18\x08 \x03(\x0b\x32\x15.offload.v1.HeldInput\x12/\n\ncontainers\x18\t \x03(\x0b\x32\x1b.offload.v1.ContainerReport\x12/\n\tabilities\x18\n \x03(\x0b\x32\x1c.offload.v1.RuntimeAbilities\x12\r\n\x05notes\x18\x0e \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x06Window\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x01(\r\"G\n\x0cInputStarted\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x14\n\x0c\x63ontainer_id\x18\x03 \x01(\t\"V\n\x0bInputResult\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12$\n\x07outcome\x18\x03 \x01(\x0b\x32\x13.offload.v1.Outcome\"_\n\tInputItem\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\"\n\x05value\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\"W\n\rReturnedInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bretry_alone\x18\x04 \x01(\x08\"\xf1\x02\n\rWorkerMessage\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12 \n\x05hello\x18\x02 \x01(\x0b\x32\x11.offload.v1.Hello\x12#\n\x07windows\x18\x03 \x03(\x0b\x32\x12.offload.v1.Window\x12/\n\ncontainers\x18\x04 \x03(\x0b\x32\x1b.offload.v1.ContainerReport\x12)\n\x07started\x18\x05 \x03(\x0b\x32\x18.offload.v1.InputStarted\x12$\n\x05items\x18\x06 \x03(\x0b\x32\x15.offload.v1.InputItem\x12(\n\x07results\x18\x07 \x03(\x0b\x32\x17.offload.v1.InputResult\x12+\n\x08returned\x18\x08 \x03(\x0b\x32\x19.offload.v1.ReturnedInput\x12!\n\x04logs\x18\t \x03(\x0b\x32\x13.offload.v1.LogLine\x12\x10\n\x08\x64raining\x18\n \x01(\x08\"<\n\x07Welcome\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x19\n\x11heartbeat_seconds\x18\x02 \x01(\x01\"P\n\x0eStartContainer\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x13\n\x0bgpu_indices\x18\x03 \x03(\r\"<\n\rStopContainer\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x15\n\rgrace_seconds\x18\x02 \x01(\x01\"`\n\tInputTask\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12!\n\x04\x61rgs\x18\x03 \x01(\x0b\x32\x13.offload.v1.Payload\x12\r\n\x05\x61lone\x18\x04 \x01(\x08\"H\n\nAssignment\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.offload.v1.InputTask\"/\n\x0b\x43\x61ncelInput\x12\x10\n\x08input_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xe5\x02\n\rServerMessage\x12\x14\n\x0crecorded_seq\x18\x01 \x01(\x04\x12$\n\x07welcome\x18\x02 \x01(\x0b\x32\x13.offload.v1.Welcome\x12\x31\n\tfunctions\x18\x03 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12)\n\x05start\x18\x04 \x03(\x0b\x32\x1a.offload.v1.StartContainer\x12\'\n\x04stop\x18\x05 \x03(\x0b\x32\x19.offload.v1.StopContainer\x12+\n\x0b\x61ssignments\x18\x06 \x03(\x0b\x32\x16.offload.v1.Assignment\x12(\n\x07\x63\x61ncels\x18\x07 \x03(\x0b\x32\x17.offload.v1.CancelInput\x12\x18\n\x10\x66orget_functions\x18\x08 \x03(\t\x12\x11\n\tshut_down\x18\t \x01(\x08\x12\r\n\x05\x64rain\x18\n \x01(\x08*\xdb\x01\n\x0e\x43ontainerState\x12\x1f\n\x1b\x43ONTAINER_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONTAINER_STATE_STARTING\x10\x01\x12\x19\n\x15\x43ONTAINER_STATE_READY\x10\x02\x12\x1b\n\x17\x43ONTAINER_STATE_STOPPED\x10\x03\x12\x1a\n\x16\x43ONTAINER_STATE_FAILED\x10\x04\x12\x18\n\x14\x43ONTAINER_STATE_DIED\x10\x05\x12\x1c\n\x18\x43ONTAINER_STATE_STOPPING\x10\x06\x32N\n\x07Workers\x12\x43\n\x07Session\x12\x19.offload.v1.WorkerMessage\x1a\x19.offload.v1.ServerMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HELLO_LABELSENTRY']._loaded_options = None
   _globals['_HELLO_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CONTAINERSTATE']._serialized_start=2474
-  _globals['_CONTAINERSTATE']._serialized_end=2663
+  _globals['_CONTAINERSTATE']._serialized_start=2489
+  _globals['_CONTAINERSTATE']._serialized_end=2708
   _globals['_GPU']._serialized_start=88
   _globals['_GPU']._serialized_end=122
   _globals['_CAPACITY']._serialized_start=124
@@ -48,35 +48,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNTIMEABILITIES']._serialized_start=500
   _globals['_RUNTIMEABILITIES']._serialized_end=554
   _globals['_HELLO']._serialized_start=557
-  _globals['_HELLO']._serialized_end=918
-  _globals['_HELLO_LABELSENTRY']._serialized_start=873
-  _globals['_HELLO_LABELSENTRY']._serialized_end=918
-  _globals['_WINDOW']._serialized_start=920
-  _globals['_WINDOW']._serialized_end=965
-  _globals['_INPUTSTARTED']._serialized_start=967
-  _globals['_INPUTSTARTED']._serialized_end=1038
-  _globals['_INPUTRESULT']._serialized_start=1040
-  _globals['_INPUTRESULT']._serialized_end=1126
-  _globals['_INPUTITEM']._serialized_start=1128
-  _globals['_INPUTITEM']._serialized_end=1223
-  _globals['_RETURNEDINPUT']._serialized_start=1225
-  _globals['_RETURNEDINPUT']._serialized_end=1312
-  _globals['_WORKERMESSAGE']._serialized_start=1315
-  _globals['_WORKERMESSAGE']._serialized_end=1684
-  _globals['_WELCOME']._serialized_start=1686
-  _globals['_WELCOME']._serialized_end=1746
-  _globals['_STARTCONTAINER']._serialized_start=1748
-  _globals['_STARTCONTAINER']._serialized_end=1828
-  _globals['_STOPCONTAINER']._serialized_start=1830
-  _globals['_STOPCONTAINER']._serialized_end=1890
-  _globals['_INPUTTASK']._serialized_start=1892
-  _globals['_INPUTTASK']._serialized_end=1988
-  _globals['_ASSIGNMENT']._serialized_start=1990
-  _globals['_ASSIGNMENT']._serialized_end=2062
-  _globals['_CANCELINPUT']._serialized_start=2064
-  _globals['_CANCELINPUT']._serialized_end=2111
-  _globals['_SERVERMESSAGE']._serialized_start=2114
-  _globals['_SERVERMESSAGE']._serialized_end=2471
-  _globals['_WORKERS']._serialized_start=2665
-  _globals['_WORKERS']._serialized_end=2743
+  _globals['_HELLO']._serialized_end=933
+  _globals['_HELLO_LABELSENTRY']._serialized_start=888
+  _globals['_HELLO_LABELSENTRY']._serialized_end=933
+  _globals['_WINDOW']._serialized_start=935
+  _globals['_WINDOW']._serialized_end=980
+  _globals['_INPUTSTARTED']._serialized_start=982
+  _globals['_INPUTSTARTED']._serialized_end=1053
+  _globals['_INPUTRESULT']._serialized_start=1055
+  _globals['_INPUTRESULT']._serialized_end=1141
+  _globals['_INPUTITEM']._serialized_start=1143
+  _globals['_INPUTITEM']._serialized_end=1238
+  _globals['_RETURNEDINPUT']._serialized_start=1240
+  _globals['_RETURNEDINPUT']._serialized_end=1327
+  _globals['_WORKERMESSAGE']._serialized_start=1330
+  _globals['_WORKERMESSAGE']._serialized_end=1699
+  _globals['_WELCOME']._serialized_start=1701
+  _globals['_WELCOME']._serialized_end=1761
+  _globals['_STARTCONTAINER']._serialized_start=1763
+  _globals['_STARTCONTAINER']._serialized_end=1843
+  _globals['_STOPCONTAINER']._serialized_start=1845
+  _globals['_STOPCONTAINER']._serialized_end=1905
+  _globals['_INPUTTASK']._serialized_start=1907
+  _globals['_INPUTTASK']._serialized_end=2003
+  _globals['_ASSIGNMENT']._serialized_start=2005
+  _globals['_ASSIGNMENT']._serialized_end=2077
+  _globals['_CANCELINPUT']._serialized_start=2079
+  _globals['_CANCELINPUT']._serialized_end=2126
+  _globals['_SERVERMESSAGE']._serialized_start=2129
+  _globals['_SERVERMESSAGE']._serialized_end=2486
+  _globals['_WORKERS']._serialized_start=2710
+  _globals['_WORKERS']._serialized_end=2788
 # @@protoc_insertion_point(module_scope)

@@ -17,12 +17,14 @@ class ContainerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_STATE_STOPPED: _ClassVar[ContainerState]
     CONTAINER_STATE_FAILED: _ClassVar[ContainerState]
     CONTAINER_STATE_DIED: _ClassVar[ContainerState]
+    CONTAINER_STATE_STOPPING: _ClassVar[ContainerState]
 CONTAINER_STATE_UNSPECIFIED: ContainerState
 CONTAINER_STATE_STARTING: ContainerState
 CONTAINER_STATE_READY: ContainerState
 CONTAINER_STATE_STOPPED: ContainerState
 CONTAINER_STATE_FAILED: ContainerState
 CONTAINER_STATE_DIED: ContainerState
+CONTAINER_STATE_STOPPING: ContainerState
 
 class Gpu(_message.Message):
     __slots__ = ("index", "kind")
@@ -81,7 +83,7 @@ class RuntimeAbilities(_message.Message):
     def __init__(self, runtime: _Optional[str] = ..., abilities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers", "abilities")
+    __slots__ = ("worker_id", "name", "version", "host_id", "capacity", "labels", "runtimes", "held", "containers", "abilities", "notes")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +101,7 @@ class Hello(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     ABILITIES_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     name: str
     version: str
@@ -109,7 +112,8 @@ class Hello(_message.Message):
     held: _containers.RepeatedCompositeFieldContainer[HeldInput]
     containers: _containers.RepeatedCompositeFieldContainer[ContainerReport]
     abilities: _containers.RepeatedCompositeFieldContainer[RuntimeAbilities]
-    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., host_id: _Optional[str] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldInput, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerReport, _Mapping]]] = ..., abilities: _Optional[_Iterable[_Union[RuntimeAbilities, _Mapping]]] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, worker_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., host_id: _Optional[str] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., runtimes: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldInput, _Mapping]]] = ..., containers: _Optional[_Iterable[_Union[ContainerReport, _Mapping]]] = ..., abilities: _Optional[_Iterable[_Union[RuntimeAbilities, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("function_id", "inputs")

@@ -28,10 +28,24 @@ _READERS: dict[int, Read] = {
     for kind, (_, _, read) in enumerate(BODIES, 1)
 }
 
+_FIRST_ASK_KIND = 64
+
+
+def _know_asks() -> None:
+    from offload.wire.guest import ask_codec  # noqa: PLC0415 - most containers never need it
+
+    for kind, (message, write, read) in enumerate(ask_codec.BODIES, _FIRST_ASK_KIND):
+        _WRITERS[message] = kind, write  # type: ignore[assignment]  # see above
+        _READERS[kind] = read  # type: ignore[assignment]  # see above
+
 
 def encode(message: Message) -> bytes:
     """Return the message's whole frame; raise GuestProtocolError where no frame is large enough for it."""
-    kind, write = _WRITERS[type(message)]
+    known = _WRITERS.get(type(message))
+    if known is None:
+        _know_asks()
+        known = _WRITERS[type(message)]
+    kind, write = known
     parts: list[bytes] = []
     try:
         write(parts, message)
@@ -87,7 +101,11 @@ class Decoder:
 
 
 def _decode(frame: bytes) -> Message:
-    read = _READERS.get(frame[0])
+    kind = frame[0]
+    read = _READERS.get(kind)
+    if read is None and kind >= _FIRST_ASK_KIND:
+        _know_asks()
+        read = _READERS.get(kind)
     if read is None:
         raise GuestProtocolError(f"unknown kind of frame: {frame[0]}")
     try:

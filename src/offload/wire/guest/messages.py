@@ -179,6 +179,8 @@ class Bulk(NamedTuple):
 
 
 if TYPE_CHECKING:
+    from offload.wire.guest import asks
+
     Message = Union[
         Load,
         Run,
@@ -194,4 +196,9 @@ if TYPE_CHECKING:
         GivenBack,
         Exiting,
         Bulk,
+        asks.Ask,
+        asks.AskMore,
+        asks.GiveUp,
+        asks.Answer,
+        asks.Credit,
     ]

@@ -50,7 +50,7 @@ class MachineFacts:
     has_seccomp: bool = False
     uid_map_programs: tuple[str, ...] = ()
     has_subordinate_ids: bool = False
-    network_programs: tuple[str, ...] = ()  # of nft, ip, pasta, slirp4netns
+    network_programs: tuple[str, ...] = ()  # of nft, pasta, slirp4netns
     may_make_links: bool = False  # CAP_NET_ADMIN
     has_tun: bool = False
     docker: str = ""  # the socket of an engine that answered
@@ -215,30 +215,29 @@ def _subordinate_ids(facts: MachineFacts) -> Finding:
 
 def _network(facts: MachineFacts) -> Finding:
     name = "network walls"
+    stacks = [it for it in ("pasta", "slirp4netns") if it in facts.network_programs]
+    # What is missing, and how to get it.
+    wanted = {"nft": ("nft" in facts.network_programs, "`apt install nftables`")}
     if facts.is_root:
-        missing = [it for it in ("nft", "ip") if it not in facts.network_programs]
-        if not missing and facts.may_make_links:
-            return Finding(name, State.OK, "nftables and links can be made")
-        lacks = [*missing, *([] if facts.may_make_links else ["CAP_NET_ADMIN"])]
-        get = "`apt install nftables iproute2`" if missing else "CAP_NET_ADMIN for the worker"
+        wanted["CAP_NET_ADMIN"] = (facts.may_make_links, "CAP_NET_ADMIN for the worker")
     else:
-        found = [it for it in ("pasta", "slirp4netns") if it in facts.network_programs]
-        if found and facts.has_tun:
-            return Finding(name, State.OK, f"{found[0]} connects containers")
-        lacks = ([] if found else ["pasta or slirp4netns"]) + (
-            [] if facts.has_tun else ["/dev/net/tun"]
+        stack = (bool(stacks), "`apt install passt`, or `apt install slirp4netns`")
+        tun = (facts.has_tun, "as root `modprobe tun; chmod 666 /dev/net/tun`")
+        wanted |= {"pasta or slirp4netns": stack, "/dev/net/tun for this user": tun}
+    lacks = {lack: get for lack, (is_there, get) in wanted.items() if not is_there}
+    if not lacks:
+        how = (
+            "nftables and links can be made"
+            if facts.is_root
+            else f"{stacks[0]} connects containers"
         )
-        get = (
-            "`modprobe tun` as root"
-            if found
-            else "`apt install passt`, or `apt install slirp4netns`"
-        )
+        return Finding(name, State.OK, how)
     return Finding(
         name,
         State.LIMITED,
         f"missing: {', '.join(lacks)}",
-        "a container has the host's network or, with block_network=True, none",
-        get,
+        "containers share the host's network (block_network=True still gives none), and functions with an allow-list are not run",
+        "; ".join(lacks.values()),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from offload.worker.core.content import Content
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from offload.worker.core.images import Image
+    from offload.worker.core.network import AllowList
 
 __all__ = [
     "ContainerState", "Content", "Failure", "FailureKind", "Function", "Gpu", "Held", "Line", "Orders", "OutcomeState",
@@ -48,6 +49,7 @@ class ContainerState(enum.IntEnum):
     STOPPED = 3
     FAILED = 4
     DIED = 5
+    STOPPING = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,6 +130,7 @@ class Function:
     startup_timeout_seconds: float = 60.0
     runtime: str = ""  # empty: the worker's default
     block_network: bool = False
+    allowed: AllowList | None = None  # all that it reaches; None: everything
     host_id: str = ""
     python: str = ""
     sys_path: tuple[str, ...] = ()
@@ -135,16 +138,24 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    image_elsewhere: Image | None = None  # in its place on other machines than `host_id`
     max_calls: int = 1  # of the function that a container runs at the same time
     batch_size: int = 1  # inputs that one call may be for
     batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
     is_batched: bool = False  # it is called with lists
     is_single_use: bool = False  # each container runs one input and ends
+    restrict_platform_access: bool = False  # its code may ask the platform nothing
 
     @property
     def max_inputs(self) -> int:
         """How many inputs a container runs at the same time."""
         return self.max_calls * self.batch_size
+
+    def on(self, host_id: str) -> Function:
+        """Return the function as a worker of that machine runs it."""
+        if self.image_elsewhere is None or self.host_id == host_id:
+            return self
+        return replace(self, image=self.image_elsewhere)
 
 
 class Start(NamedTuple):
@@ -181,3 +192,4 @@ class WorkerFacts:
     runtimes: Mapping[str, tuple[str, ...]]  # default first; what each can hold containers to
     labels: dict[str, str] = field(default_factory=dict)
     gpus: tuple[Gpu, ...] = ()
+    notes: tuple[str, ...] = ()  # what whoever runs it should know

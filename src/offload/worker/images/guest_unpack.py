@@ -14,6 +14,7 @@ import grp
 import importlib
 import os
 import pwd
+import resource
 import shutil
 import sys
 import tarfile
@@ -26,14 +27,17 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _CHUNK = 1024 * 1024
 _MAX_ENTRIES = 2_000_000
+_MAX_NAME_BYTES = 4095
+# Headers are read as a whole, and a header may say that it is of any size.
+_MEMORY_BYTES = 384 * 1024 * 1024
 
 
 class HostileArchiveError(Exception):
     """The archive holds what no honest one does."""
 
 
-def unpack(archive: tarfile.TarFile, max_bytes: int, *, is_layer: bool) -> None:
-    """Unpack every entry below the current root. Raises `HostileArchiveError`."""
+def unpack(archive: tarfile.TarFile, max_bytes: int, *, is_layer: bool) -> int:
+    """Unpack every entry below the current root; return how many bytes more there might be. Raises `HostileArchiveError`."""
     written: set[str] = set()
     folders: list[tuple[str, tarfile.TarInfo]] = []
     left = max_bytes
@@ -48,20 +52,26 @@ def unpack(archive: tarfile.TarFile, max_bytes: int, *, is_layer: bool) -> None:
         if is_layer and name == _OPAQUE:
             _empty(folder, written)
         elif is_layer and name.startswith(_WHITEOUT):
-            _remove(f"{folder}/{checked_part(name[len(_WHITEOUT) :])}")
+            _hide(f"{folder}/{checked_part(name[len(_WHITEOUT) :])}", written)
         else:
+            # A folder of a layer takes the place of a link below it; files that are added go through it.
+            if is_layer and entry.isdir() and os.path.islink(path):  # noqa: PTH114 - as below
+                _remove(path)
             _write(archive, entry, path)
-            written.add(path)
+            _note(path, written)
             if entry.isdir():
                 folders.append((path, entry))
     # Last, because a folder's time changes with what is put into it.
     for path, entry in reversed(folders):
         with contextlib.suppress(OSError):
             os.utime(path, (entry.mtime, entry.mtime))
+    return left
 
 
 def checked_name(name: str) -> str:
     """Return an entry's name as an absolute path below the root."""
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        raise HostileArchiveError("it has a name that is longer than any path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in name:
         raise HostileArchiveError(f"it names {name[:200]!r}, which leads out of the image")
@@ -127,44 +137,65 @@ def _remove(path: str) -> None:
             os.unlink(path)  # noqa: PTH108 - as above
 
 
+def _note(path: str, written: set[str]) -> None:
+    """Remember that this layer has a path, and all folders on the way to it."""
+    while path not in written:
+        written.add(path)
+        path = os.path.dirname(path)  # noqa: PTH120 - as above
+
+
+def _hide(path: str, written: set[str]) -> None:
+    """Remove what layers below have at a path, and keep what this one has put there already."""
+    if path not in written:
+        _remove(path)
+    elif not os.path.islink(path):  # noqa: PTH114 - as above
+        _empty(path, written)
+
+
 def _empty(folder: str, written: set[str]) -> None:
-    """Remove what layers below have in a folder, and keep what this one has put there already."""
+    """Hide all that is in a folder."""
     try:
         names = os.listdir(folder or "/")  # noqa: PTH208 - as above
     except OSError:
         return
     for name in names:
-        path = f"{folder.rstrip('/')}/{name}"
-        if path not in written:
-            _remove(path)
+        _hide(f"{folder.rstrip('/')}/{name}", written)
 
 
-def _opened(compression: str) -> IO[bytes]:
+def _opened(archive: str) -> tarfile.TarFile:
+    """Open an archive that is named as "COMPRESSION:PATH"; without a path it is standard input."""
+    compression, _, path = archive.partition(":")
+    file: IO[bytes] = open(path, "rb") if path else sys.stdin.buffer  # noqa: PTH123, SIM115 - as above; until the end
     if compression != "zstd":
-        return sys.stdin.buffer
+        return tarfile.open(fileobj=file, mode="r|*")
     sys.path.append(PACKAGES)
     zstandard = importlib.import_module("zstandard")  # before the root changes
-    stream: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(sys.stdin.buffer)
-    return stream
+    return tarfile.open(fileobj=zstandard.ZstdDecompressor().stream_reader(file), mode="r|")
 
 
-def main(compression: str, max_bytes: int, *, is_layer: bool, folder: str) -> int:
-    """Unpack, and see that there is a folder; return the exit code, with the reason on standard error."""
-    stream = _opened(compression)
+def main(max_bytes: int, archives: list[str], *, is_layer: bool, folder: str) -> int:
+    """Unpack one after the other, and see that there is a folder; return the exit code, with the reason on standard error."""
     # Modules that reading an archive imports late are not found once the root is another.
     for module in (grp, pwd):
         with contextlib.suppress(KeyError):
             module.getgrgid(0) if module is grp else module.getpwuid(0)
     import bz2, lzma, zlib  # noqa: E401, F401, I001, PLC0415 - as above
 
-    os.chroot(TARGET)
-    os.chdir("/")
-    os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     try:
-        with tarfile.open(fileobj=stream, mode="r|*" if compression != "zstd" else "r|") as archive:
-            unpack(archive, max_bytes, is_layer=is_layer)
+        opened = [_opened(archive) for archive in archives]
+        os.chroot(TARGET)
+        os.chdir("/")
+        os.umask(0o022)
+        left = max_bytes
+        for archive in opened:
+            with archive:
+                left = unpack(archive, left, is_layer=is_layer)
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-    except (HostileArchiveError, tarfile.TarError, OSError, EOFError) as error:
+    except MemoryError:
+        sys.stderr.write("the archive cannot be unpacked: it takes too much memory\n")
+        return 1
+    except (HostileArchiveError, tarfile.TarError, OSError, EOFError, ValueError) as error:
         sys.stderr.write(f"the archive cannot be unpacked: {error}\n")
         return 1
     return 0
@@ -172,5 +203,5 @@ def main(compression: str, max_bytes: int, *, is_layer: bool, folder: str) -> in
 
 if __name__ == "__main__":
     sys.exit(
-        main(sys.argv[1], int(sys.argv[2]), is_layer=sys.argv[3] == "layer", folder=sys.argv[4])
+        main(int(sys.argv[1]), sys.argv[4:], is_layer=sys.argv[2] == "layer", folder=sys.argv[3])
     )

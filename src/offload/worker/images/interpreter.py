@@ -6,26 +6,28 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from offload.worker.images.sandbox import Command
-from offload.worker.images.steps import build_environment
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from offload.worker.core.images import Image, ImageState
-    from offload.worker.images.sandbox import BuildSandbox
-    from offload.worker.images.store import LayerStore
+    from offload.worker.images.sandbox import Result
 
 _NAMES = ("python3", "python")
 _OLDEST = (3, 9)
 _ASK = "import json, platform, sys; print(json.dumps([sys.executable, platform.python_version()]))"
 
 
-async def find_python(sandbox: BuildSandbox, store: LayerStore, state: ImageState) -> ImageState:
-    """Return the state with its interpreter, where the image has one: what its PATH finds first."""
-    layers = tuple(str(store.files_of(layer)) for layer in state.layers)
-    env = build_environment(state.env, (), has_ca=False)
+async def find_python(
+    ask: Callable[[tuple[str, ...]], Awaitable[Result]], state: ImageState
+) -> ImageState:
+    """Return the state with its interpreter, where the image has one: what its PATH finds first.
+
+    `ask` runs a command in the image and keeps nothing of it.
+    """
     for name in _NAMES:
-        result = await sandbox.run(Command((name, "-I", "-S", "-c", _ASK), env, layers))
+        result = await ask((name, "-I", "-S", "-c", _ASK))
         if result.code == 0 and result.first_line.startswith("["):
             python, version = json.loads(result.first_line)
             return replace(state, python=str(python), python_version=str(version))

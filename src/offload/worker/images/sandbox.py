@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 # newuidmap is looked for in it.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
 
-_MAX_LINE_BYTES = 4096
-_LAST_LINES = 20
+MAX_LINE_BYTES = 4096
+LAST_LINES = 20
 _READ_BYTES = 64 * 1024
 
 # What a container engine's root has by default: enough for packages and their scripts, and none that reaches beyond.
-_CAPABILITIES = (
+BUILD_CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SERVICE",
     "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 )  # fmt: skip
@@ -167,7 +167,7 @@ class BuildSandbox:
             arguments += ["--cap-add", "ALL"]
         else:
             arguments += ["--cap-drop", "ALL"]
-            for name in _CAPABILITIES:
+            for name in BUILD_CAPABILITIES:
                 arguments += ["--cap-add", f"CAP_{name}"]
         if command.overlay_at == "/" and command.layers:
             arguments += self._overlay(command, stage)
@@ -248,13 +248,13 @@ def _as_file(arguments: Sequence[str]) -> int:
 async def _watch(
     process: asyncio.subprocess.Process, output_fd: int, on_line: Callable[[str], None]
 ) -> Result:
-    last: deque[str] = deque(maxlen=_LAST_LINES)
+    last: deque[str] = deque(maxlen=LAST_LINES)
     first: list[str] = []
 
     def take(lines: list[str]) -> None:
         for line in lines:
             # What a program has written over stands before a carriage return.
-            text = cut(line.rpartition("\r")[2], _MAX_LINE_BYTES)
+            text = cut(line.rpartition("\r")[2], MAX_LINE_BYTES)
             last.append(text)
             if not first:
                 first.append(text)

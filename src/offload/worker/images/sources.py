@@ -14,8 +14,8 @@ from offload.worker.images.debian import SUITES, deb_lines, debootstrap_argument
 from offload.worker.images.references import RegistryError, parse_reference
 from offload.worker.images.registry import Registry
 from offload.worker.images.sandbox import Bind, Command
-from offload.worker.images.steps import CA_AT, PATH, UV_AT, build_environment
-from offload.worker.images.workshop import Archive
+from offload.worker.images.steps import CA_AT, PATH, UV_AT, build_environment, python_install
+from offload.worker.images.workshop import Archive, find_uv, last_said
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from offload.worker.core.images import ImageState, ImageStep
-    from offload.worker.images.references import Descriptor
+    from offload.worker.images.references import Configuration, Descriptor, Manifest
+    from offload.worker.images.sandbox import Result
     from offload.worker.images.settings import ImageSettings
     from offload.worker.images.workshop import Workshop
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _TARGET = "/mnt/root"
 _MIB = 1024 * 1024
-_DEFAULT_SUITE = "bookworm"
+DEFAULT_SUITE = "bookworm"
 
 
 class Sources:
@@ -47,6 +48,9 @@ class Sources:
         """Return what the chain has come to with a source. Raises `ImageError`."""
         match step.kind:
             case "debian_slim":
+                image = python_image(step, self._settings)
+                if image is not None:
+                    return await self._registry(image, before, tell)
                 return await self._debian(step, before, on_line)
             case "registry":
                 return await self._registry(step, before, tell)
@@ -66,11 +70,13 @@ class Sources:
                 "debian_slim is made with mmdebstrap, which the worker lacks: let root run `apt install mmdebstrap`"
             )
         version = step.setting("python")
-        suite = SUITES.get(version, _DEFAULT_SUITE)
+        suite = SUITES.get(version, DEFAULT_SUITE)
         packages = ("python3",) if version in SUITES else ()
         async with self._workshop.making(step.digest) as making:
             command = Command(
-                debootstrap_arguments(suite, _TARGET, packages, await self._mirrors(suite)),
+                debootstrap_arguments(
+                    suite, _TARGET, packages, await find_mirrors(suite, self._settings)
+                ),
                 {"PATH": PATH, "TMPDIR": "/tmp", **dict(self._settings.proxies)},  # noqa: S108 - the sandbox's own
                 (),
                 (str(making.fs), str(making.work)),
@@ -86,33 +92,25 @@ class Sources:
         if version in SUITES:
             return after
         layer = hashlib.sha256(f"{step.digest} python {version}".encode()).hexdigest()
-        return await self._python(layer, version, after, on_line)
-
-    async def _mirrors(self, suite: str) -> list[str]:
-        known = ""
-        if not self._settings.debian_mirror:
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                asked = await asyncio.create_subprocess_exec(
-                    "apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)",
-                    stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                )  # fmt: skip
-                known = (await asked.communicate())[0].decode(errors="replace")
-        return deb_lines(suite, self._settings.debian_mirror, known)
+        return await self._python(layer, version, after, on_line, is_debian=True)
 
     # --- releases of Python ---
 
     async def _python(
-        self, layer: str, version: str, before: ImageState, on_line: Tell
+        self,
+        layer: str,
+        version: str,
+        before: ImageState,
+        on_line: Tell,
+        *,
+        is_debian: bool = False,
     ) -> ImageState:
         workshop = self._workshop
-        argv = (
-            UV_AT, "python", "install", "--no-config", "--install-dir", "/opt/python", "--default", "--preview",
-            *(("--mirror", self._settings.python_mirror) if self._settings.python_mirror else ()), version,
-        )  # fmt: skip
+        argv, told = python_install(version, self._settings.python_mirror)
         ca_file = self._settings.ca_file
         env = build_environment(before.env, self._settings.proxies, has_ca=ca_file is not None)
-        env |= {"UV_PYTHON_BIN_DIR": "/usr/local/bin", "UV_CACHE_DIR": "/run/uv"}
-        binds = [Bind(workshop.uv(), UV_AT)]
+        env |= told
+        binds = [Bind(find_uv(), UV_AT)]
         if ca_file is not None:
             binds.append(Bind(str(ca_file), CA_AT))
         async with workshop.making(layer) as making:
@@ -125,27 +123,15 @@ class Sources:
             )
             result = await workshop.sandbox.run(command, on_line)
             if result.code != 0:
-                raise ImageError(
-                    f"Python {version} could not be fetched (OFFLOAD_PYTHON_MIRROR says from where)",
-                    result.code,
-                    result.last_lines,
-                )
+                raise no_python(version, result, is_debian=is_debian)
         return before.with_layer(layer)
 
     # --- registries ---
 
     async def _registry(self, step: ImageStep, before: ImageState, tell: Tell) -> ImageState:
-        registry = Registry(
-            parse_reference(step.arguments[0]),
-            dict(step.secrets),
-            mirror=self._settings.oci_mirror,
-            ca_file=self._settings.ca_file,
-        )
+        registry = open_registry(step, self._settings)
         try:
-            manifest = await asyncio.to_thread(registry.manifest)
-            configuration = await asyncio.to_thread(registry.configuration, manifest)
-            if len(configuration.diff_ids) != len(manifest.layers):
-                raise RegistryError("its manifest and its configuration do not fit together")
+            manifest, configuration = await read_manifest(registry)
             state, chain = before, ""
             for number, layer in enumerate(manifest.layers, start=1):
                 # By what is in it, and not how it was compressed.
@@ -153,10 +139,7 @@ class Sources:
                     f"{chain} {configuration.diff_ids[number - 1]}".encode()
                 ).hexdigest()
                 name = f"oci-{chain}"
-                where = (
-                    f"layer {number} of {len(manifest.layers)}, {layer.size_bytes / _MIB:.1f} MiB"
-                )
-                tell(where)
+                tell(layer_position(number, manifest))
                 if not self._workshop.store.has_layer(name):
                     await self._layer(registry, layer, state, name)
                 state = state.with_layer(name)
@@ -180,9 +163,76 @@ class Sources:
     ) -> None:
         async with self._workshop.making(name) as making:
             path = making.directory / "content"
-            await _in_thread(_fetch, registry, layer, path)
+            await fetch_layer(registry, layer, path)
             archive = Archive(path, layer.compression, is_layer=True)
             await self._workshop.unpack(archive, below, making)
+
+
+async def find_mirrors(suite: str, settings: ImageSettings) -> list[str]:
+    """Return the lines of a sources.list that a suite is made from."""
+    known = ""
+    if not settings.debian_mirror:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            asked = await asyncio.create_subprocess_exec(
+                "apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)",
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            known = (await asked.communicate())[0].decode(errors="replace")
+    return deb_lines(suite, settings.debian_mirror, known)
+
+
+def python_image(step: ImageStep, settings: ImageSettings) -> ImageStep | None:
+    """Return the image of a registry that a `debian_slim` is, where Debian has no such Python of its own; None: uv adds it."""
+    version = step.setting("python")
+    if version in SUITES or settings.python_mirror or not settings.oci_mirror:
+        return None
+    return replace(step, kind="registry", arguments=(f"python:{version}-slim",), secrets=())
+
+
+def no_python(version: str, result: Result, *, is_debian: bool) -> ImageError:
+    """Say that a release of Python cannot be had, and what would help."""
+    instead = (
+        f"or OFFLOAD_OCI_MIRROR to a registry that has python:{version}-slim"
+        if is_debian
+        else f"or begin with an image that has it, as from_registry('python:{version}-slim')"
+    )
+    why = f": {last_said(result.last_lines)}" if result.last_lines else ""
+    return ImageError(
+        f"Python {version} could not be fetched; on the worker, set OFFLOAD_PYTHON_MIRROR to where its releases are, "
+        f"{instead}{why}",
+        result.code,
+        result.last_lines,
+    )
+
+
+def open_registry(step: ImageStep, settings: ImageSettings) -> Registry:
+    """Return the registry that a step's image comes from."""
+    return Registry(
+        parse_reference(step.arguments[0]),
+        dict(step.secrets),
+        mirror=settings.oci_mirror,
+        ca_file=settings.ca_file,
+    )
+
+
+async def read_manifest(registry: Registry) -> tuple[Manifest, Configuration]:
+    """Return what an image consists of, and how programs run in it. Raises `RegistryError`."""
+    manifest = await asyncio.to_thread(registry.manifest)
+    configuration = await asyncio.to_thread(registry.configuration, manifest)
+    if len(configuration.diff_ids) != len(manifest.layers):
+        raise RegistryError("its manifest and its configuration do not fit together")
+    return manifest, configuration
+
+
+async def fetch_layer(registry: Registry, layer: Descriptor, path: Path) -> None:
+    """Bring a layer here. Raises `RegistryError`."""
+    await _in_thread(_fetch, registry, layer, path)
+
+
+def layer_position(number: int, manifest: Manifest) -> str:
+    """Say which of its layers is being fetched."""
+    layer = manifest.layers[number - 1]
+    return f"layer {number} of {len(manifest.layers)}, {layer.size_bytes / _MIB:.1f} MiB"
 
 
 def _fetch(

@@ -86,6 +86,15 @@ def _apt(packages: tuple[str, ...]) -> str:
     )
 
 
+def python_install(version: str, mirror: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the command that adds a release of Python, and what it is told by variables."""
+    argv = (
+        UV_AT, "python", "install", "--no-config", "--install-dir", "/opt/python", "--default", "--preview",
+        *(("--mirror", mirror) if mirror else ()), version,
+    )  # fmt: skip
+    return argv, {"UV_PYTHON_BIN_DIR": "/usr/local/bin", "UV_CACHE_DIR": "/run/uv"}
+
+
 def index_options(step: ImageStep, package_index: str) -> tuple[str, ...]:
     """Return uv's options for where packages come from and which of them count."""
     options: list[str] = []

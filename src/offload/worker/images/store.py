@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 # Directories in which a container's own mounts go; where the image has something else of that name, they cover it.
-_SCAFFOLD = ("dev", "proc", "sys", "tmp", "run", "home/offload", "etc")
+SCAFFOLD = ("dev", "proc", "sys", "tmp", "run", "home", "home/offload", "etc")
 _SCAFFOLD_FILES = ("etc/resolv.conf", "etc/hosts")
 
 
@@ -105,7 +105,7 @@ class LayerStore:
         """Return what a chain has come to, where all of it is here; it counts as used now."""
         file = self._step_file(digest)
         try:
-            state = _read(file)
+            state = read_state(file)
         except (OSError, ValueError, TypeError):
             return None
         for layer in state.layers:
@@ -144,7 +144,7 @@ class LayerStore:
         found = []
         for file in (self.directory / "steps").glob("*.json"):
             with contextlib.suppress(OSError, ValueError, TypeError):
-                state = _read(file)
+                state = read_state(file)
                 sizes = [self._size(layer) for layer in state.layers]
                 used_at = file.stat().st_mtime
                 own = sizes[-1] if sizes else 0
@@ -217,8 +217,11 @@ class LayerStore:
     # --- room ---
 
     def make_room(self) -> int:
-        """Drop layers that nobody uses until the rest fits, the least recently used first; return the bytes freed."""
-        return self._drop_down_to(self._max_bytes)
+        """Drop layers that nobody uses until the rest fits, the least recently used first; return the bytes freed.
+
+        What builds have fetched has as much room again, see `trim_shared`.
+        """
+        return self._drop_down_to(self._max_bytes) + self.trim_shared()
 
     def prune(self) -> int:
         """Drop every layer that nobody uses, and what was fetched for others; return the bytes freed."""
@@ -271,7 +274,7 @@ class LayerStore:
     def _forget_broken_chains(self) -> None:
         for file in (self.directory / "steps").glob("*.json"):
             with contextlib.suppress(OSError, ValueError, TypeError):
-                if not all(self.has_layer(layer) for layer in _read(file).layers):
+                if not all(self.has_layer(layer) for layer in read_state(file).layers):
                     file.unlink()
 
     def clear_abandoned(self) -> None:
@@ -315,7 +318,7 @@ class LayerStore:
             os.utime(path)
 
     def _make_scaffold(self) -> None:
-        for name in _SCAFFOLD:
+        for name in SCAFFOLD:
             path = self.scaffold / name
             path.mkdir(parents=True, exist_ok=True)
         for name in _SCAFFOLD_FILES:
@@ -351,7 +354,8 @@ def disk_usage(directory: Path) -> int:
     return total
 
 
-def _read(file: Path) -> ImageState:
+def read_state(file: Path) -> ImageState:
+    """Read what `record` has written. Raises OSError, ValueError or TypeError."""
     fields = json.loads(file.read_text())
     fields["layers"] = tuple(fields["layers"])
     fields["entrypoint"] = tuple(fields["entrypoint"])

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _PIP = ("pip_install", "pip_requirements")
 
 # After these the interpreter is the one that it was before.
-_KEEP_PYTHON = ("pip_install", "pip_requirements", "add_files", "workdir")
+KEEP_PYTHON = ("pip_install", "pip_requirements", "add_files", "workdir")
 
 _LAST_LINE_BYTES = 500
 
@@ -93,7 +93,7 @@ class Workshop:
                     raise ImageError(f"this worker knows no step {step.kind!r}; update it")
                 await self._do(step, work, before, making, on_line)
         after = before.with_layer(layer)
-        return after.with_python_of(before) if step.kind in _KEEP_PYTHON else after
+        return after.with_python_of(before) if step.kind in KEEP_PYTHON else after
 
     @contextlib.asynccontextmanager
     async def making(self, layer: str, *, is_linked: bool = False) -> AsyncIterator[Making]:
@@ -116,19 +116,21 @@ class Workshop:
         with archive.path.open("rb") as file:
             command = Command(
                 (
-                    self._interpreter, "-I", "-S", f"{GUEST_AT}.py", archive.compression, str(self._settings.max_bytes),
-                    "layer" if archive.is_layer else "files", archive.folder,
+                    self._interpreter, "-I", "-S", f"{GUEST_AT}.py", str(self._settings.max_bytes),
+                    "layer" if archive.is_layer else "files", archive.folder, f"{archive.compression}:",
                 ),
                 {"PYTHONDONTWRITEBYTECODE": "1"},
                 self.layers_of(before),
                 (str(making.fs), str(making.work)),
                 guest_unpack.TARGET,
-                (Bind(guest_unpack.__file__, f"{GUEST_AT}.py"), *_zstandard(archive.compression)),
+                (Bind(guest_unpack.__file__, f"{GUEST_AT}.py"), *zstandard_of(archive.compression)),
                 stdin=file.fileno(),
             )  # fmt: skip
             result = await self.sandbox.run(command)
         if result.code != 0:
-            raise ImageError(_last(result.last_lines) or "it could not be unpacked", result.code)
+            raise ImageError(
+                last_said(result.last_lines) or "it could not be unpacked", result.code
+            )
 
     def layers_of(self, state: ImageState) -> tuple[str, ...]:
         """Return where the layers of a chain are."""
@@ -136,26 +138,7 @@ class Workshop:
 
     async def opened(self, content: Content) -> IO[bytes]:
         """Open a step's content. Raises `ImageError`."""
-        if not content.sha256:
-            return io.BytesIO(content.inline)
-        try:
-            return await self._open_blob(content)
-        except OSError as error:
-            raise ImageError(f"its files could not be brought here: {error}") from error
-
-    def uv(self) -> str:
-        """Return where uv is on this machine. Raises `ImageError`."""
-        candidates = [Path(sys.executable).with_name("uv")]
-        spec = find_spec("uv")
-        if spec is not None and spec.origin is not None:
-            candidates.append(Path(spec.origin).parents[4] / "bin" / "uv")
-        candidates += [Path(found) for found in (shutil.which("uv"),) if found is not None]
-        for candidate in candidates:
-            if os.access(candidate, os.X_OK):
-                return str(candidate.resolve())
-        raise ImageError(
-            "packages are installed with uv, which is not beside the worker: `pip install offload[images]` there"
-        )
+        return await opened(content, self._open_blob)
 
     async def _do(
         self,
@@ -171,7 +154,7 @@ class Workshop:
                 f"{step.kind} needs more users than this worker's account has: {ids.why_single}"
             )
         result = await self.sandbox.run(await self._command(step, work, before, making), on_line)
-        _check(step, result)
+        check_result(step, result)
 
     async def _link_wheels(
         self,
@@ -189,10 +172,10 @@ class Workshop:
         if wanted is None or not before.python:
             return False
         index = index_options(step, self._settings.package_index)
-        result = await self._wheels.install(self.uv(), wanted, before, making, index, on_line)
+        result = await self._wheels.install(find_uv(), wanted, before, making, index, on_line)
         if result is None:
             return False
-        _check(step, result)
+        check_result(step, result)
         return True
 
     async def _command(
@@ -203,7 +186,7 @@ class Workshop:
         if ca_file is not None:
             binds.append(Bind(str(ca_file), CA_AT))
         if work.uses_uv:
-            binds.append(Bind(self.uv(), UV_AT))
+            binds.append(Bind(find_uv(), UV_AT))
         if work.content is not None:
             binds.append(Bind(str(await self._content_file(work.content, making)), CONTENT_AT))
         env = build_environment(before.env, self._settings.proxies, has_ca=ca_file is not None)
@@ -225,7 +208,34 @@ class Workshop:
         return path
 
 
-def _zstandard(compression: str) -> tuple[Bind, ...]:
+async def opened(
+    content: Content, open_blob: Callable[[Content], Awaitable[IO[bytes]]]
+) -> IO[bytes]:
+    """Open a step's content. Raises `ImageError`."""
+    if not content.sha256:
+        return io.BytesIO(content.inline)
+    try:
+        return await open_blob(content)
+    except OSError as error:
+        raise ImageError(f"its files could not be brought here: {error}") from error
+
+
+def find_uv() -> str:
+    """Return where uv is on this machine. Raises `ImageError`."""
+    candidates = [Path(sys.executable).with_name("uv")]
+    spec = find_spec("uv")
+    if spec is not None and spec.origin is not None:
+        candidates.append(Path(spec.origin).parents[4] / "bin" / "uv")
+    candidates += [Path(found) for found in (shutil.which("uv"),) if found is not None]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return str(candidate.resolve())
+    raise ImageError(
+        "packages are installed with uv, which is not beside the worker: `pip install offload[images]` there"
+    )
+
+
+def zstandard_of(compression: str) -> tuple[Bind, ...]:
     """Return what unpacking needs of this machine's packages. Raises `ImageError` where it is missing."""
     if compression != "zstd":
         return ()
@@ -237,10 +247,11 @@ def _zstandard(compression: str) -> tuple[Bind, ...]:
     return (Bind(str(Path(spec.origin).parent), f"{guest_unpack.PACKAGES}/zstandard"),)
 
 
-def _check(step: ImageStep, result: Result) -> None:
+def check_result(step: ImageStep, result: Result) -> None:
+    """Raise `ImageError` where a step's command has failed."""
     if result.code != 0:
         what = step.arguments[0] if step.kind == "run_commands" else step.label
-        last = _last(result.last_lines)
+        last = last_said(result.last_lines)
         raise ImageError(
             f"{what!r} ended with exit code {result.code}" + (f": {last}" if last else ""),
             result.code,
@@ -248,6 +259,7 @@ def _check(step: ImageStep, result: Result) -> None:
         )
 
 
-def _last(lines: tuple[str, ...]) -> str:
+def last_said(lines: tuple[str, ...]) -> str:
+    """Return the last of the lines that says something."""
     said = [line for line in lines if line.strip()]
     return one_line(said[-1], _LAST_LINE_BYTES) if said else ""

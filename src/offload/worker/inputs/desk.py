@@ -182,7 +182,7 @@ class Desk:
         queue = self._queues[function_id]
         if talk.hand.is_spent and not talk.hand.is_stopping:
             self.stop_container(talk.container.container_id)
-            talk.container.stop(self.options.cancel_grace_seconds)
+            talk.container.retire(self.options.cancel_grace_seconds)
         self._place(queue)
         if is_worth_announcing(self._announced.get(function_id, 0), queue.window(self._now())):
             self.announce(function_id)

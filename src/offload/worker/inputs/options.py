@@ -33,8 +33,8 @@ class Guest(Protocol):
     def print(self, line: Line) -> None:
         """Pass a line of its output on, as far as it may print."""
 
-    def stop(self, grace_seconds: float) -> None:
-        """End the container once what it runs has ended, or the grace is over."""
+    def retire(self, grace_seconds: float) -> None:
+        """End the container, which has done all it is there for, within the grace, and say at once that it takes nothing more."""
 
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""

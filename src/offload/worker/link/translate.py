@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.images import AttachedFiles, Image, ImageStep
+from offload.worker.core.network import AllowList
 from offload.worker.core.values import Content, Function, Orders, Start, Task
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         startup_timeout_seconds=definition.startup_timeout_seconds,
         runtime=definition.runtime,
         block_network=definition.block_network,
+        allowed=_allowed(definition),
         host_id=image.host_id,
         python=image.python,
         sys_path=tuple(image.sys_path),
@@ -73,12 +75,22 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
         image=read_image(definition.image) if definition.HasField("image") else None,
+        image_elsewhere=read_image(definition.image_elsewhere)
+        if definition.HasField("image_elsewhere")
+        else None,
         max_calls=definition.concurrency.max_inputs or 1,
         batch_size=definition.batching.max_batch_size or 1,
         batch_wait_seconds=definition.batching.wait_seconds,
         is_batched=definition.HasField("batching"),
         is_single_use=definition.single_use_containers,
+        restrict_platform_access=definition.restrict_platform_access,
     )
+
+
+def _allowed(definition: apps_pb2.FunctionDefinition) -> AllowList | None:
+    if not definition.HasField("allow_list"):
+        return None
+    return AllowList(tuple(definition.allow_list.cidrs), tuple(definition.allow_list.domains))
 
 
 def read_image(image: images_pb2.Image) -> Image:
@@ -116,6 +128,7 @@ def write_hello(
     hello.runtimes.extend(facts.runtimes)
     for runtime, abilities in facts.runtimes.items():
         hello.abilities.add(runtime=runtime, abilities=abilities)
+    hello.notes.extend(facts.notes)
     for held_input in held:
         hello.held.add(
             input_id=held_input.input_id,

@@ -19,14 +19,21 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
-from offload.worker.runtimes.bubblewrap_program import describe, find_bubblewrap, try_out
+from offload.worker.runtimes.bubblewrap_program import (
+    describe,
+    find_bubblewrap,
+    open_filter,
+    try_out,
+)
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
 from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, GroupLimits
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
-from offload.worker.runtimes.image_view import require_no_scratch_shown, view_image
+from offload.worker.runtimes.image_view import covered_by_scratch, view_image
+from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
+from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
 from offload.worker.runtimes.network import ContainerNetwork
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.arguments import (
@@ -63,9 +70,11 @@ if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
 _MIB = 1024 * 1024
+
 # The new process's descriptors in the order of their numbers: see `sandbox.arguments` and `sandbox.guest`.
 _BEFORE_ARGUMENTS = ("stdin", "stdout", "detail")
 _AFTER_STATUS = ("socket", "stderr")
+
 
 # Without what a virtual environment adds: the keeper needs the standard library only.
 _KEEPERS_PYTHON = str(Path(sys.executable).resolve())
@@ -171,7 +180,6 @@ class BubblewrapRuntime:
             raise ContainerStartError(str(error)) from error
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
-        require_no_scratch_shown(spec.image)
         line = await self._network.serve(spec, self._living_ground())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
@@ -184,6 +192,9 @@ class BubblewrapRuntime:
             raise
         argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
         order = keeper_order(spec, argv, self._facts, os.uname().machine)
+        with_private = self._uids is not None and self._options.shows_private
+        order["shown"] = covered_by_scratch(self._facts, spec.image, with_private=with_private)
+        order["hidden"] = [KEEPERS_PLACE] if isinstance(spec.image, RootImage) else []
         order["net"] = spec.block_network or self._network.is_own
         order["line"] = LINE_FD if line is not None else None
         ours.send(json.dumps(order).encode())
@@ -212,7 +223,7 @@ class BubblewrapRuntime:
                 plan = _Plan(spec, self._command(spec), bubblewrap_arguments(sandbox), scratch)
             else:
                 sandbox = await self._add_keeper(sandbox)
-                argv = self._keeper_command()
+                argv = self._keeper_command(is_local=not sandbox.layers)
                 plan = _Plan(spec, argv, bubblewrap_arguments(sandbox), scratch, keepers_fds)
             container = await self._launch(plan, held)
         except BaseException:
@@ -232,7 +243,7 @@ class BubblewrapRuntime:
         feed = os.fdopen(feed_fd, "wb", buffering=0)
         gate_fd, opener_fd = os.pipe()
         held.status_fd, status_fd = os.pipe()
-        filter_fds = () if plan.keepers_fds else self._open_filter()
+        filter_fds = () if plan.keepers_fds else open_filter(self._filter)
         network_fd, container = None, None
         try:
             network_fd = await self._network.open(spec, self._ground)
@@ -286,7 +297,7 @@ class BubblewrapRuntime:
         self, spec: ContainerSpec, image: RootImage, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, guest_packages()
+        names, packages = self._facts.names_shown, image_packages()
         sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
@@ -339,20 +350,12 @@ class BubblewrapRuntime:
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
         )
 
-    def _open_filter(self) -> tuple[int, ...]:
-        """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
-        if self._filter is None:
-            return ()
-        read_fd, write_fd = os.pipe()
-        os.write(write_fd, self._filter)
-        os.close(write_fd)
-        return (read_fd,)
-
     async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:
         """Turn a container's sandbox into that of a keeper, which runs in the worker's own interpreter."""
-        own = image_paths(
-            self._facts, [resolve(path) for path in interpreter_prefixes(_KEEPERS_PYTHON)]
-        )
+        own = keepers_files()
+        if not sandbox.layers:
+            prefixes = interpreter_prefixes(_KEEPERS_PYTHON)
+            own = image_paths(self._facts, [resolve(path) for path in prefixes])
         known = {bind.target for bind in sandbox.shown}
         missing = [bind for bind in own if bind.target not in known]
         places = await self._ground.stage([bind.source for bind in missing])
@@ -370,8 +373,9 @@ class BubblewrapRuntime:
         filtered = ("--seccomp", str(FILTER_FD)) if self._filter is not None else ()
         return (*self._bubblewrap(), *filtered, "--", *guest)
 
-    def _keeper_command(self) -> tuple[str, ...]:
-        keeper = keeper_command(_KEEPERS_PYTHON, GuestPlace(GUEST_ROOT), CONTROL_FD)
+    def _keeper_command(self, *, is_local: bool) -> tuple[str, ...]:
+        python = (_KEEPERS_PYTHON,) if is_local else keepers_argv()
+        keeper = keeper_command(python, GuestPlace(GUEST_ROOT), CONTROL_FD)
         return (*self._bubblewrap(), "--", *keeper)
 
     def _bubblewrap(self) -> tuple[str, ...]:
@@ -385,7 +389,7 @@ class BubblewrapRuntime:
     def _try_out(self) -> None:
         """Raise `RuntimeUnavailableError` where this machine cannot make a sandbox."""
         uid = os.getuid() if self._uids is None else self._uids.take()
-        filter_fds = self._open_filter()
+        filter_fds = open_filter(self._filter)
         try:
             try_out(self._ground, self._bwrap, uid, filter_fds)
         finally:

@@ -1,4 +1,4 @@
-"""Where the program bubblewrap is, and what its runtime can give on this machine."""
+"""Where the program bubblewrap is, whether it works here, and what its runtime can give on this machine."""
 
 from __future__ import annotations
 
@@ -45,11 +45,13 @@ def find_bubblewrap(chosen: str | None) -> str:
     )
 
 
-def shares_network_note(missing: str) -> str:
-    """Say what containers without a network of their own can reach."""
+def describe_shared_network(missing: str) -> str:
+    """Say what containers without a network of their own can reach; empty where nothing is missing."""
+    if not missing:
+        return ""
     return (
-        "containers share this machine's network, with its loopback and whatever it can reach, unless a function sets "
-        f"block_network=True; allow-lists are refused: {missing}"
+        "containers share this machine's network, its loopback included, unless a function sets block_network=True, and "
+        f"no allow-list is taken: {missing}"
     )
 
 
@@ -61,8 +63,6 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
             "memory is limited per process (RLIMIT_DATA) and not per container, because no cgroup is delegated to "
             "this user; start the worker with `systemd-run --user --scope -p Delegate=yes offload worker`"
         )
-    if no_network:
-        notes.append(shares_network_note(no_network))
     if not cgroups.controls_cpu:
         notes.append(CORES_ARE_NOT_LIMITED)
     if not has_filter:
@@ -72,15 +72,26 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
         is_sandbox=True,
         blocks_network=True,
         holds_allow_lists=not no_network,
+        shared_network=describe_shared_network(no_network),
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="cgroup" if cgroups.controls_pids else "rlimit",
         limits_scratch=True,
         limits_cpu=cgroups.controls_cpu,
-        runs_images=True,
+        images="rootfs",
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
         notes=tuple(notes),
     )
+
+
+def open_filter(program: bytes | None) -> tuple[int, ...]:
+    """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
+    if program is None:
+        return ()
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, program)
+    os.close(write_fd)
+    return (read_fd,)
 
 
 def try_out(ground: Ground, bwrap: str, uid: int, filter_fds: tuple[int, ...]) -> None:

@@ -10,18 +10,28 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offload.worker.docker_engine import (
+    OWN_SOCKET,
+    ROOTS_SOCKETS,
+    DockerEngine,
+    DockerError,
+    find_socket,
+    owner_of,
+    remove_left_behind,
+)
 from offload.worker.ports import (
     ContainerSpec,
     ContainerStartError,
+    LocalImage,
+    RootImage,
     RuntimeCapabilities,
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
-from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 from offload.worker.runtimes.docker_network import DockerNetwork
 from offload.worker.runtimes.host import read_host_facts
-from offload.worker.runtimes.image_view import require_local_image, view_image
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.image_view import view_image
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.devices import gpu_devices
@@ -47,8 +57,6 @@ from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
-_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
-_OWNER_LABEL = "offload.owner"
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -60,13 +68,13 @@ class DockerRuntime:
         self._containers: dict[str, DockerContainer] = {}
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._engine = DockerEngine(_find_socket(options))
-        self._owner = _owner(os.getpid())
+        self._owner = owner_of(os.getpid())
         try:
             networks = self._engine.networks_now()
             # A rootless engine without a delegated cgroup accepts limits and holds none.
             memory, pids, has_quota = self._engine.limits_now()
             self._enforced = Enforced(memory, pids)
-            _remove_left_behind(self._engine)
+            remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
                 f"{error}. Start it (`systemctl start docker`), or let this user use it (`usermod -aG docker USER`), "
@@ -99,12 +107,10 @@ class DockerRuntime:
         self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
-        try:
-            view = view_image(self._facts, require_local_image(spec, "docker"), with_private=False)
-        except RefusedPathError as error:
-            raise ContainerStartError(str(error)) from error
+        shown, working_dir = self._view(spec)
+        is_local = isinstance(spec.image, LocalImage)
+        packages = guest_packages() if is_local else image_packages()
         mode = self._network.mode(spec)
-        places = {source: source for source in view.open_sources()}
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
         held = DockerHeld(
@@ -117,15 +123,15 @@ class DockerRuntime:
         sandbox = DockerSandbox(
             spec=spec,
             facts=self._facts,
-            root=_root_entries(),
-            mounts_below=_mounts(),
-            shown=view.placed(places),
+            root=_root_entries() if is_local else (),
+            mounts_below=_mounts() if is_local else (),
+            shown=shown,
             guest=tuple(
-                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in guest_packages().items()
+                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in packages.items()
             ),
             door_dir=held.door.directory,
             uid=uid,
-            working_dir=view.working_dir(places, mapped=()),
+            working_dir=working_dir,
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
             network=mode,
@@ -150,7 +156,22 @@ class DockerRuntime:
         self._containers[spec.container_id] = container
         return container
 
+    def _view(self, spec: ContainerSpec) -> tuple[tuple[Shown, ...], str]:
+        """Return what of this machine is shown, and where the container begins."""
+        if isinstance(spec.image, RootImage):
+            # Whether the image's own can be entered is known inside: the runner goes there where it can.
+            return (), CONTAINER_HOME
+        try:
+            view = view_image(self._facts, spec.image, with_private=False)
+        except RefusedPathError as error:
+            raise ContainerStartError(str(error)) from error
+        places = {source: source for source in view.open_sources()}
+        return view.placed(places), view.working_dir(places, mapped=())
+
     async def _create(self, name: str, sandbox: DockerSandbox) -> str:
+        if isinstance(sandbox.spec.image, RootImage):
+            engine_image = sandbox.spec.image.engine_image
+            return await self._engine.create(name, creation(sandbox, engine_image))
         image, tar = root_image(sandbox.root)
         body = creation(sandbox, image)
         try:
@@ -171,7 +192,8 @@ class DockerRuntime:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
         calls = filter_program(os.uname().machine)
-        return door_command(DOOR, f"init={calls.hex()}" if calls else "init", guest)
+        role = f"init={calls.hex()}" if calls else "init"
+        return door_command(DOOR, role, spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:
@@ -198,36 +220,13 @@ def _mounts() -> tuple[str, ...]:
 
 
 def _find_socket(options: RuntimeOptions) -> str:
-    if options.docker_socket is not None:
-        return options.docker_socket
-    own = f"/run/user/{os.getuid()}/docker.sock"
-    for path in (own, *_SOCKETS):
-        if os.access(path, os.W_OK):
-            return path
-    raise RuntimeUnavailableError(
-        f"no Docker Engine that this user may use listens at {own} or {_SOCKETS[0]}: `apt install docker.io`, "
-        "let this user use it (`usermod -aG docker USER`), or name another's socket in DOCKER_HOST"
-    )
-
-
-def _owner(pid: int) -> str:
-    """Name a process for good: numbers come again, and are another's in another namespace."""
-    began = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    return f"{os.readlink('/proc/self/ns/pid')}.{pid}.{began}"  # noqa: PTH115 - no path leads there
-
-
-def _remove_left_behind(engine: DockerEngine) -> None:
-    """Remove the containers of workers that died: their runners have ended, but the engine keeps what is left."""
-    for container, owner in engine.containers_now(_OWNER_LABEL).items():
-        namespace, pid, _ = owner.split(".")
-        if namespace != _owner(os.getpid()).split(".")[0]:
-            continue
-        try:
-            is_alive = _owner(int(pid)) == owner
-        except OSError:
-            is_alive = False
-        if not is_alive:
-            engine.remove_now(container)
+    found = find_socket(options.docker_socket)
+    if found is None:
+        raise RuntimeUnavailableError(
+            f"no Docker Engine that this user may use listens at {OWN_SOCKET.format(os.getuid())} or {ROOTS_SOCKETS[0]}: "
+            "`apt install docker.io`, let this user use it (`usermod -aG docker USER`), or name another's socket in DOCKER_HOST"
+        )
+    return found
 
 
 def _describe(
@@ -263,5 +262,6 @@ def _describe(
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,
         limits_cpu=has_quota,
+        images="docker",
         notes=tuple(notes),
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offload.worker.docker_engine import DockerEngine, DockerError
 from offload.worker.ports import Exit
-from offload.worker.runtimes.docker_engine import DockerEngine, DockerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -112,8 +112,9 @@ class FakeContainer:
 class FakeTemplate(FakeContainer):
     """See `Template`. `forked` are all its containers that are not closed."""
 
-    def __init__(self, container_id: str, script: Script) -> None:
-        super().__init__(container_id, script.guest, script.exits.get(container_id))
+    def __init__(self, spec: ContainerSpec, script: Script) -> None:
+        super().__init__(spec.container_id, script.guest, script.exits.get(spec.container_id))
+        self.spec = spec
         self._script = script
         self.forked: dict[str, FakeContainer] = {}
 
@@ -153,7 +154,7 @@ class FakeRuntime:
             limits_memory="none",
             limits_pids="none",
             limits_scratch=False,
-            runs_images=True,
+            images="rootfs",
             forks_templates=script is not None and script.forks_templates,
         )
         self.script = script or Script()
@@ -176,7 +177,7 @@ class FakeRuntime:
 
     async def start_template(self, spec: ContainerSpec) -> FakeTemplate:
         """See `Runtime`."""
-        template = FakeTemplate(spec.container_id, self.script)
+        template = FakeTemplate(spec, self.script)
         self.templates.append(template)
         return template
 

@@ -33,6 +33,12 @@ _GET_STACK = (
     "(or `apt install slirp4netns`)"
 )
 
+_TUNNEL = "/dev/net/tun"
+_GET_TUNNEL = (
+    f"this user may not open {_TUNNEL}, which a network stack in user space needs: as root "
+    f"`modprobe tun; chmod 666 {_TUNNEL}`"
+)
+
 
 class NetworkUnavailableError(Exception):
     """Containers cannot have a network of their own here; the message says what is missing and how to get it."""
@@ -99,8 +105,19 @@ class Gateway:
         self._socket.close()
 
     def _start(self, ground: Ground, options: GatewayOptions, their_fd: int) -> None:
-        stack = None if os.getuid() == 0 else _stack(options.stack)
-        order = {"stack": stack, "platform": options.platform, "files": FILES}
+        is_root = os.getuid() == 0
+        try:
+            stack = _stack(options.stack)
+        except NetworkUnavailableError:
+            if not is_root:
+                raise
+            stack = None  # where links can be made, root needs none
+        order = {
+            "links": is_root,
+            "stack": stack,
+            "platform": options.platform,
+            "files": FILES,
+        }
         self._socket.send(json.dumps(order).encode())
         null_fd = os.open(os.devnull, os.O_RDWR)
         argv = (str(Path(sys.executable).resolve()), "-I", "-S", gateway_process.__file__, "3")
@@ -152,6 +169,8 @@ def _stack(chosen: str | None) -> list[str]:
     found = chosen or shutil.which("pasta") or shutil.which("slirp4netns")
     if found is None:
         raise NetworkUnavailableError(_GET_STACK)
+    if not os.access(_TUNNEL, os.R_OK | os.W_OK):
+        raise NetworkUnavailableError(_GET_TUNNEL)
     gateway, own = uplink_addresses(0)
     if Path(found).name.startswith("slirp4netns"):
         network = f"{gateway.rpartition('.')[0]}.0/24"
@@ -163,6 +182,8 @@ def _stack(chosen: str | None) -> list[str]:
         *(found, "--foreground", "--config-net", "--netns-only", "--netns", "NETNS"),
         *("--ns-ifname", UPLINK, "--ipv4-only", "--address", own, "--netmask", str(NET_BITS)),
         *("--gateway", gateway, "--no-map-gw", "--no-dhcp"),
+        # It would become nobody, who may not enter root's namespaces.
+        *(("--runas", "0") if os.getuid() == 0 else ()),
         # Nothing is passed in, and nothing of the machine's loopback out.
         *("-t", "none", "-u", "none", "-T", "none", "-U", "none"),
     ]

@@ -121,7 +121,7 @@ class Lines:
         line, namespace = self._ready.popleft() if self._ready else self._make(None)
         try:
             self._open(line, allowed)
-        except OSError:
+        except (OSError, ValueError):
             os.close(namespace)
             raise
         return namespace

@@ -39,6 +39,7 @@ from offload.worker.sandbox.network import (
     closed_commands,
     container_resolv_conf,
     crowd_rules,
+    dropping_chain,
     is_routers,
     machine_rules,
     router_rules,
@@ -52,7 +53,8 @@ _STACK_SECONDS = 10.0
 _STACK_MTU = 65520
 _TICK_MILLISECONDS = 500
 _PLATFORM_SECONDS = 60.0
-_MS_BIND = 4096
+_GO_AROUND = "`apt install passt`, whose network stack in user space forwards nothing"
+_MS_BIND, _MNT_DETACH = 4096, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,6 +84,12 @@ class _Gateway:
         links.raise_loopback()
         links.add_address(_LOOPBACK_INDEX, NAMES_ADDRESS, 32)
         stack: list[str] | None = order["stack"]  # type: ignore[assignment]  # see `gateway`
+        if order["links"]:
+            dropping = self._outside.call(lambda: dropping_chain(Ruleset().read()))
+            if not dropping:
+                stack = None
+            elif stack is None:
+                raise OSError(0, f"{dropping} drops what this machine forwards: {_GO_AROUND}")
         mtu = _ETHERNET_MTU if stack is None else _STACK_MTU
         # Whatever the connection needs for as long as it is to hold.
         self._hold = self._connect(links, mtu) if stack is None else self._start_stack(links, stack)
@@ -120,8 +128,7 @@ class _Gateway:
         data, fds, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         if not data:
             sys.exit()
-        request = json.loads(data)
-        allowed = _read_allowed(request["allowed"])
+        allowed = _read_allowed(json.loads(data)["allowed"])
         given: list[int] = []
         reply: dict[str, object] = {}
         try:
@@ -129,8 +136,8 @@ class _Gateway:
                 self._serve_keeper(socket.socket(fileno=fds[0]), allowed)
             else:
                 given.append(self._lines.take(allowed))
-        except OSError as error:
-            reply["error"] = str(error)
+        except (OSError, ValueError) as error:  # a list that nobody has checked
+            reply["error"] = _say(error)
         socket.send_fds(self._control, [json.dumps(reply).encode()], given)
         for fd in given:
             os.close(fd)
@@ -148,8 +155,8 @@ class _Gateway:
             said = b"{}"
             try:
                 self._lines.attach(fds[0], allowed)
-            except (OSError, IndexError) as error:
-                said = json.dumps({"error": str(error)}).encode()
+            except (OSError, ValueError, IndexError) as error:
+                said = json.dumps({"error": _say(error)}).encode()
             try:  # noqa: SIM105 - contextlib would slow this process's start
                 keeper.send(said)
             except OSError:
@@ -258,6 +265,7 @@ def _reserve_router() -> tuple[socket.socket, int]:
 
 def _name_namespace(path: str) -> str:
     """Give the namespace that this process is in a name, which programs may open that may not look into this process."""
+    _libc.umount2(path.encode(), _MNT_DETACH)  # of a gateway before this one
     with open(path, "w"):  # noqa: PTH123 - pathlib would double this process's start time
         pass
     source = b"/proc/thread-self/ns/net"
@@ -265,6 +273,11 @@ def _name_namespace(path: str) -> str:
         number = ctypes.get_errno()
         raise OSError(number, f"mount {path}: {os.strerror(number)}")
     return path
+
+
+def _say(error: Exception) -> str:
+    """Return what went wrong; an error of our own has no number."""
+    return (isinstance(error, OSError) and not error.errno and error.strerror) or str(error)
 
 
 def _is_address(host: str) -> bool:
@@ -292,7 +305,7 @@ def _read_allowed(request: dict[str, list[str]] | None) -> AllowList | None:
 
 def _write_files(directory: str) -> None:
     """Write what containers see in place of the machine's own files about names."""
-    os.mkdir(directory)  # noqa: PTH102 - see Loop
+    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - pathlib would double this process's start time
     for name, machines, change in (
         ("resolv.conf", "/etc/resolv.conf", container_resolv_conf),
         ("hosts", "/etc/hosts", lambda text: text.rstrip("\n") + "\n127.0.0.1 offload\n"),
@@ -313,7 +326,7 @@ def main(fd: int) -> None:
     try:
         gateway = _Gateway(control, order)
     except OSError as error:
-        control.send(json.dumps({"error": str(error)}).encode())
+        control.send(json.dumps({"error": _say(error)}).encode())
         return
     control.send(b"{}")
     gateway.serve()

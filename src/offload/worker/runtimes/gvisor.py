@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING
 from offload.worker.ports import (
     ContainerSpec,
     ContainerStartError,
+    RootImage,
     RuntimeCapabilities,
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap_container import Held
 from offload.worker.runtimes.bubblewrap_program import (
     CORES_ARE_NOT_LIMITED,
+    describe_shared_network,
     find_bubblewrap,
-    shares_network_note,
 )
 from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
 from offload.worker.runtimes.gvisor_container import GvisorContainer
 from offload.worker.runtimes.host import read_host_facts
-from offload.worker.runtimes.image_view import require_local_image, view_image
+from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.network import ContainerNetwork
-from offload.worker.runtimes.packages import compile_guest, guest_packages
+from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.guest import (
@@ -55,6 +56,7 @@ from offload.worker.sandbox.gvisor import (
 from offload.worker.sandbox.view import RefusedPathError, Shown
 
 if TYPE_CHECKING:
+    from offload.worker.ports import LocalImage
     from offload.worker.runtimes.image_view import ImageView
     from offload.worker.runtimes.options import RuntimeOptions
     from offload.worker.sandbox.view import HostFacts
@@ -173,23 +175,7 @@ class GvisorRuntime:
             )
         if not self._ground.is_alive:
             self._renew_ground()
-        view = _view(self._facts, spec)
-        packages = guest_packages()
-        staged = await self._ground.stage([*view.open_sources(), *packages.values()])
-        sandbox = GvisorSandbox(
-            facts=self._facts,
-            runsc=self._runsc,
-            shown=view.placed(staged),
-            guest=tuple(
-                Shown(staged[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-            ),
-            working_dir=view.working_dir(staged, mapped=()),
-            environment=guest_environment(spec, CONTAINER_HOME),
-            command=self._guest(spec),
-            scratch_mib=spec.scratch_mib,
-            block_network=spec.block_network,
-            names=self._network.names(spec, self._facts, has_own_root=False),
-        )
+        sandbox = await self._prepare(spec)
         uid = self._uids.take() if self._uids is not None else os.getuid()
         held = Held(
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
@@ -201,6 +187,40 @@ class GvisorRuntime:
             raise
         self._containers[spec.container_id] = container
         return container
+
+    async def _prepare(self, spec: ContainerSpec) -> GvisorSandbox:
+        """Have the ground lay out what the container is shown: the caller's environment, or an image's root."""
+        image = spec.image
+        has_own_root = isinstance(image, RootImage)
+        packages = image_packages() if has_own_root else guest_packages()
+        if isinstance(image, RootImage):
+            names = self._facts.names_shown
+            sources = [*image.layers, *(bind.source for bind in names)]
+            places = await self._ground.stage([*sources, *packages.values()])
+            shown = tuple(Shown(places[bind.source], bind.target) for bind in names)
+            layers = tuple(places[layer] for layer in image.layers)
+            # Whether the image's own can be entered is known inside: the runner goes there where it can.
+            working_dir = CONTAINER_HOME
+        else:
+            view = _view(self._facts, image)
+            places = await self._ground.stage([*view.open_sources(), *packages.values()])
+            shown, layers = view.placed(places), ()
+            working_dir = view.working_dir(places, mapped=())
+        return GvisorSandbox(
+            facts=self._facts,
+            runsc=self._runsc,
+            shown=shown,
+            guest=tuple(
+                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
+            ),
+            working_dir=working_dir,
+            environment=guest_environment(spec, CONTAINER_HOME),
+            command=self._guest(spec),
+            scratch_mib=spec.scratch_mib,
+            block_network=spec.block_network,
+            names=self._network.names(spec, self._facts, has_own_root=has_own_root),
+            layers=layers,
+        )
 
     async def _launch(
         self, spec: ContainerSpec, sandbox: GvisorSandbox, held: Held
@@ -256,9 +276,8 @@ class GvisorRuntime:
         place = GuestPlace(GUEST_ROOT)
         # gVisor counts processes itself; memory only where the group does not.
         enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
-        return door_command(
-            "0", "guest", guest_command(spec, place, enforced, self._options.guest_argv)
-        )
+        guest = guest_command(spec, place, enforced, self._options.guest_argv)
+        return door_command("0", "guest", spec.image.python, guest)
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.
@@ -299,10 +318,10 @@ class GvisorRuntime:
                 self._uids.give(uid)
 
 
-def _view(facts: HostFacts, spec: ContainerSpec) -> ImageView:
+def _view(facts: HostFacts, image: LocalImage) -> ImageView:
     """Choose what is shown, to a uid that is nobody's on this machine: user code's exists in gVisor only."""
     try:
-        return view_image(facts, require_local_image(spec, "gvisor"), with_private=False)
+        return view_image(facts, image, with_private=False)
     except RefusedPathError as error:
         raise ContainerStartError(str(error)) from error
 
@@ -338,8 +357,6 @@ def _find_runsc(options: RuntimeOptions) -> str:
 
 def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
     notes = ["containers have no GPUs", "scratch is bounded in bytes, per mount, and not in files"]
-    if no_network:
-        notes.append(shares_network_note(no_network))
     if not cgroups.controls_memory:
         notes.append(
             "memory is limited per process (RLIMIT_AS) and not per container, because no cgroup is delegated to "
@@ -352,9 +369,11 @@ def _describe(cgroups: Cgroups, no_network: str) -> RuntimeCapabilities:
         is_sandbox=True,
         blocks_network=True,
         holds_allow_lists=not no_network,
+        shared_network=describe_shared_network(no_network),
         limits_memory="cgroup" if cgroups.controls_memory else "rlimit",
         limits_pids="rlimit",
         limits_scratch=True,
         limits_cpu=cgroups.controls_cpu,
+        images="rootfs",
         notes=tuple(notes),
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from offload.worker.ports import ContainerSpec, LocalImage
 
-_SCRATCH_DIRS = ("/tmp", "/dev/shm")  # noqa: S108 - the containers' own
+_SCRATCH = ("/tmp", "/dev/shm", CONTAINER_HOME)  # noqa: S108 - the containers' own
 
 # Enough for a person's folder; one with more files was hardly made private file by file.
 _ENTRIES_LOOKED_AT = 1000
@@ -44,15 +44,18 @@ def require_local_image(spec: ContainerSpec, runtime: str) -> LocalImage:
     return spec.image
 
 
-def require_no_scratch_shown(image: LocalImage | RootImage) -> None:
-    """Raise `ContainerStartError` where a path of the image lies where every fork of a template has its own scratch."""
+def covered_by_scratch(
+    facts: HostFacts, image: LocalImage | RootImage, *, with_private: bool
+) -> list[str]:
+    """List what an image shows where every fork of a template has scratch of its own, parents before children."""
     if isinstance(image, RootImage):
-        return
-    for path in (image.python, *image.read_only_paths):
-        if any(is_within(os.path.realpath(path), scratch) for scratch in _SCRATCH_DIRS):
-            raise ContainerStartError(
-                f"a fork would not see {path}: it has scratch of its own there"
-            )
+        return []
+    shown = view_image(facts, image, with_private=with_private).shown
+    return [
+        bind.target
+        for bind in shown
+        if any(is_within(bind.target, scratch) for scratch in _SCRATCH)
+    ]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _CLONE_NEWCGROUP, _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWNET = (
 )
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_BIND = 4096
+_MS_BIND, _MS_REC = 4096, 16384
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 4, 22, 2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
@@ -74,18 +74,40 @@ def _mount_own(order: dict[str, object]) -> None:
     nosuid_nodev = _MS_NOSUID | _MS_NODEV
     size = f"size={order['scratch_bytes']},nr_inodes={int(str(order['scratch_inodes'])) + 4}"
     tmp = str(order["tmp"])
+    covered = _open_covered(order)
     _mount("offload", tmp, "tmpfs", nosuid_nodev, f"mode=0755,{size}")
     for entry, mode in (("home", 0o700), ("shm", 0o1777), ("tmp", 0o1777)):
         os.mkdir(f"{tmp}/{entry}")  # noqa: PTH102 - pathlib would double this process's start time
         os.chmod(f"{tmp}/{entry}", mode)  # noqa: PTH101 - see above
     for entry, target in (("home", str(order["home"])), ("shm", "/dev/shm"), ("tmp", tmp)):  # noqa: S108 - the container's own
         _mount(f"{tmp}/{entry}", target, "", _MS_BIND)
+    for path, fd in covered.items():
+        _show_again(path, fd)
+    for path in order["hidden"]:  # type: ignore[attr-defined]  # a list of paths
+        _mount("offload", path, "tmpfs", nosuid_nodev | _MS_RDONLY, "size=4k")
     _mount("proc", "/proc", "proc", nosuid_nodev | _MS_NOEXEC)
     for path in order["masked_files"]:  # type: ignore[attr-defined]  # a list of paths
         _mount("/dev/null", path, "", _MS_BIND)
     for path in order["masked_dirs"]:  # type: ignore[attr-defined]  # see above
         _mount("offload", path, "tmpfs", nosuid_nodev | _MS_RDONLY)
     _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "ptmxmode=0666,mode=620")
+
+
+def _open_covered(order: dict[str, object]) -> dict[str, int]:
+    """Open what the image shows where scratch will be, parents before children."""
+    paths: list[str] = order["shown"]  # type: ignore[assignment]  # a list of paths
+    # What the template may not enter itself is not there.
+    seen = [path for path in paths if os.path.exists(path)]  # noqa: PTH110 - see `_mount_own`
+    return {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in seen}
+
+
+def _show_again(path: str, fd: int) -> None:
+    is_folder = os.path.isdir(f"/proc/self/fd/{fd}")  # noqa: PTH112 - pathlib would double this process's start time
+    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - see above
+    if not is_folder:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _mount(f"/proc/self/fd/{fd}", path, "", _MS_BIND | _MS_REC)
+    os.close(fd)
 
 
 def _raise_loopback() -> None:

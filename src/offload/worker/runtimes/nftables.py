@@ -22,6 +22,8 @@ class Ruleset:
         library.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
         library.nft_ctx_get_error_buffer.argtypes = [ctypes.c_void_p]
         library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        library.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
+        library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._library = library
         self._context = library.nft_ctx_new(0)
@@ -37,3 +39,9 @@ class Ruleset:
             raise OSError(
                 0, f"nftables: {said.strip().splitlines()[0] if said.strip() else 'it failed'}"
             )
+
+    def read(self) -> str:
+        """Return all rules as nftables writes them. Raises OSError."""
+        self.change("list ruleset")
+        text: bytes = self._library.nft_ctx_get_output_buffer(self._context)
+        return text.decode(errors="replace")

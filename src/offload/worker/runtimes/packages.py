@@ -35,6 +35,23 @@ def guest_packages() -> dict[str, str]:
     return found
 
 
+@cache
+def image_packages() -> dict[str, str]:
+    """Map what is shown to a container with an image: also what its code needs to use the platform, if the image lacks it.
+
+    They come last on the guest's import path, so that an image's own always win.
+    """
+    spec = find_spec("google.protobuf")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("the package protobuf is not installed beside the worker")
+    protobuf = Path(spec.origin).resolve().parent
+    found = {**guest_packages(), "google/protobuf": str(protobuf)}
+    compiled = protobuf.parent / "_upb"  # its fast half, for interpreters that can load it
+    if compiled.is_dir():
+        found["google/_upb"] = str(compiled)
+    return found
+
+
 def compile_guest(packages: dict[str, str]) -> None:
     """Write the compiled code of what the guest imports where it is missing or old, and may be written.
 

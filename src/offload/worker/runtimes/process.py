@@ -121,6 +121,11 @@ class ProcessRuntime:
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
         """See `Runtime`."""
         require_local_image(spec, "process")
+        if spec.block_network or spec.allowed is not None:
+            raise ContainerStartError(
+                f"{spec.function_name} is not to reach the whole network, and a plain process always does: leave out "
+                'runtime="process"'
+            )
         pipes = Pipes.open()
         home = tempfile.TemporaryDirectory(prefix="offload-")
         try:

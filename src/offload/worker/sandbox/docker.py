@@ -13,6 +13,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from offload.worker.ports import RootImage
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME
 from offload.worker.sandbox.network import NAMES_ADDRESS
 from offload.worker.sandbox.view import is_within
@@ -94,6 +95,7 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
             "NetworkMode": "none" if spec.block_network else sandbox.network,
+            "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
             "Dns": [NAMES_ADDRESS] if sandbox.has_own_names else [],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
@@ -128,6 +130,9 @@ def _tmpfs(sandbox: DockerSandbox) -> dict[str, str]:
         "/dev/shm": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108 - the container's own
         CONTAINER_HOME: f"rw,exec,nosuid,nodev,mode=0700,uid={sandbox.uid},gid={sandbox.uid},{size}",
     }
+    if isinstance(spec.image, RootImage):
+        # Whatever the image has there.
+        mounts["/run"] = "rw,nosuid,nodev,noexec,mode=0755,size=64k"
     for path in _hidden_below(sandbox):
         mounts[path] = "ro,nosuid,nodev,noexec,mode=0755,size=64k"
     return mounts

@@ -73,10 +73,10 @@ def guest_command(
     return (*entrypoint, spec.image.python, *arguments, *boot_order(spec, place, enforced))
 
 
-def door_command(door: str, role: str, guest: tuple[str, ...]) -> tuple[str, ...]:
+def door_command(door: str, role: str, python: str, guest: tuple[str, ...]) -> tuple[str, ...]:
     """Build the command that fetches the guest's descriptors at `door` first; see `offload.runner.door`."""
     program = posixpath.join(GUEST_ROOT, "offload", "runner", "door.py")
-    return (guest[0], "-I", "-S", program, door, role, *guest)
+    return (python, "-I", "-S", program, door, role, *guest)
 
 
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:
@@ -100,10 +100,10 @@ def template_command(spec: ContainerSpec, place: GuestPlace, enforced: Enforced)
     return (*guest_command(spec, place, enforced, None), f"FORKS={FORKS_FD}")
 
 
-def keeper_command(python: str, place: GuestPlace, control_fd: int) -> tuple[str, ...]:
+def keeper_command(python: tuple[str, ...], place: GuestPlace, control_fd: int) -> tuple[str, ...]:
     """Build the argument list that starts the keeper in the worker's own interpreter."""
     keeper = posixpath.join(place.root, "offload", "worker", "runtimes", "keeper_process.py")
-    return (python, "-I", "-S", keeper, str(control_fd))
+    return (*python, "-I", "-S", keeper, str(control_fd))
 
 
 def keeper_order(

@@ -37,8 +37,8 @@ _OUTSIDE = (
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
     *("--uid", "0", "--gid", "0", "--cap-add", "ALL"),
     *("--die-with-parent", "--new-session"),
-    *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
 )
+_KERNEL = ("--dev", "/dev", "--proc", "/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,22 @@ class GvisorSandbox:
     scratch_mib: int
     block_network: bool
     names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
+    # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
+    layers: tuple[str, ...] = ()
 
 
 def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
     """Build bubblewrap's arguments in the order it obeys them: later mounts cover earlier ones."""
     facts = sandbox.facts
-    arguments = [*_OUTSIDE]
-    hidden = [entry.real for entry in facts.hidden if entry.real != _TMP]
+    arguments = [*_OUTSIDE, *_root(sandbox)]
+    hidden = ["/run"]
+    if not sandbox.layers:
+        hidden = [entry.real for entry in facts.hidden if entry.real != _TMP]
     for path in hidden:
         arguments += ["--perms", "0755", "--tmpfs", path]
     arguments += ["--tmpfs", _TMP]
-    binds = (*facts.always_shown, *sandbox.shown, *sandbox.guest, *sandbox.names)
+    always = () if sandbox.layers else facts.always_shown
+    binds = (*always, *sandbox.shown, *sandbox.guest, *sandbox.names)
     for path in _ways(
         hidden, [*(bind.target for bind in binds), f"{CONTAINER_HOME}/", f"{PLACE}/"]
     ):
@@ -79,6 +84,13 @@ def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
     for path in hidden:
         arguments += ["--remount-ro", path]
     return tuple(arguments)
+
+
+def _root(sandbox: GvisorSandbox) -> list[str]:
+    if not sandbox.layers:
+        return ["--ro-bind", "/", "/", *_KERNEL]
+    sources = [word for layer in sandbox.layers for word in ("--overlay-src", layer)]
+    return [*sources, "--ro-overlay", "/", *_KERNEL, "--ro-bind", "/sys", "/sys"]
 
 
 def _ways(hidden: Sequence[str], targets: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ is told by the link it came in through, which nothing inside a container can cha
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ MOST_CONNECTIONS = 4096
 NAMES_ADDRESS = "198.18.0.1"
 UPLINK = "up0"
 INTERFACE = "eth0"
+# As nftables writes what there is. A verdict that stands alone ends what no rule before it has accepted.
+_TABLE = re.compile(r"^table (\S+ \S+) \{\n(.*?)^\}", re.DOTALL | re.MULTILINE)
+_CHAIN = re.compile(r"^\tchain (\S+) \{\n(.*?)^\t\}", re.DOTALL | re.MULTILINE)
+_DROPS = re.compile(r"policy drop;|^\t\t(drop|reject)\b", re.MULTILINE)
 TABLE = "inet offload_net"  # "offload" is a word of nftables' own
 
 # What no container reaches, whatever it is allowed. Platforms tell secrets to whoever asks at some of these addresses.
@@ -154,6 +159,18 @@ table {TABLE}_{link.rpartition("-")[2]} {{
     ip saddr {router} oifname != "{link}" masquerade
   }}
 }}"""
+
+
+def dropping_chain(ruleset: str) -> str:
+    """Return the name of a chain that drops what a machine forwards; empty where none does.
+
+    A rule of ours that accepts a packet would not help: each chain has its say.
+    """
+    for table, chains in _TABLE.findall(ruleset):
+        for chain, body in _CHAIN.findall(chains):
+            if "hook forward" in body and _DROPS.search(body):
+                return f"{table} {chain}"
+    return ""
 
 
 def line_commands(verb: str, line: Line) -> str:

@@ -37,8 +37,10 @@ _NEW_TIME = 0x80
 
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
-# AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK, by which every program looks up the machine's addresses.
-_SOCKET_FAMILIES = (1, 2, 10, 16)
+# AF_UNIX, AF_INET and AF_INET6; of AF_NETLINK only the protocol by which every program looks up the machine's addresses. The
+# others are ways into the kernel's packet filters, which a fork that has kept its capabilities could take.
+_SOCKET_FAMILIES = (1, 2, 10)
+_NETLINK, _NETLINK_ROUTE = 16, 0
 
 # What programs ask for that want 32-bit addresses, and the question which one it is.
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
@@ -119,8 +121,8 @@ def filter_program(machine: str, *, may_enter: bool = False) -> bytes | None:
         _refuse_bits(number["clone"], _NEW_NAMESPACES),
         _refuse_bits(number["unshare"], _NEW_NAMESPACES | _NEW_TIME),
         _refuse_others(number["personality"], 0, _PERSONALITIES, errno.EPERM),
-        _refuse_others(number["socket"], 0, _SOCKET_FAMILIES, errno.EAFNOSUPPORT),
-        _refuse_others(number["socketpair"], 0, _SOCKET_FAMILIES, errno.EAFNOSUPPORT),
+        _refuse_sockets(number["socket"]),
+        _refuse_sockets(number["socketpair"]),
         # What would type into the terminal of somebody who looks in.
         _refuse_these(number["ioctl"], 1, (_TIOCSTI, _TIOCLINUX)),
         (_allow(),),
@@ -194,6 +196,30 @@ def _refuse_others(
         _skip_if(_IF_EQUAL, value, len(allowed) - at) for at, value in enumerate(allowed)
     )  # over the tests that follow and the refusal
     return _when(number, (_load_argument(argument), *tests, _fail(error), _allow()))
+
+
+def _refuse_sockets(number: int) -> tuple[bytes, ...]:
+    netlink = (
+        _load_argument(2),
+        _skip_if(_IF_EQUAL, _NETLINK_ROUTE, 1),
+        _fail(errno.EPROTONOSUPPORT),
+        _allow(),
+    )
+    families = (
+        _skip_if(_IF_EQUAL, value, len(_SOCKET_FAMILIES) - at)
+        for at, value in enumerate(_SOCKET_FAMILIES)
+    )
+    return _when(
+        number,
+        (
+            _load_argument(0),
+            _skip_unless(_IF_EQUAL, _NETLINK, len(netlink)),
+            *netlink,
+            *families,
+            _fail(errno.EAFNOSUPPORT),
+            _allow(),
+        ),
+    )
 
 
 def _refuse_these(number: int, argument: int, refused: tuple[int, ...]) -> tuple[bytes, ...]:

@@ -42,6 +42,7 @@ class Channel:
         self._decoder = guest.Decoder(max_bytes=MAX_MESSAGE_BYTES)
         self._out: deque[memoryview | _FileSource] = deque()
         self._numbers = 0
+        self.unsent_bytes = 0  # what the runner has not taken yet, files apart
         self._holds: set[str] = set()
         self._is_over = False  # nothing more is read
         self._is_writing = False
@@ -52,10 +53,12 @@ class Channel:
         frame = guest.encode(message)
         if self._out:
             self._out.append(memoryview(frame))
+            self.unsent_bytes += len(frame)
             return
         sent = self._try_send(frame)
         if sent < len(frame):
             self._out.append(memoryview(frame)[sent:])
+            self.unsent_bytes += len(frame) - sent
             self._start_writing()
 
     def send_file(self, file: IO[bytes]) -> int:
@@ -153,8 +156,10 @@ class Channel:
                 if is_last:
                     out.popleft()
                 out.appendleft(memoryview(piece))
+                self.unsent_bytes += len(piece)
                 continue
             sent = self._try_send(first)
+            self.unsent_bytes -= sent
             if sent < len(first):
                 out[0] = first[sent:]
                 return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
+from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
@@ -20,10 +21,12 @@ from offload.worker.supervisor.preparation import Preparation, image_failure
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
+    caller_of,
     check_hello,
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, ImageBuilder, Runtime
+    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
     from offload.worker.supervisor.templates import Templates
 
 # A fork takes milliseconds; one that is not ready by then never will be.
@@ -75,9 +78,10 @@ class SupervisorOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     listener: Listener
     gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: ImageBuilder | None = None  # None: functions with an image cannot start
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
     output: OutputLimits = USUAL_OUTPUT
+    platform: Platform | None = None  # None: user code may ask nothing
 
 
 class Life:
@@ -101,6 +105,7 @@ class Life:
         )
         self._container: Container | None = None
         self._channel: Channel | None = None
+        self._asks: Asks | None = None
         self._pipes: list[OutputPipe] = []
         self._output = OutputMeter(
             options.output, options.listener.on_line, lambda on: self.hold("output", on=on)
@@ -165,6 +170,12 @@ class Life:
             if self._grace_timer is not None:
                 self._grace_timer.cancel()
             self._grace_timer = loop.call_later(grace_seconds, self._end_grace)
+
+    def retire(self, grace_seconds: float) -> None:
+        """Stop it and say so at once: whoever is next need not wait for its end."""
+        if not self._is_stopping:
+            self._listener.on_report(self.report()._replace(state=ContainerState.STOPPING))
+        self.stop(grace_seconds)
 
     def _end_grace(self) -> None:
         self._is_out_of_grace = True
@@ -236,12 +247,8 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
-            )
+            advice = self._preparation.advice(loaded.fault)
+            raise not_loaded(function, loaded.fault, advice)
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
 
@@ -249,16 +256,27 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
-        self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        channel = self._channel = Channel(container.socket, self._on_message, self._on_broken)
+        if self._options.platform is not None:
+            self._asks = Asks(
+                caller_of(self.function, self.container_id),
+                self._options.platform,
+                channel.send,
+                lambda: channel.unsent_bytes,
+                self.kill,
+            )
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
             self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
         for reason in self._holds:
             self.hold(reason, on=True)
-        return self._channel
+        return channel
 
     async def _detach(self) -> None:
         """Leave a container that did not become ready, as if there had been none."""
@@ -316,6 +334,8 @@ class Life:
     async def _release(self) -> None:
         if self._grace_timer is not None:
             self._grace_timer.cancel()
+        if self._asks is not None:
+            self._asks.close()
         if self._channel is not None:
             self._channel.close()
         for pipe in self._pipes:
@@ -328,7 +348,11 @@ class Life:
     # --- what it says ---
 
     def _on_message(self, message: guest.Message) -> None:
+        if self._asks is not None and self._asks.hear(message):
+            return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
+            if isinstance(message, guest.Results) and self._preparation.root is not None:
+                self._preparation.advise(message)
             self._listener.on_message(self.container_id, message)
         elif isinstance(message, guest.Hello) and not self._hello.done():
             self._hello.set_result(message)

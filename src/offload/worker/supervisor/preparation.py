@@ -10,7 +10,7 @@ from offload.worker.core.values import Failure, FailureKind, Line
 from offload.worker.ports import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from offload.wire import guest
     from offload.worker.core.values import Function
@@ -37,20 +37,23 @@ class Preparation:
         self._on_line = on_line
         self._on_change = on_change
         self._hold: ImageHold | None = None
+        self._has_advised = False
 
     @property
     def root(self) -> RootImage | None:
         """The image's root; None where the function has no image."""
         return self._hold.root if self._hold is not None else None
 
-    async def prepare(self, builder: ImageBuilder | None, runtime: Runtime) -> None:
+    async def prepare(self, builders: Mapping[str, ImageBuilder], runtime: Runtime) -> None:
         """Return when the image is there, however long that takes. Raises `ImageError`."""
         image = self._function.image
         if image is None:
             return
-        if builder is None or not runtime.capabilities.runs_images:
+        builder = builders.get(runtime.capabilities.images)
+        if builder is None:
             raise ImageError(
-                f"the runtime {runtime.capabilities.name!r} has no roots of its own and so runs no images; bubblewrap does"
+                f"the runtime {runtime.capabilities.name!r} has no roots of its own and so runs no images; "
+                "bubblewrap, gvisor and docker do"
             )
         try:
             self._hold = await builder.build(image, self)
@@ -68,11 +71,26 @@ class Preparation:
         function = self._function
         self._on_line(Line(function.app_id, function.name, self._container_id, "", "system", text))
 
+    def advise(self, results: guest.Results) -> None:
+        """Tell the caller, once, what to add to the image, where an input has missed a module in it."""
+        for result in results.results:
+            fault = result.fault
+            if fault is not None and fault.type_name.endswith("ModuleNotFoundError"):
+                text = self.advice(fault).removeprefix("; ")
+                if text and not self._has_advised:
+                    self._has_advised = True
+                    self.on_build_line(text)
+
     def advice(self, fault: guest.Fault) -> str:
         """Say what to add to the image, where a module was missing in it."""
         missing = _MISSING.search(fault.message) if self._hold is not None else None
         if missing is None:
             return ""
+        if self._function.image is self._function.image_elsewhere:
+            return (
+                "; no worker shares your machine, so it runs in a minimal Debian: write "
+                f'image=offload.Image.debian_slim().pip_install("{missing[1]}"), or run a worker on your machine'
+            )
         return f'; its image lacks the module: add .pip_install("{missing[1]}"), or the package that brings it'
 
     def release(self) -> None:
@@ -92,3 +110,15 @@ def image_failure(error: ImageError) -> Failure:
         type_name="ImageError",
         is_hopeless=True,
     )
+
+
+class Unheard:
+    """Whoever waits for an image that is built already. See `BuildListener`."""
+
+    audience = ""
+
+    def on_progress(self, text: str) -> None:
+        """See `BuildListener`."""
+
+    def on_build_line(self, text: str) -> None:
+        """See `BuildListener`."""

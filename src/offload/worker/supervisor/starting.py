@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import DEFAULT_PIDS, ContainerSpec, LocalImage
+from offload.worker.ports import DEFAULT_PIDS, Caller, ContainerSpec, LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -23,7 +23,24 @@ _MOST_USUAL_SCRATCH_MIB = 1024
 
 
 class StartFailedError(Exception):
-    """The container cannot become ready; the message is one line for the function's caller."""
+    """The container cannot become ready; the message is one line for the function's caller.
+
+    `type_name` is what loading the function raised, where it came so far: then the function is to blame, not the worker.
+    """
+
+    def __init__(self, message: str, type_name: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+
+
+def not_loaded(function: Function, fault: guest.Fault, advice: str) -> StartFailedError:
+    """Return what to raise where loading the function raised."""
+    where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
+    kind = fault.type_name.removeprefix("builtins.")
+    message = (
+        f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{advice}"
+    )
+    return StartFailedError(message, fault.type_name)
 
 
 def choose_runtime(function: Function, runtimes: Mapping[str, Runtime]) -> Runtime:
@@ -67,6 +84,7 @@ def spec_of(
         scratch_mib=function.ephemeral_disk_mib or usual_scratch_mib(function.memory_mib),
         owns_scratch=bool(function.ephemeral_disk_mib),
         block_network=function.block_network,
+        allowed=function.allowed,
         gpus=gpus,
         pids=DEFAULT_PIDS + (function.max_calls if function.max_calls > 1 else 0),
     )
@@ -75,6 +93,13 @@ def spec_of(
 def usual_scratch_mib(memory_mib: int) -> int:
     """Return how much of a container's memory its files may take: they leave it enough to say that the disk is full."""
     return max(1, min(_MOST_USUAL_SCRATCH_MIB, memory_mib * 3 // 4))
+
+
+def caller_of(function: Function, container_id: str) -> Caller:
+    """Return who asks when user code of this container does."""
+    return Caller(
+        container_id, function.function_id, function.name, function.restrict_platform_access
+    )
 
 
 def choose_gpus(wanted: Collection[int], present: tuple[Gpu, ...]) -> tuple[Gpu, ...]:

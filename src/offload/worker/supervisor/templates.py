@@ -12,9 +12,10 @@ from offload.wire import guest
 from offload.worker.core.templates import Build, TemplateDecisions, TemplatePolicy
 from offload.worker.core.text import one_line
 from offload.worker.core.values import Line
-from offload.worker.ports import ContainerStartError
+from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.output import OutputPipe
+from offload.worker.supervisor.preparation import Unheard
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function
-    from offload.worker.ports import Container, ForkingRuntime, Runtime, Template
+    from offload.worker.ports import (
+        Container,
+        ForkingRuntime,
+        ImageBuilder,
+        ImageHold,
+        RootImage,
+        Runtime,
+        Template,
+    )
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +63,7 @@ class TemplatesOptions:
     open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
     on_line: Callable[[Line], None]
     policy: TemplatePolicy = field(default_factory=TemplatePolicy)
+    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     available_mib: Callable[[], int] = available_memory_mib
 
 
@@ -84,7 +94,7 @@ class Templates:
         # An answer that never comes ends with its template.
         impatience = self._loop.call_later(_FORK_SECONDS, loaded.template.kill)
         try:
-            image = local_image_of(function, self._options.host_id)
+            image = loaded.root or local_image_of(function, self._options.host_id)
             spec = spec_of(function, container_id, image)
             return await loaded.template.fork(spec)
         except ContainerStartError as error:
@@ -102,8 +112,8 @@ class Templates:
     def started_plainly(self, function: Function) -> None:
         """Take note that a plain start has succeeded: now a template may be worth its while."""
         runtime = choose_runtime(function, self._options.runtimes)
-        # The keeper runs the worker's interpreter, which is not to be found in an image's root.
-        if runtime.capabilities.forks_templates and function.image is None:
+        # What an entrypoint has started would not be forked with the runner.
+        if runtime.capabilities.forks_templates and not _has_entrypoint(function):
             self._functions[function.function_id] = function
             self._decisions.started_plainly(function.function_id, self._loop.time())
             self._keep_ticking()
@@ -155,9 +165,9 @@ class Templates:
         loaded: _Loaded | None = None
         try:
             async with asyncio.timeout(seconds):
-                loaded = _Loaded(await self._start(function))
+                loaded = await self._start(function)
                 fault = await loaded.load(function, self._options.open_blob)
-        except (ContainerStartError, StartFailedError, TimeoutError, OSError) as error:
+        except (ContainerStartError, ImageError, StartFailedError, TimeoutError, OSError) as error:
             _log.warning("template_failed %s %s", function_id, error)
             self._decisions.died(function_id, self._loop.time())
         else:
@@ -173,12 +183,23 @@ class Templates:
             if loaded is not None:
                 await loaded.close()
 
-    async def _start(self, function: Function) -> Template:
+    async def _start(self, function: Function) -> _Loaded:
         self._count += 1
         runtime = cast("ForkingRuntime", choose_runtime(function, self._options.runtimes))
         name = f"template-{self._count}-{function.function_id}"
-        image = local_image_of(function, self._options.host_id)
-        return await runtime.start_template(spec_of(function, name, image))
+        hold = None
+        if function.image is not None:
+            # The template's own hold: it outlives the container for which the image was built.
+            builder = self._options.images[runtime.capabilities.images]
+            hold = await builder.build(function.image, Unheard())
+        try:
+            image = hold.root if hold is not None else None
+            local = image or local_image_of(function, self._options.host_id)
+            return _Loaded(await runtime.start_template(spec_of(function, name, local)), hold)
+        except BaseException:
+            if hold is not None:
+                hold.release()
+            raise
 
     def _explain(self, function: Function, fault: guest.Fault) -> None:
         reason = one_line(fault.message)
@@ -199,12 +220,18 @@ class Templates:
             task.add_done_callback(self._retiring.discard)
 
 
+def _has_entrypoint(function: Function) -> bool:
+    image = function.image
+    return image is not None and any(step.kind == "entrypoint" for step in image.steps)
+
+
 class _Loaded:
     """A template and the conversation with it. What it prints its first container has printed before."""
 
-    def __init__(self, template: Template) -> None:
+    def __init__(self, template: Template, hold: ImageHold | None) -> None:
         loop = asyncio.get_running_loop()
         self.template = template
+        self._hold = hold
         self._hello: asyncio.Future[guest.Hello] = loop.create_future()
         self._answer: asyncio.Future[guest.Loaded] = loop.create_future()
         self._channel = Channel(template.socket, self._on_message, lambda _: template.kill())
@@ -219,7 +246,7 @@ class _Loaded:
     ) -> guest.Fault | None:
         """Have it become the function; return why it cannot be forked, or None. Raises `StartFailedError`."""
         check_hello(await self._hello)
-        await send_load(self._channel, function, open_blob)
+        await send_load(self._channel, function, open_blob, self.root)
         return (await self._answer).fault
 
     def watch(self, on_end: Callable[[], None]) -> None:
@@ -230,11 +257,22 @@ class _Loaded:
         """See `Template`."""
         self._stop()
         await self.template.retire()
+        self._let_go()
 
     async def close(self) -> None:
         """See `Template`."""
         self._stop()
         await self.template.close()
+        self._let_go()
+
+    @property
+    def root(self) -> RootImage | None:
+        """The image's root; None where the function has no image."""
+        return self._hold.root if self._hold is not None else None
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
 
     def _stop(self) -> None:
         self._end.cancel()

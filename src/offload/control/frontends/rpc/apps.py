@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
 from offload.control.frontends.rpc.values import by_size, log_message
-from offload.wire.abilities import CPU_LIMIT, EPHEMERAL_DISK
+from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
+    from offload.wire.gen import images_pb2
     from offload.wire.rpc import RequestContext
 
 
@@ -38,14 +40,23 @@ class AppsHandlers:
         app_id = await self._apps.create(
             request.name, request.app_id, request.workspace, request.environment
         )
-        return apps_pb2.CreateAppReply(app_id=app_id, lease_seconds=self._apps.lease_seconds)
+        return apps_pb2.CreateAppReply(
+            app_id=app_id,
+            lease_seconds=self._apps.lease_seconds,
+            has_worker_on_host=bool(request.host_id) and self._apps.has_worker_on(request.host_id),
+        )
 
     async def register_functions(
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
-        functions = [_function(definition, request.app_id) for definition in request.functions]
-        await self._apps.register(request.app_id, functions)
+        functions = [function_of(definition, request.app_id) for definition in request.functions]
+        variants = {
+            function.function_id
+            for function, definition in zip(functions, request.functions, strict=True)
+            if definition.is_variant
+        }
+        await self._apps.register(request.app_id, functions, variants)
         return apps_pb2.RegisterFunctionsReply(function_ids=[f.function_id for f in functions])
 
     async def attach(
@@ -55,8 +66,18 @@ class AppsHandlers:
         async for update in self._apps.attach(request.app_id, request.after_log_seq):
             for part in by_size(update.logs, lambda row: len(row.text) * 4 + 200):
                 yield apps_pb2.AppEvents(logs=[log_message(row) for row in part])
-            if update.pools is not None:
-                yield apps_pb2.AppEvents(pools=map(pool_message, update.pools))
+            if update.pools is not None or update.wanted:
+                pools = map(pool_message, update.pools or ())
+                yield apps_pb2.AppEvents(pools=pools, wanted_functions=update.wanted)
+
+    async def find_function(
+        self, request: apps_pb2.FindFunctionRequest, _context: RequestContext
+    ) -> apps_pb2.FindFunctionReply:
+        """See `Apps.FindFunction`."""
+        found = await self._apps.find_function(request.app_id, request.app_name, request.name)
+        return apps_pb2.FindFunctionReply(
+            function_id=found.function_id, is_generator=found.is_generator
+        )
 
     async def stop_app(
         self, request: apps_pb2.StopAppRequest, _context: RequestContext
@@ -83,11 +104,13 @@ class AppsHandlers:
                 apps_pb2.AppSummary(
                     app_id=app.app_id,
                     name=app.name,
-                    state="stopped" if app.stopped_at else "running",
+                    state=state,
                     created_at=app.created_at,
                     open_calls=open_calls,
+                    workspace=app.workspace,
+                    environment=app.environment,
                 )
-                for app, open_calls in apps
+                for app, state, open_calls in apps
             ]
         )
 
@@ -107,8 +130,9 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
+    _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
@@ -126,7 +150,7 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
             definition.gpu.count,
             definition.gpu.kind if definition.gpu.count else "",
             definition.runtime,
-            definition.local_image.host_id,
+            "" if definition.HasField("image_elsewhere") else definition.local_image.host_id,
             tuple(sorted(definition.labels.items())),
             definition.ephemeral_disk_mib,
             _abilities(definition),
@@ -151,7 +175,26 @@ def _function(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
         target_inputs=target_inputs,
         body=definition.SerializeToString(deterministic=True),
         blob=definition.code.blob.sha256,
+        image_blobs=_image_blobs(definition.image, definition.image_elsewhere),
     )
+
+
+def _image_blobs(*images: images_pb2.Image) -> tuple[str, ...]:
+    contents = [step.content for image in images for step in image.steps]
+    contents += [files.content for image in images for files in image.attached]
+    return tuple(sorted({content.blob.sha256 for content in contents if content.blob.sha256}))
+
+
+def _check_allow_list(definition: apps_pb2.FunctionDefinition) -> None:
+    """Refuse what no worker could hold, from clients that do not check it themselves."""
+    try:
+        for cidr in definition.allow_list.cidrs:
+            ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Function {definition.name!r}: its allow-list has no IPv4 network: {error}.",
+        ) from None
 
 
 def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
@@ -159,6 +202,8 @@ def _abilities(definition: apps_pb2.FunctionDefinition) -> tuple[str, ...]:
     asked = {
         CPU_LIMIT: definition.cpu_limit_milli,
         EPHEMERAL_DISK: definition.ephemeral_disk_mib,
+        BLOCK_NETWORK: definition.block_network,
+        ALLOW_LIST: definition.HasField("allow_list"),
     }
     return tuple(ability for ability, amount in asked.items() if amount)
 

@@ -36,6 +36,7 @@ class CallsHandlers:
     def __init__(self, services: Services) -> None:
         self._calls = services.calls
         self._following = services.following
+        self._abandoned = services.abandoned
         self._letters = services.letters
         self._inspection = services.inspection
         self._logs = services.logs
@@ -89,16 +90,10 @@ class CallsHandlers:
     ) -> AsyncIterator[calls_pb2.OutcomeBatch]:
         """See `Calls.Outcomes`."""
         follower = await self._following.outcomes(request.call_id, request.after_seq)
-        async for rows in follower.batches():
-            for part in by_size(rows, _outcome_size):
-                yield calls_pb2.OutcomeBatch(
-                    outcomes=[
-                        calls_pb2.IndexedOutcome(
-                            seq=row.seq, index=row.index, outcome=outcome_message(row)
-                        )
-                        for row in part
-                    ]
-                )
+        with self._abandoned.followed(request.call_id):
+            async for rows in follower.batches():
+                for part in by_size(rows, _outcome_size):
+                    yield _outcome_batch(part)
 
     async def items(
         self, request: calls_pb2.ItemsRequest, _context: RequestContext
@@ -107,13 +102,14 @@ class CallsHandlers:
         follower, input_id = await self._following.items(
             request.call_id, request.index, request.after_item
         )
-        async for rows in follower.batches():
-            for part in by_size(rows, lambda row: len(row.payload) + 16):
-                batch = calls_pb2.ItemBatch()
-                for row in part:
-                    item = batch.items.add(seq=row.seq)
-                    item.value.ParseFromString(row.payload)
-                yield batch
+        with self._abandoned.followed(request.call_id):
+            async for rows in follower.batches():
+                for part in by_size(rows, lambda row: len(row.payload) + 16):
+                    batch = calls_pb2.ItemBatch()
+                    for row in part:
+                        item = batch.items.add(seq=row.seq)
+                        item.value.ParseFromString(row.payload)
+                    yield batch
         outcome = await self._following.outcome(input_id)
         if outcome is not None:
             yield calls_pb2.ItemBatch(outcome=outcome_message(outcome))
@@ -192,6 +188,15 @@ def _run_reply(row: OutcomeRow) -> calls_pb2.RunReply:
     )
 
 
+def _outcome_batch(rows: Iterable[OutcomeRow]) -> calls_pb2.OutcomeBatch:
+    return calls_pb2.OutcomeBatch(
+        outcomes=[
+            calls_pb2.IndexedOutcome(seq=row.seq, index=row.index, outcome=outcome_message(row))
+            for row in rows
+        ]
+    )
+
+
 def _new_call(request: calls_pb2.SubmitRequest) -> NewCall:
     kind = KIND_OF.get(request.kind)
     if kind is None:
@@ -217,6 +222,9 @@ def _options(options: calls_pb2.CallOptions) -> CallOptions:
         tuple(options.after),
         options.run_anyway,
         options.idempotency_key,
+        options.delay_seconds,
+        options.start_at,
+        options.any_version,
     )
 
 
@@ -261,9 +269,12 @@ def _description(view: CallView) -> calls_pb2.CallDescription:
         inputs=[*map(_unfinished, view.unfinished), *map(_finished, view.finished)],
         options=calls_pb2.CallOptions(
             priority=call.priority,
-            timeout_seconds=call.deadline - call.created_at if call.deadline else 0.0,
+            timeout_seconds=call.deadline - (call.not_before or call.created_at)
+            if call.deadline
+            else 0.0,
             after=call.after,
             run_anyway=call.run_anyway,
+            start_at=call.not_before,
         ),
         waiting_reason=view.waiting_reason,
     )

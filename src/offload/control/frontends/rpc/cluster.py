@@ -93,6 +93,7 @@ def _worker(view: WorkerView, drift: float) -> cluster_pb2.WorkerStatus:
         connected_at=view.since + drift,
         version=worker.version,
         reason=view.reason,
+        notes=worker.notes,
     )
 
 

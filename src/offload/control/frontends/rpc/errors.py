@@ -11,6 +11,7 @@ STATUS_OF: dict[ErrorCode, Status] = {
     ErrorCode.EXPIRED: Status.OUT_OF_RANGE,  # by what the server still keeps
     ErrorCode.ALREADY_EXISTS: Status.ALREADY_EXISTS,
     ErrorCode.FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
+    ErrorCode.SUPERSEDED: Status.ABORTED,  # by a newer version: look the name up again
     ErrorCode.RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,
     ErrorCode.CORRUPTED: Status.DATA_LOSS,
     ErrorCode.UNAVAILABLE: Status.UNAVAILABLE,

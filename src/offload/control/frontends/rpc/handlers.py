@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, cast
 
 from offload.control.core.errors import DomainError
@@ -10,8 +11,13 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.deployments import DeploymentsHandlers
+from offload.control.frontends.rpc.dicts import DictsHandlers
 from offload.control.frontends.rpc.errors import to_wire
 from offload.control.frontends.rpc.objects import ObjectsHandlers
+from offload.control.frontends.rpc.platform import PlatformHandlers
+from offload.control.frontends.rpc.queues import QueuesHandlers
+from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -31,45 +37,26 @@ _log = logging.getLogger(__name__)
 
 def handlers(services: Services) -> dict[str, Handler]:
     """Return the handlers by full method name, "offload.v1.Calls/Run"."""
-    apps = AppsHandlers(services)
-    calls = CallsHandlers(services)
-    blobs = BlobsHandlers(services)
-    objects = ObjectsHandlers(services)
-    workers = WorkersHandlers(services)
-    cluster = ClusterHandlers(services)
-    table: dict[str, Handler] = {
-        "offload.v1.Apps/CreateApp": apps.create_app,
-        "offload.v1.Apps/RegisterFunctions": apps.register_functions,
-        "offload.v1.Apps/Attach": apps.attach,
-        "offload.v1.Apps/StopApp": apps.stop_app,
-        "offload.v1.Apps/ListApps": apps.list_apps,
-        "offload.v1.Apps/UpdateAutoscaler": apps.update_autoscaler,
-        "offload.v1.Calls/Run": calls.run,
-        "offload.v1.Calls/Submit": calls.submit,
-        "offload.v1.Calls/SubmitGraph": calls.submit_graph,
-        "offload.v1.Calls/AddInputs": calls.add_inputs,
-        "offload.v1.Calls/Outcomes": calls.outcomes,
-        "offload.v1.Calls/Items": calls.items,
-        "offload.v1.Calls/Describe": calls.describe,
-        "offload.v1.Calls/ListCalls": calls.list_calls,
-        "offload.v1.Calls/Cancel": calls.cancel,
-        "offload.v1.Calls/Logs": calls.logs,
-        "offload.v1.Calls/ListDeadLetters": calls.list_dead_letters,
-        "offload.v1.Calls/ReplayDeadLetters": calls.replay_dead_letters,
-        "offload.v1.Calls/DropDeadLetters": calls.drop_dead_letters,
-        "offload.v1.Blobs/Upload": blobs.upload,
-        "offload.v1.Blobs/Download": blobs.download,
-        "offload.v1.Blobs/Missing": blobs.missing,
-        "offload.v1.Objects/Open": objects.open,
-        "offload.v1.Objects/List": objects.list,
-        "offload.v1.Objects/Rename": objects.rename,
-        "offload.v1.Objects/Delete": objects.delete,
-        "offload.v1.Objects/Hold": objects.hold,
-        "offload.v1.Workers/Session": workers.session,
-        "offload.v1.Cluster/Status": cluster.status,
-        "offload.v1.Cluster/ShutDown": cluster.shut_down,
-        "offload.v1.Cluster/DrainWorker": cluster.drain_worker,
+    services_of = {
+        "Apps": AppsHandlers(services),
+        "Blobs": BlobsHandlers(services),
+        "Calls": CallsHandlers(services),
+        "Cluster": ClusterHandlers(services),
+        "Deployments": DeploymentsHandlers(services),
+        "Dicts": DictsHandlers(services),
+        "Objects": ObjectsHandlers(services),
+        "Queues": QueuesHandlers(services),
+        "Schedules": SchedulesHandlers(services),
+        "Workers": WorkersHandlers(services),
     }
+    table: dict[str, Handler] = {}
+    for name in METHODS:
+        service, _, method = name.removeprefix("offload.v1.").partition("/")
+        if service in services_of:
+            table[name] = getattr(services_of[service], _snake_case(method))
+    platform = PlatformHandlers(services, dict(table))
+    table["offload.v1.Platform/Ask"] = platform.ask
+    table["offload.v1.Platform/Follow"] = platform.follow
     requests = services.telemetry.requests
     return {
         name: (
@@ -79,6 +66,10 @@ def handlers(services: Services) -> dict[str, Handler]:
         )
         for name, handler in table.items()
     }
+
+
+def _snake_case(method: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower()
 
 
 def _guard_unary(name: str, handler: Handler, requests: Counter[str]) -> Handler:

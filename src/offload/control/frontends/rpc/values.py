@@ -37,6 +37,7 @@ KIND_OF: dict[int, CallKind] = {int(number): kind for kind, number in KIND_TO_WI
 CONTAINER_STATE_OF: dict[int, ContainerState] = {
     int(workers_pb2.CONTAINER_STATE_STARTING): ContainerState.STARTING,
     int(workers_pb2.CONTAINER_STATE_READY): ContainerState.READY,
+    int(workers_pb2.CONTAINER_STATE_STOPPING): ContainerState.STOPPING,
     int(workers_pb2.CONTAINER_STATE_STOPPED): ContainerState.STOPPED,
     int(workers_pb2.CONTAINER_STATE_FAILED): ContainerState.FAILED,
     int(workers_pb2.CONTAINER_STATE_DIED): ContainerState.DIED,

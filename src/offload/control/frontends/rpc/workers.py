@@ -133,6 +133,7 @@ def _joined(hello: workers_pb2.Hello) -> WorkerJoined:
             dict(hello.labels),
             tuple(hello.runtimes),
             {each.runtime: tuple(each.abilities) for each in hello.abilities},
+            tuple(hello.notes),
         ),
         tuple(HeldInput(held.input_id, held.attempt, held.function_id) for held in hello.held),
         _containers(hello.containers),

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from offload.control.ports.contents import Entry, Item, Value
 from offload.control.ports.objects import (
     Answer,
     CreateObject,
@@ -15,11 +16,13 @@ from offload.control.ports.objects import (
     Refusal,
     RenameObject,
 )
+from offload.control.stores.memory.contents import MemoryContents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from offload.control.core.objects import ObjectKind, Scope, StoredObject
+    from offload.control.ports.objects import Times
 
 
 class MemoryObjects:
@@ -28,6 +31,7 @@ class MemoryObjects:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, StoredObject] = {}
+        self._contents = MemoryContents()
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
         """See `ObjectStore`."""
@@ -61,10 +65,47 @@ class MemoryObjects:
         with self._lock:
             return [each for each in self._objects.values() if not each.name]
 
-    def collect(self, limit: int) -> int:
+    def collect(self, times: Times, limit: int) -> int:
         """See `ObjectStore`."""
         del limit
-        return 0
+        with self._lock:
+            return self._contents.collect(times)
+
+    def entry(self, object_id: str, key: bytes) -> Value | None:
+        """See `ObjectStore`."""
+        with self._lock:
+            return self._contents.entry(object_id, key)
+
+    def entries(
+        self, object_id: str, after_key: bytes, limit: int, *, without_values: bool
+    ) -> Sequence[Entry]:
+        """See `ObjectStore`."""
+        with self._lock:
+            found = self._contents.entries(object_id, after_key)[:limit]
+        return [Entry(each.key, b"") for each in found] if without_values else found
+
+    def entry_count(self, object_id: str) -> int:
+        """See `ObjectStore`."""
+        with self._lock:
+            return len(self._contents.entries(object_id, b""))
+
+    def items(
+        self, object_id: str, partition: str, after: int, now: float, limit: int
+    ) -> Sequence[Item]:
+        """See `ObjectStore`."""
+        with self._lock:
+            found = self._contents.items(object_id, partition, now)
+        return [item for item in found if item.position > after][:limit]
+
+    def item_count(self, object_id: str, partition: str | None, now: float) -> int:
+        """See `ObjectStore`."""
+        with self._lock:
+            return len(self._contents.items(object_id, partition, now))
+
+    def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
+        """See `ObjectStore`."""
+        with self._lock:
+            return self._contents.blobs() & set(sha256) - {""}
 
     def _named(self, kind: ObjectKind, scope: Scope, name: str) -> StoredObject | None:
         for each in self._objects.values():
@@ -81,11 +122,15 @@ class MemoryObjects:
             case DeleteObjects(object_ids):
                 for object_id in object_ids:
                     self._objects.pop(object_id, None)
+                    self._contents.remove(object_id)
             case NoteUse(object_ids, at):
                 for object_id in object_ids:
                     if object_id in self._objects:
                         used = replace(self._objects[object_id], last_used_at=at)
                         self._objects[object_id] = used
+            case _:
+                is_there = operation.object_id in self._objects
+                return self._contents.apply(operation) if is_there else Refusal.GONE
         return None
 
     def _create(self, made: StoredObject) -> Answer:

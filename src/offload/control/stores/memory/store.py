@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from offload.control.core.ids import MAX_INPUTS_PER_CALL, split_input_id
+from offload.control.core.ids import split_input_id
 from offload.control.ports.records import (
     CloseCall,
     Collected,
@@ -19,10 +19,12 @@ from offload.control.ports.records import (
     LogRow,
     OutcomeRow,
     Record,
+    RemoveSchedule,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
     SaveCall,
+    SaveDeployment,
     SaveFunction,
     SaveHistory,
     SaveInputs,
@@ -30,15 +32,18 @@ from offload.control.ports.records import (
     SaveLogs,
     SaveOutcomeRun,
     SaveOutcomes,
+    SaveRun,
     SaveScaling,
+    SaveSchedule,
     SaveWorker,
     Snapshot,
     StoredApp,
     StoredCall,
 )
+from offload.control.stores.memory.deployed import Deployed
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.objects import MemoryObjects
-from offload.control.stores.memory.places import places, require
+from offload.control.stores.memory.places import Known, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,11 +63,12 @@ class MemoryStore:
         self._calls: dict[str, HeldCall] = {}
         self._logs: dict[int, LogRow] = {}
         self._workers: dict[str, str] = {}
+        self._deployed = Deployed()
 
     def commit(self, records: Sequence[Record]) -> None:
         """See `Store`."""
         with self._lock:
-            self._check(records)
+            check(records, Known(self._apps, self._functions, self._calls))
             for record in records:
                 self._apply(record)
 
@@ -71,13 +77,20 @@ class MemoryStore:
         with self._lock:
             unfinished = [held for held in self._calls.values() if not held.state]
             busy = {self._functions[held.call.function_id].app_id for held in unfinished}
-            apps = [a for a in self._apps.values() if not a.stopped_at or a.app_id in busy]
+            idle = self._deployed.idle_apps()
+            apps = [
+                a
+                for a in self._apps.values()
+                if a.app_id in busy or not (a.stopped_at or a.app_id in idle)
+            ]
             kept = {app.app_id for app in apps}
             return Snapshot(
                 apps=tuple(apps),
                 functions=tuple(f for f in self._functions.values() if f.app_id in kept),
                 last_log_seq=max(self._logs, default=0),
                 workers=tuple(self._workers.items()),
+                deployments=self._deployed.deployments(),
+                schedules=self._deployed.schedules(),
             )
 
     def open_calls(self) -> Iterator[CallRestored]:
@@ -235,6 +248,7 @@ class MemoryStore:
             deadline=held.call.deadline,
             after=held.call.after,
             run_anyway=held.call.run_anyway,
+            not_before=held.call.not_before,
         )
 
     def _restored(self, held: HeldCall) -> CallRestored:
@@ -279,6 +293,7 @@ class MemoryStore:
 
     def _collect_apps(self, before: float, limit: int, freed: set[str]) -> int:
         used = {self._functions[held.call.function_id].app_id for held in self._calls.values()}
+        used |= self._deployed.versions()
         over = [a.app_id for a in self._apps.values() if 0 < a.stopped_at < before]
         rows = 0
         for app_id in over:
@@ -287,7 +302,7 @@ class MemoryStore:
             functions = [f for f in self._functions.values() if f.app_id == app_id]
             for function in functions:
                 del self._functions[function.function_id]
-                freed.update([function.blob] if function.blob else [])
+                freed.update(_blobs_of(function))
             del self._apps[app_id]
             rows += 1 + len(functions)
         return rows
@@ -299,31 +314,10 @@ class MemoryStore:
         return len(over)
 
     def _blobs(self) -> set[str]:
-        named = {function.blob for function in self._functions.values() if function.blob}
+        named = {blob for function in self._functions.values() for blob in _blobs_of(function)}
         for held in self._calls.values():
             named.update(held.blobs())
         return named
-
-    def _check(self, records: Sequence[Record]) -> None:
-        """Raise before anything changes, where a record names what is not there."""
-        saved: set[str] = set()
-        for record in records:
-            match record:
-                case SaveApp(app_id=app_id):
-                    saved.add(app_id)
-                case SaveFunction(function=function):
-                    require(function.app_id in saved or function.app_id in self._apps, function)
-                    saved.add(function.function_id)
-                case SaveScaling(function_id=function_id):
-                    require(function_id in saved or function_id in self._functions, record)
-                case SaveCall(call=call):
-                    is_known = call.function_id in saved or call.function_id in self._functions
-                    require(is_known, call)
-                    saved.add(call.call_id)
-                case _:
-                    for call_id, index in places(record):
-                        is_known = call_id in saved or call_id in self._calls
-                        require(is_known and index < MAX_INPUTS_PER_CALL, record)
 
     def _apply(self, record: Record) -> None:
         match record:
@@ -346,6 +340,8 @@ class MemoryStore:
                 self._apply_to_input(record)
             case SaveLogs() | SaveWorker() | RemoveWorker():
                 self._apply_aside(record)
+            case SaveDeployment() | SaveSchedule() | RemoveSchedule() | SaveRun():
+                self._deployed.apply(record)
             case _:
                 self._apply_to_call(record)
 
@@ -394,3 +390,7 @@ class MemoryStore:
                 held.histories[history.index] = history
             case FinishCall(state=state, at=at) if not held.state:
                 held.state, held.finished_at = state, at
+
+
+def _blobs_of(function: Function) -> set[str]:
+    return {function.blob, *function.image_blobs} - {""}

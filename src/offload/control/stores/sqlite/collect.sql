@@ -104,12 +104,18 @@ SELECT json_group_array(app_key) AS keys FROM (
     SELECT a.app_key FROM apps AS a INDEXED BY stopped_apps
     WHERE a.stopped_at > 0 AND a.stopped_at < :before
         AND NOT EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key)
+        AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key)
     ORDER BY a.stopped_at LIMIT :limit
 );
 
 -- name: blobs_of_apps
 -- The blobs that their functions name.
-SELECT json_group_array(DISTINCT blob) AS blobs FROM functions WHERE app_key IN (SELECT value FROM json_each(:keys));
+SELECT json_group_array(blob) AS blobs FROM (
+    SELECT blob FROM functions WHERE app_key IN (SELECT value FROM json_each(:keys))
+    UNION
+    SELECT i.blob FROM functions AS f JOIN image_blobs AS i USING (function_key)
+    WHERE f.app_key IN (SELECT value FROM json_each(:keys))
+);
 
 -- name: remove_functions
 -- Their functions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             "upgrade offload, or choose another data directory."
         )
     connection.create_function("named_blob", 1, _named_blob, deterministic=True)
+    connection.create_function("named_blobs", 2, _named_blobs, deterministic=True)
     for number, script in enumerate(scripts[version:], start=version + 1):
         try:
             connection.executescript(
@@ -49,3 +51,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 def _named_blob(encoded: bytes) -> str:
     found = _BLOB_REF.search(encoded)
     return found[1].decode("ascii") if found else ""
+
+
+def _named_blobs(encoded: bytes, without: str) -> str:
+    found = {match.decode("ascii") for match in _BLOB_REF.findall(encoded)}
+    return json.dumps(sorted(found - {without}))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol
 
 from offload.control.core.objects import ObjectKind, Scope, StoredObject
+from offload.control.ports.contents import Entry, Item, Value
 from offload.control.ports.objects import (
     Answer,
     CreateObject,
@@ -15,12 +16,15 @@ from offload.control.ports.objects import (
     Refusal,
     RenameObject,
 )
+from offload.control.stores.sqlite.contents import Contents, collect, run
 from offload.control.stores.sqlite.statements import statements
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+
+    from offload.control.ports.objects import Times
 
 
 class Connections(Protocol):
@@ -42,7 +46,10 @@ class SqliteObjects:
     def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
         """See `ObjectStore`."""
         with self._connections.writing() as writer:
-            return [_apply(writer, operation) for operation in operations]
+            contents = Contents(writer)
+            answers = [_apply(writer, contents, operation) for operation in operations]
+            contents.finish()
+            return answers
 
     def find(self, kind: ObjectKind, scope: Scope, name: str) -> StoredObject | None:
         """See `ObjectStore`."""
@@ -75,15 +82,66 @@ class SqliteObjects:
         with self._connections.reading() as reader:
             return [_object(row) for row in _run(reader, "anonymous_objects")]
 
-    def collect(self, limit: int) -> int:
+    def collect(self, times: Times, limit: int) -> int:
         """See `ObjectStore`."""
-        del limit
         with self._connections.writing() as writer:
-            _run(writer, "forget_deleted")
-        return 0
+            removed = collect(writer, times, limit)
+            if removed < limit:  # then nothing is left of what was deleted
+                _run(writer, "forget_deleted")
+            return removed
+
+    def entry(self, object_id: str, key: bytes) -> Value | None:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            row = run(reader, "entry", object_id=object_id, key=key).fetchone()
+            return None if row is None else Value(row["value"], row["blob"], row["used_at"])
+
+    def entries(
+        self, object_id: str, after_key: bytes, limit: int, *, without_values: bool
+    ) -> Sequence[Entry]:
+        """See `ObjectStore`."""
+        statement = "keys" if without_values else "entries"
+        with self._connections.reading() as reader:
+            found = run(reader, statement, object_id=object_id, after_key=after_key, limit=limit)
+            return [Entry(row["key"], row["value"], row["blob"]) for row in found]
+
+    def entry_count(self, object_id: str) -> int:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            count: int = run(reader, "entry_count", object_id=object_id).fetchone()[0]
+            return count
+
+    def items(
+        self, object_id: str, partition: str, after: int, now: float, limit: int
+    ) -> Sequence[Item]:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            found = run(
+                reader,
+                "items",
+                object_id=object_id,
+                partition=partition,
+                after=after,
+                now=now,
+                limit=limit,
+            )
+            return [Item(row["item_key"], row["value"]) for row in found]
+
+    def item_count(self, object_id: str, partition: str | None, now: float) -> int:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            found = run(reader, "item_count", object_id=object_id, partition=partition, now=now)
+            count: int = found.fetchone()[0]
+            return count
+
+    def blobs_in_use(self, sha256: Sequence[str]) -> set[str]:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            (found,) = run(reader, "blobs_in_use", sha256=json.dumps(list(sha256))).fetchone()
+            return set(json.loads(found))
 
 
-def _apply(writer: sqlite3.Connection, operation: Operation) -> Answer:
+def _apply(writer: sqlite3.Connection, contents: Contents, operation: Operation) -> Answer:
     match operation:
         case CreateObject(made):
             return _create(writer, made)
@@ -92,12 +150,13 @@ def _apply(writer: sqlite3.Connection, operation: Operation) -> Answer:
         case DeleteObjects(object_ids):
             _run(writer, "remember_deleted", object_ids=json.dumps(object_ids))
             _run(writer, "delete_objects", object_ids=json.dumps(object_ids))
+            contents.forget(object_ids)
             return None
         case NoteUse(object_ids, at):
             _run(writer, "note_use", object_ids=json.dumps(object_ids), at=at)
             return None
         case _:
-            assert_never(operation)
+            return contents.apply(operation)
 
 
 def _create(writer: sqlite3.Connection, made: StoredObject) -> Answer:

@@ -40,6 +40,7 @@ def function(f: Function) -> tuple[object, ...]:
         f.target_inputs,
         f.body,
         f.blob,
+        json.dumps(f.image_blobs),
     )
 
 
@@ -62,6 +63,7 @@ def call(key: int, c: Call) -> tuple[object, ...]:
         c.deadline,
         json.dumps(c.after) if c.after else "[]",
         c.run_anyway,
+        c.not_before,
     )
 
 

@@ -1,9 +1,10 @@
 -- Statements of the reading side. Parameters are named.
 
 -- name: running_apps
--- Apps that run, and stopped ones with open calls, oldest first.
+-- Apps that run, and others with open calls, oldest first. Of the versions of a deployed app only the one that serves runs.
 SELECT app_id, name, created_at, stopped_at, workspace, environment FROM apps AS a
-WHERE stopped_at = 0 OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
+WHERE stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
+    OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
 ORDER BY app_key;
 
 -- name: running_functions
@@ -12,9 +13,10 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
     f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
-    f.body, f.blob
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
-WHERE a.stopped_at = 0 OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
+WHERE a.stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
+    OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
 ORDER BY f.function_key;
 
 -- name: function
@@ -23,14 +25,14 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
     f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
-    f.body, f.blob
+    f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
 -- name: open_calls
 -- Calls that are not finished, with their outcome counts and the ends of those they come after, in the order of the index.
 SELECT c.call_key, c.call_id, f.function_id, c.kind, c.created_at, c.attached, c.durable,
-    c.priority, c.deadline, c.after_calls, c.run_anyway, c.closed,
+    c.priority, c.deadline, c.after_calls, c.run_anyway, c.not_before, c.closed,
     (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts,
     CASE WHEN c.after_calls = '[]' THEN '[]' ELSE (
         SELECT json_group_array(json_array(d.call_id, d.state)) FROM (
@@ -137,7 +139,7 @@ SELECT json_group_array(call_key) FROM (
 -- Calls by their keys, newest first.
 SELECT c.call_id, a.app_id, a.name AS app_name, f.function_id, f.name AS function_name, c.kind, c.created_at,
     c.attached, c.durable, c.closed, c.total, c.state, c.finished_at,
-    c.priority, c.deadline, c.after_calls, c.run_anyway,
+    c.priority, c.deadline, c.after_calls, c.run_anyway, c.not_before,
     (SELECT json_group_object(n.state, n.outcomes) FROM call_counts AS n WHERE n.call_key = c.call_key) AS counts
 FROM calls AS c JOIN functions AS f USING (function_key) JOIN apps AS a ON a.app_key = c.app_key
 WHERE c.call_key IN (SELECT value FROM json_each(:call_keys))
@@ -241,4 +243,5 @@ SELECT json_group_array(w.value) FROM json_each(:sha256) AS w
 WHERE EXISTS (SELECT 1 FROM inputs WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM outcomes WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM items WHERE blob = w.value AND blob <> '')
-    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '');
+    OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '')
+    OR EXISTS (SELECT 1 FROM image_blobs WHERE blob = w.value);

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.ports.records import ItemRow, Snapshot
 from offload.control.ports.store import StoreError
-from offload.control.stores.sqlite import rows
+from offload.control.stores.sqlite import deployed, rows
 from offload.control.stores.sqlite.connection import connect, explained
 from offload.control.stores.sqlite.keys import (
     find_call_keys,
@@ -48,6 +48,8 @@ class Reader:
                     functions=tuple(map(rows.function, _all(connection, "running_functions"))),
                     last_log_seq=_all(connection, "last_log_seq")[0][0],
                     workers=tuple((w["worker_id"], w["name"]) for w in _all(connection, "workers")),
+                    deployments=deployed.deployments(connection),
+                    schedules=deployed.schedules(connection),
                 )
             finally:
                 connection.execute("ROLLBACK")

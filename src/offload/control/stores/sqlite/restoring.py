@@ -48,7 +48,7 @@ def restored_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
     dependants: list[tuple[int, CallRestored]] = []
     for row in _cursor(connection, "open_calls"):
         call_key, call_id, function_id, kind, created_at, attached, durable = row[:7]
-        priority, deadline, after, run_anyway, closed, counts, ended = row[7:]
+        priority, deadline, after, run_anyway, not_before, closed, counts, ended = row[7:]
         call = Call(
             call_id,
             function_ids.setdefault(function_id, function_id),
@@ -60,6 +60,7 @@ def restored_calls(connection: sqlite3.Connection) -> Iterator[CallRestored]:
             deadline,
             () if after == "[]" else tuple(json.loads(after)),
             bool(run_anyway),
+            not_before,
         )
         known: Runs = ()
         unfinished: Runs = ()

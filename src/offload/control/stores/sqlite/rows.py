@@ -77,6 +77,7 @@ def function(row: sqlite3.Row) -> Function:
         target_inputs=row["target_inputs"],
         body=row["body"],
         blob=row["blob"],
+        image_blobs=tuple(json.loads(row["image_blobs"])),
     )
 
 
@@ -94,6 +95,7 @@ def call(row: sqlite3.Row) -> Call:
         deadline=row["deadline"],
         after=() if after == "[]" else tuple(json.loads(after)),
         run_anyway=bool(row["run_anyway"]),
+        not_before=row["not_before"],
     )
 
 
@@ -119,6 +121,7 @@ def stored_call(row: sqlite3.Row) -> StoredCall:
         deadline=submitted.deadline,
         after=submitted.after,
         run_anyway=submitted.run_anyway,
+        not_before=submitted.not_before,
     )
 
 

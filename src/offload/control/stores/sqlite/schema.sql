@@ -2,7 +2,7 @@
 --
 -- `blob` is the SHA-256 of the blob that a row names, empty for none: the indices over those say which blobs are in use.
 
--- Runs of apps. `stopped_at` is 0 while the caller lives.
+-- Runs of apps, and versions of deployed ones. `stopped_at` is 0 while the caller lives, or the version is kept.
 CREATE TABLE apps (
     app_key INTEGER PRIMARY KEY,
     app_id TEXT NOT NULL UNIQUE,
@@ -45,10 +45,25 @@ CREATE TABLE functions (
     disk_mib INTEGER NOT NULL DEFAULT 0,
     abilities TEXT NOT NULL DEFAULT '[]',
     max_inputs INTEGER NOT NULL DEFAULT 1,
-    target_inputs INTEGER NOT NULL DEFAULT 1
+    target_inputs INTEGER NOT NULL DEFAULT 1,
+    image_blobs TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX functions_by_app ON functions (app_key);
 CREATE INDEX functions_by_blob ON functions (blob) WHERE blob <> '';
+
+-- The blobs that the images of functions take along: what the JSON arrays in `functions` say, to be found by blob.
+CREATE TABLE image_blobs (
+    blob TEXT NOT NULL,
+    function_key INTEGER NOT NULL,
+    PRIMARY KEY (blob, function_key)
+) WITHOUT ROWID;
+CREATE INDEX image_blobs_by_function ON image_blobs (function_key);
+CREATE TRIGGER name_image_blobs AFTER INSERT ON functions BEGIN
+    INSERT OR IGNORE INTO image_blobs (blob, function_key) SELECT value, new.function_key FROM json_each(new.image_blobs);
+END;
+CREATE TRIGGER forget_image_blobs AFTER DELETE ON functions BEGIN
+    DELETE FROM image_blobs WHERE function_key = old.function_key;
+END;
 
 -- Calls. `state` is empty and `finished_at` 0 while the call is open. `after_calls` is a JSON array of ids.
 CREATE TABLE calls (
@@ -67,7 +82,8 @@ CREATE TABLE calls (
     priority INTEGER NOT NULL DEFAULT 0,
     deadline REAL NOT NULL DEFAULT 0,
     after_calls TEXT NOT NULL DEFAULT '[]',
-    run_anyway INTEGER NOT NULL DEFAULT 0
+    run_anyway INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX calls_by_app ON calls (app_key);
 CREATE INDEX open_calls ON calls (app_key) WHERE state = '';
@@ -165,6 +181,60 @@ CREATE TABLE workers (
     name TEXT NOT NULL
 );
 
+-- Deployed apps by name. `serving` is the number of a version, 0 for none; `tags` a JSON array of pairs.
+CREATE TABLE deployments (
+    deployment_key INTEGER PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    serving INTEGER NOT NULL,
+    activated_at REAL NOT NULL,
+    tags TEXT NOT NULL,
+    UNIQUE (workspace, environment, name)
+);
+
+-- Their versions that are kept. `functions` is a JSON array of (name, function id),
+-- `schedules` one of (function name, spec, arguments in base64).
+CREATE TABLE app_versions (
+    app_key INTEGER PRIMARY KEY REFERENCES apps,
+    deployment_key INTEGER NOT NULL REFERENCES deployments,
+    number INTEGER NOT NULL,
+    is_serving INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    functions TEXT NOT NULL,
+    schedules TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    deployed_by TEXT NOT NULL
+);
+CREATE INDEX app_versions_in_order ON app_versions (deployment_key, number);
+
+-- When functions of deployed apps run by themselves. `cursor` is the last tick that was decided, `args` an encoded Payload.
+CREATE TABLE schedules (
+    schedule_key INTEGER PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    app TEXT NOT NULL,
+    function TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    anchor REAL NOT NULL,
+    cursor REAL NOT NULL,
+    args BLOB NOT NULL,
+    is_paused INTEGER NOT NULL,
+    UNIQUE (workspace, environment, app, function)
+);
+
+-- What became of their last ticks; `call_id` is empty where nothing was called.
+CREATE TABLE schedule_runs (
+    schedule_key INTEGER NOT NULL REFERENCES schedules,
+    tick REAL NOT NULL,
+    call_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (schedule_key, tick, call_id)
+) WITHOUT ROWID;
+
 -- Lines of output. The ids are text, not keys: a line may come from outside any call.
 CREATE TABLE logs (
     seq INTEGER PRIMARY KEY,
@@ -200,3 +270,42 @@ CREATE INDEX anonymous_objects ON objects (object_key) WHERE name = '';
 CREATE TABLE deleted_objects (
     object_key INTEGER PRIMARY KEY
 );
+
+-- What is in dicts. `value` is an encoded Payload.
+CREATE TABLE dict_entries (
+    entry_key INTEGER PRIMARY KEY,
+    object_key INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    value BLOB NOT NULL,
+    blob TEXT NOT NULL,
+    used_at REAL NOT NULL,
+    UNIQUE (object_key, key)
+);
+CREATE INDEX dict_entries_unused ON dict_entries (used_at);
+CREATE INDEX dict_entries_by_blob ON dict_entries (blob) WHERE blob <> '';
+
+-- What is in queues, in the order of the keys. `taken` is the request that took an item, which is then kept for a repeat of
+-- it, and `expires_at` when it did.
+CREATE TABLE queue_items (
+    item_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    object_key INTEGER NOT NULL,
+    partition TEXT NOT NULL,
+    value BLOB NOT NULL,
+    blob TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    taken TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX queue_items_in_order ON queue_items (object_key, partition, item_key, expires_at) WHERE taken = '';
+CREATE INDEX queue_items_taken ON queue_items (taken) WHERE taken <> '';
+CREATE INDEX queue_items_expired ON queue_items (expires_at);
+CREATE INDEX queue_items_by_blob ON queue_items (blob) WHERE blob <> '';
+
+-- What was answered to requests that may come again.
+CREATE TABLE answers (
+    request_id TEXT PRIMARY KEY,
+    answer BLOB NOT NULL,
+    blob TEXT NOT NULL,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX answers_by_age ON answers (at);
+CREATE INDEX answers_by_blob ON answers (blob) WHERE blob <> '';

@@ -18,9 +18,9 @@ def statements(file_name: str) -> dict[str, str]:
 
 
 @functools.cache
-def for_rows(name: str, row_count: int) -> str:
-    """Return a statement of write.sql with its `VALUES (…)` repeated for `row_count` rows."""
-    sql = statements("write.sql")[name]
+def for_rows(name: str, row_count: int, file_name: str = "write.sql") -> str:
+    """Return a statement with its `VALUES (…)` repeated for `row_count` rows."""
+    sql = statements(file_name)[name]
     row = _ROW.search(sql)
     if row is None:
         raise LookupError(f"{name} has no VALUES (…)")

@@ -16,9 +16,10 @@ INSERT INTO functions (
     function_id, app_key, name, cpu_milli, memory_mib, timeout_seconds, startup_timeout_seconds,
     max_retries, initial_delay_seconds, backoff_coefficient, max_delay_seconds,
     min_containers, max_containers, buffer_containers, scaledown_window_seconds,
-    gpus, gpu_kind, labels, disk_mib, abilities, runtime, host_id, is_generator, max_inputs, target_inputs, body, blob
+    gpus, gpu_kind, labels, disk_mib, abilities, runtime, host_id, is_generator, max_inputs, target_inputs, body, blob,
+    image_blobs
 )
-VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, (SELECT app_key FROM apps WHERE app_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (function_id) DO NOTHING;
 
 -- name: set_scaling
@@ -29,14 +30,15 @@ WHERE function_id = ?;
 -- name: insert_calls
 -- New calls; one of an unknown function breaks NOT NULL. A known one brings a new key, and stays as it is.
 WITH new (
-    call_key, call_id, function_id, kind, created_at, attached, durable, priority, deadline, after_calls, run_anyway
-) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
+    call_key, call_id, function_id, kind, created_at, attached, durable, priority, deadline, after_calls, run_anyway,
+    not_before
+) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
 INSERT INTO calls (
     call_key, call_id, function_key, app_key, kind, created_at, attached, durable,
-    priority, deadline, after_calls, run_anyway
+    priority, deadline, after_calls, run_anyway, not_before
 )
 SELECT call_key, call_id, f.function_key, f.app_key, kind, created_at, attached, durable,
-    priority, deadline, after_calls, run_anyway
+    priority, deadline, after_calls, run_anyway, not_before
 FROM new LEFT JOIN functions AS f USING (function_id)
 WHERE true
 ON CONFLICT DO NOTHING;

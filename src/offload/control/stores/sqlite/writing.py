@@ -27,10 +27,12 @@ from offload.control.ports.records import (
     DropLetter,
     EndApp,
     FinishCall,
+    RemoveSchedule,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
     SaveCall,
+    SaveDeployment,
     SaveFunction,
     SaveHistory,
     SaveInputs,
@@ -38,11 +40,13 @@ from offload.control.ports.records import (
     SaveLogs,
     SaveOutcomeRun,
     SaveOutcomes,
+    SaveRun,
     SaveScaling,
+    SaveSchedule,
     SaveWorker,
 )
 from offload.control.ports.store import StoreError
-from offload.control.stores.sqlite import parameters
+from offload.control.stores.sqlite import deployed, parameters
 from offload.control.stores.sqlite.keys import find_call_keys, input_key, known_input_id
 from offload.control.stores.sqlite.statements import for_rows, statements
 
@@ -85,13 +89,11 @@ class _Commit:
         ends_of_known, ends_of_new = self._ends()
         self._run("end_apps", _first_of_each(ends_of_known))
         new = [r for r in self._of(SaveApp) if isinstance(r, SaveApp)]
-        self._run(
-            "insert_apps",
-            [(r.app_id, r.name, r.created_at, r.workspace, r.environment) for r in new],
-        )
+        self._run("insert_apps", [_app_row(r) for r in new])
         self._run(
             "insert_functions", [parameters.function(r.function) for r in self._of(SaveFunction)]
         )
+        deployed.save(self._connection, self._deployed())
         self._set_scalings()
         calls = [parameters.call(keys.new(), r.call) for r in self._of(SaveCall)]
         self._run("insert_calls", calls)
@@ -197,6 +199,9 @@ class _Commit:
             rows.append(parameters.history(key, record.history))
         return rows
 
+    def _deployed(self) -> list[deployed.DeployedRecord]:
+        return cast("list[deployed.DeployedRecord]", self._of(SaveDeployment))
+
     def _items(self) -> list[SaveItems | DropItems]:
         return cast("list[SaveItems | DropItems]", self._of(SaveItems))
 
@@ -293,7 +298,14 @@ _IN_ORDER: dict[type[object], type[object]] = {
     ReplayedLetter: SaveOutcomes,
     DropLetter: SaveOutcomes,
     RemoveWorker: SaveWorker,
+    SaveSchedule: SaveDeployment,
+    RemoveSchedule: SaveDeployment,
+    SaveRun: SaveDeployment,
 }
+
+
+def _app_row(app: SaveApp) -> Row:
+    return (app.app_id, app.name, app.created_at, app.workspace, app.environment)
 
 
 def _batch_kind(record: EndOfInputs) -> type[object]:

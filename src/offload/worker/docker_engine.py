@@ -1,6 +1,6 @@
-"""The few requests of the Docker Engine's API that a runtime needs, over its Unix socket.
+"""The few requests of the Docker Engine's API that a runtime and a builder need, over its Unix socket.
 
-Written with the standard library: ten requests with small JSON bodies do not repay a client library and what it
+Written with the standard library: some requests with small JSON bodies do not repay a client library and what it
 depends on. HTTP/1.0, so that an answer ends where its connection does and the engine sends no chunks; a connection to a Unix
 socket costs less than what it would save to keep one.
 """
@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypedDict, cast
 from urllib.parse import quote, urlencode
+
+OWNER_LABEL = "offload.owner"
+OWN_SOCKET = "/run/user/{}/docker.sock"
+ROOTS_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 
 _NOW_SECONDS = 10.0
 
@@ -52,13 +58,16 @@ class DockerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Request:
+    """One request; `body` is of this kind."""
+
     method: str
     path: str
     body: bytes = b""
     kind: str = "application/json"
 
     def encoded(self) -> bytes:
+        """Return it as it goes over the socket."""
         head = (
             f"{self.method} {self.path} HTTP/1.0\r\nHost: docker\r\n"
             f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n\r\n"
@@ -74,26 +83,26 @@ class DockerEngine:
 
     def limits_now(self) -> tuple[bool, bool, bool]:
         """Return whether the engine can limit a container's memory, its processes, and its cores; blocks."""
-        info = cast("_Info", self._ask_now(_Request("GET", "/info")))
+        info = cast("_Info", self._ask_now(Request("GET", "/info")))
         return info["MemoryLimit"], info["PidsLimit"], info["CpuCfsQuota"]
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""
         return {
             network["Name"]
-            for network in cast("list[_Listed]", self._ask_now(_Request("GET", "/networks")))
+            for network in cast("list[_Listed]", self._ask_now(Request("GET", "/networks")))
         }
 
     def load_image_now(self, name: str, tar: bytes) -> None:
         """Make an image of a tar's content; blocks."""
         repository, _, tag = name.partition(":")
         query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag})
-        self._ask_now(_Request("POST", f"/images/create?{query}", tar, "application/x-tar"))
+        self._ask_now(Request("POST", f"/images/create?{query}", tar, "application/x-tar"))
 
     def containers_now(self, label: str) -> dict[str, str]:
         """Return the ids of all containers that have the label, each with its value; blocks."""
         query = urlencode({"all": "1", "filters": json.dumps({"label": [label]})})
-        answer = self._ask_now(_Request("GET", f"/containers/json?{query}"))
+        answer = self._ask_now(Request("GET", f"/containers/json?{query}"))
         found = cast("list[_Listed]", answer)
         return {entry["Id"]: entry["Labels"][label] for entry in found}
 
@@ -108,59 +117,60 @@ class DockerEngine:
     async def create(self, name: str, body: dict[str, object]) -> str:
         """Create a container and return its id."""
         path = f"/containers/create?name={quote(name)}"
-        answer = await self._ask(_Request("POST", path, json.dumps(body).encode()))
+        answer = await self.ask(Request("POST", path, json.dumps(body).encode()))
         return answer["Id"]
 
     async def start(self, container: str) -> None:
         """Start a container that was created."""
-        await self._ask(_Request("POST", f"/containers/{container}/start"))
+        await self.ask(Request("POST", f"/containers/{container}/start"))
 
     async def wait(self, container: str) -> int:
         """Return the exit code of a container that was started, once it has ended."""
-        answer = await self._ask(_Request("POST", f"/containers/{container}/wait"))
+        answer = await self.ask(Request("POST", f"/containers/{container}/wait"))
         return answer["StatusCode"]
 
     async def pid_of(self, container: str) -> int:
         """Return the number of a started container's first process; 0 where it has ended."""
-        answer = await self._ask(_Request("GET", f"/containers/{container}/json"))
+        answer = await self.ask(Request("GET", f"/containers/{container}/json"))
         return answer["State"]["Pid"]
 
     async def was_out_of_memory(self, container: str) -> bool:
         """Return whether the kernel killed a process of the container for its memory limit."""
-        answer = await self._ask(_Request("GET", f"/containers/{container}/json"))
+        answer = await self.ask(Request("GET", f"/containers/{container}/json"))
         return answer["State"]["OOMKilled"]
 
     async def kill(self, container: str) -> None:
         """Kill every process of a container; one that has ended is left alone."""
         try:
-            await self._ask(_Request("POST", f"/containers/{container}/kill"))
+            await self.ask(Request("POST", f"/containers/{container}/kill"))
         except DockerError as error:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
 
     async def remove(self, container: str) -> None:
         """Kill and remove a container; one that is gone already is removed."""
-        await self._ask(_removal(container))
+        await self.ask(_removal(container))
 
-    async def _ask(self, request: _Request) -> _Reply:
+    async def ask(self, request: Request) -> _Reply:
+        """Make a request and return its answer."""
         try:
             reader, writer = await asyncio.open_unix_connection(self.path)
             try:
                 writer.write(request.encoded())
-                return cast("_Reply", _answer(request, await reader.read()))
+                return cast("_Reply", answer_of(request, await reader.read()))
             finally:
                 writer.close()
         except OSError as error:
             raise self._unreachable(error) from error
 
-    def _ask_now(self, request: _Request) -> object:
+    def _ask_now(self, request: Request, seconds: float = _NOW_SECONDS) -> object:
         try:
             with socket.socket(socket.AF_UNIX) as sock:
-                sock.settimeout(_NOW_SECONDS)
+                sock.settimeout(seconds)
                 sock.connect(self.path)
                 sock.sendall(request.encoded())
                 with sock.makefile("rb") as stream:
-                    return _answer(request, stream.read())
+                    return answer_of(request, stream.read())
         except OSError as error:
             raise self._unreachable(error) from error
 
@@ -168,11 +178,42 @@ class DockerEngine:
         return DockerError(0, f"the Docker Engine at {self.path} cannot be reached: {error}")
 
 
-def _removal(container: str) -> _Request:
-    return _Request("DELETE", f"/containers/{container}?force=1&v=1")
+def owner_of(pid: int) -> str:
+    """Name a process for good: numbers come again, and are another's in another namespace."""
+    began = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    return f"{os.readlink('/proc/self/ns/pid')}.{pid}.{began}"  # noqa: PTH115 - no path leads there
 
 
-def _answer(request: _Request, data: bytes) -> object:
+def remove_left_behind(engine: DockerEngine) -> None:
+    """Remove the containers of processes that died, a container's rest or a build that nobody waits for; blocks."""
+    here = owner_of(os.getpid()).split(".")[0]
+    for container, owner in engine.containers_now(OWNER_LABEL).items():
+        namespace, _, rest = owner.partition(".")
+        if namespace != here:
+            continue
+        pid = rest.partition(".")[0]
+        try:
+            is_alive = owner_of(int(pid)) == owner
+        except OSError:
+            is_alive = False
+        if not is_alive:
+            engine.remove_now(container)
+
+
+def find_socket(chosen: str | None) -> str | None:
+    """Return the socket of the engine that this user may use: the chosen one, the user's own, or root's."""
+    if chosen is not None:
+        return chosen
+    places = (OWN_SOCKET.format(os.getuid()), *ROOTS_SOCKETS)
+    return next((path for path in places if os.access(path, os.W_OK)), None)
+
+
+def _removal(container: str) -> Request:
+    return Request("DELETE", f"/containers/{container}?force=1&v=1")
+
+
+def answer_of(request: Request, data: bytes) -> object:
+    """Return what the engine answered. Raises `DockerError`."""
     head, _, body = data.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
     if len(words) < 2 or not words[1].isdigit():

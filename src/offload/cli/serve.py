@@ -1,0 +1,289 @@
+"""`offload serve`: runs a program's app for as long as one works on it, and takes in each change of its files.
+
+Theory of operation. This process imports the SDK once and never connects: it watches files, and forks a child for each state of
+them. A child imports the program, runs its app and says so; only then is the child before it told to end. So a change costs
+no start of Python, every child has fresh modules, and a program that cannot be imported leaves the one before serving.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from offload.cli import show
+from offload.cli.exits import CliError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from offload.sdk.app import App
+
+# How often files are looked at, or as often as takes a fiftieth of the time where there are many. Looking works on every file
+# system; being told does not where the files are on a network.
+LOOK_SECONDS = 0.05
+LOOK_SHARE = 50
+
+_Stamp = tuple[int, int, int]
+
+
+@click.command()
+@click.argument("program", metavar="FILE")
+@click.option(
+    "--env", "environment", metavar="NAME", help="The environment; default: the settings', or main."
+)
+@click.option("--workspace", metavar="NAME", help="Whose it is; default: the settings'.")
+@show.json_option
+def command(*, program: str, environment: str | None, workspace: str | None, as_json: bool) -> int:
+    """Run a program's app while you work on it; each change of its files is taken in at once.
+
+    The app ends with this command. A change that cannot be imported is reported, and what ran before goes on.
+    """
+    if not Path(program).is_file():
+        raise CliError(f"There is no file {program!r}.", Exit.NOT_FOUND)
+    _import_once()
+    server = _Server(program, environment, workspace, _Voice(as_json=as_json))
+    return server.run()
+
+
+def _import_once() -> None:
+    """Import what every child needs, so that it finds it there. None of it starts a thread or a connection."""
+    import cloudpickle
+
+    import offload.cli.program
+    import offload.sdk.app
+    import offload.sdk.run
+
+    del cloudpickle, offload
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Says what happens, for people or for programs."""
+
+    as_json: bool
+
+    def say(self, event: str, text: str, **facts: object) -> None:
+        """Print one line."""
+        line = json.dumps({"event": event, **facts}) if self.as_json else text
+        print(line, flush=True)
+
+
+class _Child:
+    """One state of the program, in a process of its own. What it has to say comes through a pipe, once."""
+
+    def __init__(self, pid: int, pipe: int, began: float) -> None:
+        self.pid = pid
+        self.pipe = pipe
+        self.began = began
+
+    def read(self) -> dict[str, object] | None:
+        """Return what it says; None where it ended without a word."""
+        with os.fdopen(self.pipe) as news:
+            line = news.readline()
+        said: dict[str, object] | None = json.loads(line) if line else None
+        return said
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Have it end, and wait for that."""
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return
+
+
+class _Server:
+    """Watches, forks and replaces."""
+
+    def __init__(
+        self, program: str, environment: str | None, workspace: str | None, voice: _Voice
+    ) -> None:
+        self._program = program
+        self._scope = (environment, workspace)
+        self._voice = voice
+        self._serving: _Child | None = None
+        self._coming: _Child | None = None
+        self._files: dict[str, _Stamp | None] = {}
+
+    def run(self) -> int:
+        """Serve until interrupted."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
+        self._watch([self._program])
+        self._begin(time.monotonic())
+        pause = LOOK_SECONDS
+        try:
+            while True:
+                coming = self._coming
+                pipes = [coming.pipe] if coming is not None else []
+                if coming is not None and select.select(pipes, [], [], pause)[0]:
+                    self._take(coming)
+                elif coming is None:
+                    select.select([], [], [], pause)
+                began = time.monotonic()
+                if self._changed():
+                    self._begin(began)
+                pause = max(LOOK_SECONDS, LOOK_SHARE * (time.monotonic() - began))
+                self._notice_end()
+        except KeyboardInterrupt:
+            return Exit.INTERRUPTED
+        finally:
+            for child in (self._coming, self._serving):
+                if child is not None:
+                    child.end(signal.SIGINT)
+
+    def _begin(self, began: float) -> None:
+        """Fork a child for the files as they are; one that has not come yet is out of date."""
+        if self._coming is not None:
+            self._coming.end(signal.SIGKILL)
+            os.close(self._coming.pipe)
+        reader, writer = os.pipe()
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            os._exit(_be_child(self._program, self._scope, writer))
+        os.close(writer)
+        self._coming = _Child(pid, reader, began)
+
+    def _take(self, child: _Child) -> None:
+        """Have a child that has come serve in place of the one before, unless it failed."""
+        self._coming = None
+        said = child.read()
+        if said is None or "error" in said:
+            child.wait()
+            problem = str(said["error"]) if said is not None else "it ended while it was starting\n"
+            self._watch([self._program, *self._files])
+            goes_on = "; what ran before goes on" if self._serving is not None else ""
+            self._voice.say(
+                "failed",
+                f"{problem.rstrip()}\noffload: {self._program} cannot be served{goes_on}.",
+                problem=problem,
+            )
+            return
+        files = said["files"]
+        self._watch([self._program, *(files if isinstance(files, list) else [])])
+        before, self._serving = self._serving, child
+        seconds = time.monotonic() - child.began
+        functions = said["functions"]
+        lines = said["lines"]
+        text = "\n".join(f"  {line}" for line in lines) if isinstance(lines, list) else ""
+        if before is None:
+            head = f"Serving {said['app']} from {self._program}; a saved change is taken in at once, Ctrl-C ends it."
+            self._voice.say("serving", f"{head}\n{text}", app=said["app"], functions=functions)
+        else:
+            self._voice.say(
+                "reloaded",
+                f"Reloaded in {seconds:.2f} s.\n{text}",
+                seconds=seconds,
+                functions=functions,
+            )
+            before.end()
+
+    def _notice_end(self) -> None:
+        """Stop where the serving child has ended by itself: its server is gone for good."""
+        serving = self._serving
+        if serving is not None and os.waitpid(serving.pid, os.WNOHANG)[0]:
+            self._serving = None
+            raise CliError("The app ended: its server is gone.", Exit.SERVER)
+
+    def _watch(self, files: Iterable[str]) -> None:
+        self._files = {file: self._files.get(file) or _stamp(file) for file in files}
+
+    def _changed(self) -> bool:
+        """Whether a file is another one than when it was last looked at; one that is gone is awaited."""
+        found = {file: _stamp(file) for file in self._files}
+        changed = [f for f, stamp in found.items() if stamp is not None and stamp != self._files[f]]
+        for file in changed:
+            self._files[file] = found[file]
+        return bool(changed)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _be_child(program: str, scope: tuple[str | None, str | None], pipe: int) -> int:
+    """Run the program's app until told to end; say through the pipe that it runs, or why not."""
+    from offload.cli import program as programs
+    from offload.cli.exits import ProgramError
+    from offload.errors import OffloadError
+    from offload.sdk.source import own_modules, ship_by_value
+
+    end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
+    signal.signal(signal.SIGINT, lambda *_: end.set())
+    environment, workspace = scope
+    parent = os.getppid()
+    try:
+        module = programs.load(program)
+        app = programs.only_app(module, program)
+        ship_by_value(module)
+        with app.run(workspace=workspace, environment_name=environment):
+            _register_all(app)
+            news: dict[str, object] = {
+                "app": app.name,
+                "functions": list(app.functions),
+                "lines": _lines(app),
+                "files": [file for _, file in own_modules()],
+            }
+            _tell(pipe, news)
+            # A parent that was killed tells nobody.
+            while not end.wait(1.0) and os.getppid() == parent:
+                continue
+    except ProgramError as error:
+        _tell(pipe, {"error": error.report})
+        return Exit.PROGRAM_FAILED
+    except (CliError, OffloadError) as error:
+        _tell(pipe, {"error": str(error)})
+        return Exit.SERVER
+    finally:
+        sys.stdout.flush()
+    return Exit.OK
+
+
+def _register_all(app: App) -> None:
+    """Send every function to the server now, in place of when each is first called."""
+    from offload.sdk.blocking import run
+    from offload.sdk.run import AppRun
+
+    opened = app.current_run("offload serve")
+    for function in app.functions.values():
+        function.register(opened)
+    if isinstance(opened, AppRun):
+        run(opened.prestart())
+
+
+def _tell(pipe: int, news: dict[str, object]) -> None:
+    with os.fdopen(pipe, "w") as writer:
+        writer.write(json.dumps(news) + "\n")
+
+
+def _lines(app: App) -> list[str]:
+    """Say of each function how it is reached."""
+    return [f"{app.name}::{name}" for name in app.functions]
+
+
+def _stamp(file: str) -> _Stamp | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

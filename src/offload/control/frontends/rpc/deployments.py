@@ -1,0 +1,166 @@
+"""The service `Deployments`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from offload.control.core.deployments import VersionSchedule
+from offload.control.frontends.rpc.apps import function_of, pool_message
+from offload.control.frontends.rpc.schedules import spec_of
+from offload.control.services.deployments import Deployed, NewVersion, deployment_key
+from offload.wire.gen import apps_pb2, deployments_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from offload.control.core.deployments import Deployment
+    from offload.control.core.dispatch import PoolView
+    from offload.control.core.model import DeploymentKey
+    from offload.control.services.assembly import Services
+    from offload.wire.rpc import RequestContext
+
+
+class DeploymentsHandlers:
+    """Translates for the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._deployments = services.deployments
+
+    async def deploy(
+        self, request: deployments_pb2.DeployRequest, _context: RequestContext
+    ) -> AsyncIterator[deployments_pb2.DeployEvent]:
+        """See `Deployments.Deploy`."""
+        digest = _digest(request)
+        app_id = self._deployments.new_app_id()
+        schedules = tuple(
+            VersionSchedule(
+                f.name, spec_of(f.name, f.schedule), f.schedule.args.SerializeToString()
+            )
+            for f in request.functions
+            if f.HasField("schedule")
+        )
+        new = NewVersion(
+            _key(request.app),
+            app_id,
+            digest,
+            [function_of(definition, app_id) for definition in request.functions],
+            schedules,
+            request.tag,
+            tuple(sorted(request.app_tags.items())),
+            request.deployed_by,
+            request.skip_check,
+        )
+        async for news in self._deployments.deploy(new):
+            yield _event(news)
+
+    async def rollback(
+        self, request: deployments_pb2.RollbackRequest, _context: RequestContext
+    ) -> AsyncIterator[deployments_pb2.DeployEvent]:
+        """See `Deployments.Rollback`."""
+        async for news in self._deployments.rollback(_key(request.app), request.version):
+            yield _event(news)
+
+    async def resolve(
+        self, request: deployments_pb2.ResolveRequest, _context: RequestContext
+    ) -> deployments_pb2.ResolveReply:
+        """See `Deployments.Resolve`."""
+        version, function_id = self._deployments.resolve(
+            _key(request.app), request.function, request.version, request.tag
+        )
+        return deployments_pb2.ResolveReply(
+            function_id=function_id,
+            version=version.number,
+            is_generator=await self._deployments.is_generator(function_id),
+            app_id=version.app_id,
+        )
+
+    async def list_deployments(
+        self, request: deployments_pb2.ListDeploymentsRequest, _context: RequestContext
+    ) -> deployments_pb2.ListDeploymentsReply:
+        """See `Deployments.ListDeployments`."""
+        found = self._deployments.of_workspace(request.workspace, request.environment)
+        return deployments_pb2.ListDeploymentsReply(deployments=map(self._message, found))
+
+    async def describe_deployment(
+        self, request: deployments_pb2.DescribeDeploymentRequest, _context: RequestContext
+    ) -> deployments_pb2.Deployment:
+        """See `Deployments.DescribeDeployment`."""
+        return self._message(self._deployments.describe(_key(request.app)))
+
+    async def stop_deployment(
+        self, request: deployments_pb2.StopDeploymentRequest, _context: RequestContext
+    ) -> deployments_pb2.StopDeploymentReply:
+        """See `Deployments.StopDeployment`."""
+        await self._deployments.stop(
+            _key(request.app), cancel=request.cancel, reason=request.reason
+        )
+        return deployments_pb2.StopDeploymentReply()
+
+    async def set_tags(
+        self, request: deployments_pb2.SetTagsRequest, _context: RequestContext
+    ) -> deployments_pb2.Deployment:
+        """See `Deployments.SetTags`."""
+        key = _key(request.app)
+        found = self._deployments.describe(key)
+        if request.set or request.remove:
+            found = await self._deployments.set_tags(key, dict(request.set), list(request.remove))
+        if request.HasField("version_tag"):
+            found = await self._deployments.tag_version(key, request.version, request.version_tag)
+        return self._message(found)
+
+    def _message(self, deployment: Deployment) -> deployments_pb2.Deployment:
+        open_calls = self._deployments.open_calls()
+        key = deployment.key
+        return deployments_pb2.Deployment(
+            app=deployments_pb2.DeploymentName(
+                name=key.name, workspace=key.workspace, environment=key.environment
+            ),
+            state="serving" if deployment.serving else "stopped",
+            version=deployment.serving,
+            activated_at=deployment.activated_at,
+            tags=dict(deployment.tags),
+            versions=[
+                deployments_pb2.DeployedVersion(
+                    version=version.number,
+                    app_id=version.app_id,
+                    created_at=version.created_at,
+                    tag=version.tag,
+                    deployed_by=version.deployed_by,
+                    functions=[name for name, _ in version.functions],
+                    open_calls=open_calls.get(version.app_id, 0),
+                    is_serving=version.number == deployment.serving,
+                )
+                for version in reversed(deployment.versions)
+            ],
+        )
+
+
+def _key(app: deployments_pb2.DeploymentName) -> DeploymentKey:
+    return deployment_key(app.name, app.workspace, app.environment)
+
+
+def _digest(request: deployments_pb2.DeployRequest) -> str:
+    """Return what is the same for the same functions, whichever version they become."""
+    hashed = hashlib.sha256(request.source_digest.encode())
+    for definition in sorted(request.functions, key=lambda each: each.name):
+        content = apps_pb2.FunctionDefinition()
+        content.CopyFrom(definition)
+        content.app_id = content.function_id = ""
+        if content.code_digest:
+            content.ClearField("code")
+        encoded = content.SerializeToString(deterministic=True)
+        hashed.update(len(encoded).to_bytes(8) + encoded)
+    return hashed.hexdigest()
+
+
+def _event(news: list[PoolView] | Deployed) -> deployments_pb2.DeployEvent:
+    if isinstance(news, Deployed):
+        result = deployments_pb2.DeployResult(
+            version=news.version.number,
+            is_unchanged=news.is_unchanged,
+            replaced_version=news.replaced,
+            app_id=news.version.app_id,
+        )
+        return deployments_pb2.DeployEvent(result=result)
+    return deployments_pb2.DeployEvent(pools=map(pool_message, news))

@@ -1,0 +1,71 @@
+"""Deployed apps and their schedules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.control.ports.records import (
+    KEPT_RUNS,
+    RemoveSchedule,
+    SaveDeployment,
+    SaveRun,
+    SaveSchedule,
+)
+
+if TYPE_CHECKING:
+    from offload.control.core.deployments import Deployment
+    from offload.control.core.model import DeploymentKey
+    from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
+
+DeployedRecord = SaveDeployment | SaveSchedule | RemoveSchedule | SaveRun
+
+
+class Deployed:
+    """What is kept of them."""
+
+    def __init__(self) -> None:
+        self._deployments: dict[DeploymentKey, Deployment] = {}
+        self._schedules: dict[ScheduleKey, Schedule] = {}
+        self._runs: dict[ScheduleKey, dict[tuple[float, str], ScheduledRun]] = {}
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Return all of them, oldest first."""
+        return tuple(self._deployments.values())
+
+    def schedules(self) -> tuple[tuple[Schedule, tuple[ScheduledRun, ...]], ...]:
+        """Return all of them with their runs, oldest first."""
+        return tuple(
+            (schedule, tuple(self._runs.get(key, {}).values()))
+            for key, schedule in self._schedules.items()
+        )
+
+    def idle_apps(self) -> set[str]:
+        """Return the apps that are versions which do not serve."""
+        return {
+            version.app_id
+            for deployment in self._deployments.values()
+            for version in deployment.versions
+            if version.number != deployment.serving
+        }
+
+    def versions(self) -> set[str]:
+        """Return the apps that are versions, of which none is collected."""
+        return {v.app_id for d in self._deployments.values() for v in d.versions}
+
+    def apply(self, record: DeployedRecord) -> None:
+        """Keep it."""
+        match record:
+            case SaveDeployment(deployment=deployment):
+                self._deployments[deployment.key] = deployment
+            case SaveSchedule(schedule=schedule):
+                self._schedules[schedule.key] = schedule
+            case RemoveSchedule(key=key):
+                self._schedules.pop(key, None)
+                self._runs.pop(key, None)
+            case SaveRun(key=key, run=run):
+                if key not in self._schedules:
+                    return
+                runs = self._runs.setdefault(key, {})
+                runs.setdefault((run.tick, run.call_id), run)
+                last = sorted(runs.items())[-KEPT_RUNS:]
+                self._runs[key] = dict(last)

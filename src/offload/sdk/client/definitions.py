@@ -1,0 +1,54 @@
+"""A function as the schema has it, its code and contents sent ahead where they are large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from offload.sdk.client import bodies, images, translate
+from offload.sdk.serialize import CODE_ENCODING
+from offload.wire.gen import apps_pb2
+
+if TYPE_CHECKING:
+    from offload.sdk.client.connection import Connection
+    from offload.sdk.image_choice import ChosenImage
+    from offload.sdk.options import FunctionOptions
+    from offload.sdk.values import LocalEnvironment
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A function as the server is to know it."""
+
+    name: str
+    code: bytes
+    is_generator: bool
+    options: FunctionOptions
+    environment: LocalEnvironment | None  # None where there is an image
+    python_version: str
+    image: ChosenImage | None = None
+    image_elsewhere: ChosenImage | None = None  # in place of the environment on other machines
+    is_variant: bool = (
+        False  # of another function of the same name, which is the one that the name leads to
+    )
+
+
+async def describe(connection: Connection, function: Registration) -> apps_pb2.FunctionDefinition:
+    """Return the message for a function of whichever app."""
+    definition = apps_pb2.FunctionDefinition(
+        name=function.name,
+        code=await bodies.send(connection, function.code, CODE_ENCODING),
+        is_generator=function.is_generator,
+        python_version=function.python_version,
+        is_variant=function.is_variant,
+    )
+    if function.environment is not None:
+        definition.local_image.CopyFrom(translate.local_image(function.environment))
+    send = images.SendToServer(connection)
+    if function.image is not None:
+        definition.image.CopyFrom(await images.describe(function.image, send))
+    if function.image_elsewhere is not None:
+        described = await images.describe(function.image_elsewhere, send)
+        definition.image_elsewhere.CopyFrom(described)
+    translate.set_options(definition, function.options)
+    return definition

@@ -1,0 +1,45 @@
+"""What user code in a container may ask the platform: a closed list, which the worker and the server both hold."""
+
+from __future__ import annotations
+
+ALLOWED = frozenset(
+    "offload.v1." + name
+    for name in (
+        "Apps/FindFunction",
+        "Blobs/Download",
+        "Blobs/Upload",
+        "Calls/AddInputs",
+        "Calls/Cancel",
+        "Calls/Describe",
+        "Calls/Items",
+        "Calls/Outcomes",
+        "Calls/Run",
+        "Calls/Submit",
+        "Deployments/Resolve",
+        "Dicts/Clear",
+        "Dicts/Entries",
+        "Dicts/Get",
+        "Dicts/Length",
+        "Dicts/Pop",
+        "Dicts/Put",
+        "Objects/Delete",
+        "Objects/Hold",
+        "Objects/List",
+        "Objects/Open",
+        "Objects/Rename",
+        "Queues/Clear",
+        "Queues/Get",
+        "Queues/Length",
+        "Queues/Peek",
+        "Queues/Put",
+    )
+)
+
+UPLOAD = (
+    "offload.v1.Blobs/Upload"  # the only one whose request streams; it goes straight to the server
+)
+
+STREAMED = frozenset(
+    "offload.v1." + name
+    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Dicts/Entries", "Objects/Hold")
+)

@@ -1,0 +1,66 @@
+"""Requests of containers on their way to the server, with who asks attached. See `offload.worker.ports.Platform`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.wire.gen import blobs_pb2, platform_pb2
+from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from offload.worker.link.blobs import Connection
+    from offload.worker.ports import Caller
+
+
+class PlatformLink:
+    """See `Platform`. A request waits for a link where there is none, and fails with the one it was made on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
+        """See `Platform`."""
+        link = await self._connection.link()
+        asked = _request(caller, method, request)
+        reply = await link.unary("offload.v1.Platform/Ask", asked, platform_pb2.PlatformReply)
+        return reply.reply
+
+    async def follow(
+        self, caller: Caller, method: str, request: bytes
+    ) -> AsyncGenerator[bytes, None]:
+        """See `Platform`."""
+        link = await self._connection.link()
+        stream = link.stream("offload.v1.Platform/Follow", platform_pb2.PlatformReply)
+        try:
+            await stream.send(_request(caller, method, request))
+            await stream.end()
+            async for reply in stream:
+                yield reply.reply
+        finally:
+            stream.cancel()
+
+    async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """See `Platform`."""
+        link = await self._connection.link()
+        stream = link.stream("offload.v1.Blobs/Upload", blobs_pb2.UploadReply)
+        try:
+            async for piece in pieces:
+                await stream.send(blobs_pb2.UploadChunk(data=piece))
+            await stream.end()
+            reply = await stream.receive()
+        finally:
+            stream.cancel()
+        if reply is None:
+            raise WireError(Status.INTERNAL, "the server did not confirm a blob it was sent")
+        return reply.SerializeToString()
+
+
+def _request(caller: Caller, method: str, request: bytes) -> platform_pb2.PlatformRequest:
+    return platform_pb2.PlatformRequest(
+        container_id=caller.container_id,
+        function_id=caller.function_id,
+        method=method,
+        request=request,
+    )

@@ -1,0 +1,60 @@
+"""Nothing of the network of containers outlives them, their gateway or their worker, however those end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.ordinary_user import plain_environment
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PAYLOAD = str(_ROOT / "tests" / "support" / "network_leftovers_payload.py")
+_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Run the payload as root of a machine of its own; every test reads what it found."""
+    if os.getuid() != 0 or shutil.which("nft") is None or shutil.which("ip") is None:
+        pytest.skip("only root has a network to leave behind; needs nftables and iproute2")
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, _PAYLOAD, str(tmp_path_factory.mktemp("data"))],
+        env=plain_environment("/"),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
+
+
+def test_two_hundred_containers_in_a_row_leave_nothing_on_the_router(
+    found: dict[str, object],
+) -> None:
+    assert found["after_many"] == found["before"]
+
+
+def test_containers_that_are_forked_leave_nothing_on_the_router(found: dict[str, object]) -> None:
+    assert found["after_forks"] == found["before"]
+
+
+def test_a_gateway_that_was_killed_is_replaced_for_the_next_container(
+    found: dict[str, object],
+) -> None:
+    assert found["after_kill_of_gateway"] == ["eth0", "lo"]
+
+
+@pytest.mark.parametrize("end", ["closed", "worker_killed", "ground_killed"])
+def test_a_worker_leaves_neither_links_nor_rules_on_its_machine(
+    found: dict[str, object], end: str
+) -> None:
+    assert found[f"machine_while_{end}"] == [["lo", "offload-1"], ["inet offload_net_1"]]
+    assert found[f"machine_after_{end}"] == [["lo"], []]

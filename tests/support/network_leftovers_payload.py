@@ -1,0 +1,138 @@
+"""What is left of the network of containers when they and their worker have ended, as a program of root's: `DATA_DIR`.
+
+It prints one JSON object. The machine is the network namespace that it is started in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.forked_runtime import ForkedRuntime
+from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
+
+from offload.worker.core.network import AllowList
+from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
+from offload.worker.runtimes.options import RuntimeOptions
+
+_MANY = 200
+_PATIENCE_SECONDS = 20.0
+_INTERFACES = "sorted(line.split(':')[0].strip() for line in open('/proc/net/dev').readlines()[2:])"
+
+
+def machine() -> list[list[str]]:
+    """Return the machine's links and nftables' tables."""
+    links = [line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()]
+    said = subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True)
+    return [sorted(links[2:]), [line.removeprefix("table ") for line in said.stdout.splitlines()]]
+
+
+def gateway_of(runtime: BubblewrapRuntime) -> int:
+    """Return the number of the gateway's process, a child of the ground's inner one."""
+    inner = _child_of(runtime._ground._process.pid)
+    children = Path(f"/proc/{inner}/task/{inner}/children").read_text().split()
+    named = [
+        pid for pid in children if b"gateway_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return int(named[0])
+
+
+def _child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def router(runtime: BubblewrapRuntime) -> list[object]:
+    """Return how many lines the router has, and how many elements its sets have for lines."""
+    enter = ["nsenter", f"--net=/proc/{gateway_of(runtime)}/ns/net"]
+    said = subprocess.run(
+        [*enter, "nft", "-j", "list", "ruleset"], check=True, capture_output=True, text=True
+    )
+    counts = {}
+    for entry in json.loads(said.stdout)["nftables"]:
+        for kind in ("set", "map"):
+            if kind in entry and entry[kind]["name"] not in ("never", "machine"):
+                counts[entry[kind]["name"]] = len(entry[kind].get("elem", []))
+    links = subprocess.run(
+        [*enter, "ip", "-o", "link"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return [len(links), counts]
+
+
+def wait_for(look: Callable[[], object], wanted: object) -> object:
+    """Return what is seen once it is as wanted, or too late: the kernel takes namespaces away in its own time."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while (seen := look()) != wanted and time.monotonic() < until:
+        select.select((), (), (), 0.05)  # nothing tells when the kernel is done
+    return seen
+
+
+async def many(runtime: BubblewrapRuntime) -> None:
+    """Start one container after the other, with lists and without, and end it."""
+    for number in range(_MANY):
+        allowed = AllowList(("10.0.0.0/8",), ("example.org",)) if number % 2 else None
+        container = await runtime.start(a_spec(f"ct-{number}", allowed=allowed))
+        await container.close()
+
+
+async def forks(runtime: BubblewrapRuntime) -> None:
+    """Fork some containers, and end them with their template."""
+    forking = ForkedRuntime(runtime)
+    for number in range(5):
+        container = await forking.start(a_spec(f"ct-fork-{number}"))
+        await container.close()
+
+
+async def look(data_dir: str) -> dict[str, object]:
+    """Look at the router after containers, and at the machine after a worker that was closed."""
+    runtime = BubblewrapRuntime(RuntimeOptions(data_dir=data_dir, guest_argv=GUEST_ARGV))
+    # Lines that are kept ready are there from the start on.
+    ready = [6, {"lines": 4, "flows": 4, "marks": 4, "open": 0, "networks": 0, "names": 0}]
+    found: dict[str, object] = {"before": wait_for(lambda: router(runtime), ready)}
+    found["machine_while_closed"] = machine()
+    await many(runtime)
+    found["after_many"] = wait_for(lambda: router(runtime), ready)
+    await forks(runtime)
+    found["after_forks"] = wait_for(lambda: router(runtime), ready)
+    os.kill(gateway_of(runtime), signal.SIGKILL)
+    wait_for(lambda: runtime._network._gateway and runtime._network._gateway.is_alive, False)
+    container = await runtime.start(a_spec("ct-after"))
+    found["after_kill_of_gateway"] = await ask(container, _INTERFACES)
+    await container.close()
+    await runtime.close()
+    found["machine_after_closed"] = wait_for(machine, [["lo"], []])
+    return found
+
+
+def kill(data_dir: str, *, whom: str) -> dict[str, object]:
+    """Kill a worker, or its ground, in another process; return the machine before and after."""
+    told, tell = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        runtime = BubblewrapRuntime(RuntimeOptions(data_dir=data_dir, guest_argv=GUEST_ARGV))
+        os.write(tell, runtime._ground._process.pid.to_bytes(4, "big"))
+        signal.pause()
+    ground = int.from_bytes(os.read(told, 4), "big")
+    found: dict[str, object] = {f"machine_while_{whom}_killed": machine()}
+    os.kill(worker if whom == "worker" else _child_of(ground), signal.SIGKILL)
+    found[f"machine_after_{whom}_killed"] = wait_for(machine, [["lo"], []])
+    with suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    return found
+
+
+if __name__ == "__main__":
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    findings = asyncio.run(look(sys.argv[1]))
+    for victim in ("worker", "ground"):
+        findings |= kill(sys.argv[1], whom=victim)
+    print(json.dumps(findings))  # noqa: T201
