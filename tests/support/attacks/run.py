@@ -30,20 +30,25 @@ def run_stage(kind: str, folder: Path, *names: str) -> dict[str, dict[str, Any]]
         if shutil.which(program) is None:
             raise NoStageError(f"{program} is missing")
     folder.chmod(0o711)
-    done = subprocess.run(
+    stage = subprocess.Popen(
         [
             *IN_A_WORLD,
             *(sys.executable, "-m", "tests.support.attacks.stage", kind, str(folder), *names),
         ],
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        timeout=_SECONDS,
-        check=False,
     )
-    if done.returncode != 0:
-        raise RuntimeError(f"the stage of {kind} failed:\n{done.stderr[-4000:]}")
-    findings: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    try:
+        said, complained = stage.communicate(timeout=_SECONDS)
+    finally:
+        # It ends what it has started, and takes its bait away.
+        stage.terminate()
+        stage.communicate()
+    if stage.returncode != 0:
+        raise RuntimeError(f"the stage of {kind} failed:\n{complained[-4000:]}")
+    findings: dict[str, dict[str, Any]] = json.loads(said.splitlines()[-1])
     return findings

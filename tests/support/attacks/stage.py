@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import statistics
 import sys
 import threading
@@ -326,4 +327,6 @@ def play(kind: str, folder: Path, names: list[str]) -> dict[str, Finding]:
 
 
 if __name__ == "__main__":
+    # What it has started ends with it, also where somebody loses patience.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     print("\n" + json.dumps(play(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])))
