@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from offload.sdk.options import Retries
     from offload.sdk.queue import Queue
     from offload.sdk.schedule import Cron, Period
+    from offload.sdk.secret import Secret
     from offload.sdk.values import Deployed
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Period",
     "Queue",
     "Retries",
+    "Secret",
     "batched",
     "concurrent",
     "current_function_call_id",
@@ -67,6 +69,7 @@ _HOME = {
     "Period": "offload.sdk.schedule",
     "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
+    "Secret": "offload.sdk.secret",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",

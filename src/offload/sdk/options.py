@@ -17,6 +17,7 @@ from offload.sdk.option_checks import (
     check_labels,
     check_number,
     check_schedule,
+    check_secrets,
     check_whole,
     parse_gpus,
     request_and_limit,
@@ -41,6 +42,18 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class SecretChoice(Protocol):
+        """Variables that only containers see; see `offload.Secret`."""
+
+        @property
+        def is_secret(self) -> bool:
+            """Whether it is one."""
+            ...
+
+        async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
+            """Return its id on the server."""
             ...
 
     class ScheduleChoice(Protocol):
@@ -145,6 +158,7 @@ class FunctionArguments(TypedDict, total=False):
     outbound_cidr_allowlist: Sequence[str] | None
     outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
+    secrets: Sequence[SecretChoice]
     image: ImageChoice | None
     single_use_containers: bool
     schedule: ScheduleChoice | None
@@ -192,6 +206,7 @@ class FunctionOptions(NamedTuple):
     outbound_cidr_allowlist: Sequence[str] | None = None
     outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
+    secrets: Sequence[SecretChoice] = ()  # variables that nobody else sees; of one name, the last's
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
@@ -306,6 +321,7 @@ def _check(options: FunctionOptions) -> None:
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
     check_image(options.image)
+    check_secrets(options.secrets)
     check_schedule(options.schedule)
     _check_sharing(options)
 

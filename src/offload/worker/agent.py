@@ -14,7 +14,7 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, SecretLink, Session, SessionOptions
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -130,6 +130,7 @@ class Agent:
                 templates=self._templates,
                 output=options.output,
                 platform=PlatformLink(self._session),
+                secrets=SecretLink(self._session),
             )
         )
 

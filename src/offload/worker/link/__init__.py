@@ -1,6 +1,15 @@
 """The worker's one session with its server."""
 
 from offload.worker.link.platform import PlatformLink
+from offload.worker.link.secrets import SecretLink
 from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
 
-__all__ = ["Dial", "Listener", "PlatformLink", "RefusedError", "Session", "SessionOptions"]
+__all__ = [
+    "Dial",
+    "Listener",
+    "PlatformLink",
+    "RefusedError",
+    "SecretLink",
+    "Session",
+    "SessionOptions",
+]

@@ -9,15 +9,17 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
 from offload.worker.asking import Asks
-from offload.worker.core.attribution import Ending, failure_of
+from offload.worker.core.attribution import failure_of
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.ending import ending_of
 from offload.worker.supervisor.metering import OutputMeter
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
+from offload.worker.supervisor.secrecy import Secrecy
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
@@ -26,6 +28,7 @@ from offload.worker.supervisor.starting import (
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
@@ -33,8 +36,9 @@ from offload.worker.supervisor.starting import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from offload.worker.core.attribution import Ending
     from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
+    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime, SecretSource
     from offload.worker.supervisor.templates import Templates
 
 # A fork takes milliseconds; one that is not ready by then never will be.
@@ -81,6 +85,7 @@ class SupervisorOptions:
     templates: Templates | None = None
     output: OutputLimits = USUAL_OUTPUT
     platform: Platform | None = None  # None: user code may ask nothing
+    secrets: SecretSource | None = None  # None: there are none
 
 
 class Life:
@@ -102,6 +107,7 @@ class Life:
             options.listener.on_line,
             lambda: self._report(ContainerState.STARTING),
         )
+        self._secrecy = Secrecy(function, order.container_id, options.secrets)
         self._container: Container | None = None
         self._channel: Channel | None = None
         self._asks: Asks | None = None
@@ -134,6 +140,11 @@ class Life:
         """Pass a line of its output on, as far as it may print."""
         self._output.take(line)
 
+    @property
+    def hides_values(self) -> bool:
+        """See `Guest`."""
+        return self._secrecy.is_needed
+
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
         if on:
@@ -147,7 +158,7 @@ class Life:
 
     def kill(self, reason: str) -> None:
         """End it; `reason` is what its running input is told."""
-        self._killed_because = self._killed_because or reason
+        self._killed_because = self._killed_because or self._secrecy.text(reason)
         if self._container is not None:
             self._container.kill()
 
@@ -209,19 +220,20 @@ class Life:
         seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                if not await self._start_forked():
-                    await self._start_plainly(runtime)
+                function = await self._secrecy.learn()
+                if not await self._start_forked(function):
+                    await self._start_plainly(runtime, function)
         except TimeoutError as error:
             raise StartFailedError(
                 f"its container did not say it was ready within {seconds:g} s"
             ) from error
 
-    async def _start_forked(self) -> bool:
+    async def _start_forked(self, function: Function) -> bool:
         """Take a fork of the function's template; return False where there is none to be had, at once."""
         templates = self._options.templates
         if templates is None or self.gpu_indices:
             return False
-        container = await templates.fork(self.function, self.container_id)
+        container = await templates.fork(function, self.container_id)
         if container is None:
             return False
         self._attach(container)
@@ -230,13 +242,13 @@ class Life:
                 check_hello(await self._unless_gone(self._hello))
                 await self._unless_gone(self._loaded)
         except (StartFailedError, TimeoutError):
-            templates.fork_failed(self.function)
+            templates.fork_failed(function)
             await self._detach()
             return False
         return True
 
-    async def _start_plainly(self, runtime: Runtime) -> None:
-        options, function = self._options, self.function
+    async def _start_plainly(self, runtime: Runtime, function: Function) -> None:
+        options = self._options
         gpus = choose_gpus(self.gpu_indices, options.gpus)
         root = self._preparation.root
         image = root or local_image_of(function, options.host_id)
@@ -246,12 +258,7 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
-            )
+            raise not_loaded(function, loaded.fault, self._preparation.advice(loaded.fault))
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
 
@@ -273,7 +280,7 @@ class Life:
                 self.kill,
             )
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
-            self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
+            self._pipes.append(OutputPipe(fd, self._line_writer(stream, hides=True)))
         for reason in self._holds:
             self.hold(reason, on=True)
         return channel
@@ -304,18 +311,7 @@ class Life:
             self._channel.drain()
         for pipe in self._pipes:
             pipe.finish()
-        exiting = self._exiting
-        return Ending(
-            code=exited.code,
-            signal=exited.signal,
-            out_of_memory=exited.out_of_memory,
-            peak_memory_mib=exited.peak_memory_mib,
-            memory_mib=self.function.memory_mib,
-            announced_code=exiting.code if exiting else None,
-            announced_input=exiting.input_id if exiting else "",
-            killed_because=self._killed_because,
-            detail=exited.detail,
-        )
+        return ending_of(exited, self.function.memory_mib, self._exiting, self._killed_because)
 
     async def _unless_gone(self, answer: asyncio.Future[_T]) -> _T:
         assert self._container is not None, "it was started"  # noqa: S101  # a bug here
@@ -348,6 +344,7 @@ class Life:
     # --- what it says ---
 
     def _on_message(self, message: guest.Message) -> None:
+        message = self._secrecy.message(message)
         if self._asks is not None and self._asks.hear(message):
             return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
@@ -370,10 +367,11 @@ class Life:
     def _on_broken(self, why: str) -> None:
         self.kill(f"its container broke the runner's protocol: {one_line(why)}")
 
-    def _line_writer(self, stream: str) -> Callable[[str], None]:
+    def _line_writer(self, stream: str, *, hides: bool = False) -> Callable[[str], None]:
         function = self.function
 
         def write(text: str) -> None:
+            text = self._secrecy.line(stream, "", text) if hides else text
             if self.state is ContainerState.STARTING:
                 self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
@@ -397,4 +395,4 @@ class Life:
 
     def _report(self, state: ContainerState, failure: Failure | None = None) -> None:
         self.state = state
-        self._listener.on_report(self.report(failure))
+        self._listener.on_report(self.report(self._secrecy.failure(failure)))

@@ -124,6 +124,15 @@ async def send_load(
     )
 
 
+def not_loaded(function: Function, fault: guest.Fault, advice: str) -> StartFailedError:
+    """Return what is raised where a runner could not become the function."""
+    where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
+    kind = fault.type_name.removeprefix("builtins.")
+    return StartFailedError(
+        f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{advice}"
+    )
+
+
 def check_hello(hello: guest.Hello) -> None:
     """Raise `StartFailedError` where the runner is of another version than this worker."""
     if hello.protocol != guest.GUEST_PROTOCOL:
