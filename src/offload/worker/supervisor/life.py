@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import guest
 from offload.worker.asking import Asks
-from offload.worker.core.attribution import failure_of
+from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
@@ -36,7 +36,6 @@ from offload.worker.supervisor.starting import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from offload.worker.core.attribution import Ending
     from offload.worker.core.values import Content, Function, Gpu, Start
     from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime, SecretSource
     from offload.worker.supervisor.templates import Templates
@@ -266,7 +265,10 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
