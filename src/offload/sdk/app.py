@@ -8,22 +8,26 @@ from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function, with_marks
-from offload.sdk.option_checks import check_image
+from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from types import TracebackType
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
     from offload.sdk.inside import InsideRun
-    from offload.sdk.options import (
-        FunctionArguments,
-        FunctionOptions,
-        ImageChoice,
-        OptionArguments,
-    )
+    from offload.sdk.option_types import ImageChoice, SecretChoice
+    from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Deployed, Output
 
@@ -68,6 +72,7 @@ class App:
         name: str,
         *,
         image: ImageChoice | None = None,
+        secrets: Sequence[SecretChoice] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
         checked: object = name
@@ -77,6 +82,7 @@ class App:
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
             check_image(image)
+            check_secrets(secrets)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -84,6 +90,7 @@ class App:
         self.image = image  # of functions that name none; None: the caller's own environment
         # What functions get that say nothing else.
         self._defaults: FunctionArguments = {} if image is None else {"image": image}
+        self._secrets = tuple(secrets)  # what functions get besides their own
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
@@ -116,6 +123,7 @@ class App:
             of_function, of_calls = split_arguments(options)
             with_defaults: FunctionArguments = {**self._defaults, **of_function}
             parsed = parse_options(**with_defaults)
+            parsed = parsed._replace(secrets=(*self._secrets, *parsed.secrets))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last

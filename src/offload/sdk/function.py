@@ -95,7 +95,9 @@ class Function(Generic[P, L, R]):
             return {"found": found, "call_options": self.call_options}
         return {
             "app": self.app,
-            "options": self.options._replace(image=None, schedule=None),  # not for user code
+            "options": self.options._replace(
+                image=None, schedule=None, secrets=()
+            ),  # not for user code
             "call_options": self.call_options,
             "function": self.raw_function,
             "is_variant": self.is_variant,
