@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -32,10 +33,10 @@ _NEVER = (
 )
 
 
-def _run(become: tuple[str, ...], python: str, data_dir: str, runtime: str) -> Findings:
+def _run(become: tuple[str, ...], python: str, *words: str) -> Findings:
     world = ("unshare", "--net", "--mount", "--propagation", "private", sys.executable, _WORLD)
     done = subprocess.run(
-        [*world, *become, python, _PAYLOAD, data_dir, runtime],
+        [*world, *become, python, _PAYLOAD, *words],
         env=plain_environment("/"),
         cwd="/",
         capture_output=True,
@@ -64,6 +65,8 @@ def _run(become: tuple[str, ...], python: str, data_dir: str, runtime: str) -> F
         ("forked", "an ordinary user"),
         ("gvisor", "this user"),
         ("gvisor", "an ordinary user"),
+        ("docker", "this user"),
+        ("docker", "root behind its firewall"),
     ],
     ids=", ".join,
 )
@@ -79,8 +82,9 @@ def found(
             pytest.skip("only root has a firewall; needs nftables")
         yield _run(("--dropping",), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
         return
-    if who == "this user":
-        yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
+    if who in ("this user", "root behind its firewall"):
+        options = () if who == "this user" else ("bridged",)
+        yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime, *options)
         return
     with an_ordinary_user(_USER) as user:
         data_dir = f"{user.home}/data"
@@ -174,7 +178,9 @@ def test_an_answer_too_long_for_a_datagram_comes_over_a_stream(
 def test_no_raw_packet_can_be_sent_and_no_packet_filter_asked(
     found: Findings, policy: str, look: str
 ) -> None:
-    assert _failed(found[policy][look])
+    # An engine's own filter of system calls lets the socket be opened.
+    is_refused = look == "netfilter" and found[policy]["netfilter_answer"] == -errno.EPERM
+    assert is_refused or _failed(found[policy][look])
 
 
 @pytest.mark.parametrize("policy", _POLICIES)
@@ -196,7 +202,8 @@ def test_a_container_has_a_link_of_its_own_and_knows_its_own_name(
 @pytest.mark.parametrize("policy", _POLICIES)
 def test_servers_on_the_loopback_work_inside(found: Findings, policy: str) -> None:
     assert found[policy]["loopback_server"] == "127.0.0.1"
-    assert found[policy]["loopback_server_6"] == "::1"
+    # The engine turns IPv6 off.
+    assert found[policy]["loopback_server_6"] == "::1" or found["capabilities"]["name"] == "docker"
 
 
 @pytest.mark.parametrize("policy", _POLICIES)

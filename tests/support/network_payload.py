@@ -1,6 +1,7 @@
-"""What containers of one runtime reach in the world of `network_world`, as a program: `DATA_DIR RUNTIME [DOCKER_SOCKET]`.
+"""What containers of one runtime reach in the world of `network_world`, as a program: `DATA_DIR RUNTIME [bridged]`.
 
-It prints one JSON object: for each kind of policy, what each look gave.
+It prints one JSON object: for each kind of policy, what each look gave. Docker's engine is the world's machine's own, without a
+bridge unless that is said, and so without its firewall.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from tests.support.docker_daemon import NoDockerError, docker_daemon
 from tests.support.network_world import (
     GATEWAY,
     HOST_PORT,
@@ -62,6 +64,11 @@ OTHERS = {
     "raw": f"{SOCKET}.socket(2, 3, 1).fileno()",
     "packets": f"{SOCKET}.socket(17, 3, 0x0300).fileno()",
     "netfilter": f"{SOCKET}.socket(16, 3, 12).fileno()",
+    # Asks for all tables; returns the error that the kernel answers with, as a negative number.
+    "netfilter_answer": (
+        "(lambda s: [s.bind((0, 0)), s.send(bytes.fromhex('14000000010a0103010000000000000000000000')),"
+        f" int.from_bytes(s.recv(99)[16:20], 'little', signed=True)][2])({SOCKET}.socket(16, 3, 12))"
+    ),
     "abstract": f"{SOCKET}.socket(1, 1).connect(chr(0) + 'offload-world-service')",
     "interfaces": "sorted(line.split(':')[0].strip() for line in open('/proc/net/dev').readlines()[2:])",
     "hostname": f"[{SOCKET}.gethostname(), {SOCKET}.gethostbyname({SOCKET}.gethostname())]",
@@ -147,8 +154,16 @@ async def look(data_dir: str, kind: str, docker_socket: str | None = None) -> di
     return found
 
 
-if __name__ == "__main__":
+def main(data_dir: str, kind: str, *options: str) -> dict[str, object]:
+    """Look around, with an engine where the runtime wants one."""
     try:
-        print(json.dumps(asyncio.run(look(*sys.argv[1:]))))  # noqa: T201
-    except RuntimeUnavailableError as unavailable:
-        print(json.dumps({"unavailable": str(unavailable)}))  # noqa: T201
+        if kind != "docker":
+            return asyncio.run(look(data_dir, kind))
+        with docker_daemon(shares_network=True, has_bridge="bridged" in options) as socket:
+            return asyncio.run(look(data_dir, kind, socket))
+    except (RuntimeUnavailableError, NoDockerError) as unavailable:
+        return {"unavailable": str(unavailable)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))  # noqa: T201

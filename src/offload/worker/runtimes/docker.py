@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import tempfile
@@ -28,6 +29,7 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
+from offload.worker.runtimes.engine_network import EngineNetwork, describe_engines_network
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
@@ -35,6 +37,7 @@ from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.docker import (
+    BRIDGE,
     DOOR,
     DockerSandbox,
     RootEntry,
@@ -55,12 +58,13 @@ from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
-_BRIDGE = "bridge"
+# Each container's own, which the engine writes; a machine may have its own as mounts.
+_ENGINES_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
 class DockerRuntime:
-    """See `Runtime`. Constructing it asks the engine three questions (a few milliseconds)."""
+    """See `Runtime`. Constructing it asks the engine three questions, and starts a gateway for root (0.1 s)."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
@@ -81,10 +85,13 @@ class DockerRuntime:
             ) from error
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
-        self._network = _BRIDGE if _BRIDGE in networks else "host"
+        self._shared_network = BRIDGE if BRIDGE in networks else "host"
+        self._network = EngineNetwork(options)
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
-        self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
+        self._network.wait_until_ready()
+        shared = describe_engines_network(self._network.missing, self._shared_network)
+        self.capabilities = _describe(shared, self._enforced, has_quota=has_quota)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -102,9 +109,11 @@ class DockerRuntime:
         """See `Runtime`. The image stays, for the next worker: it is some directories and links, and no files."""
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
+        network = self._network.mode(spec, self._shared_network)
         shown, working_dir = self._view(spec)
         is_local = isinstance(spec.image, LocalImage)
         packages = guest_packages() if is_local else image_packages()
@@ -131,7 +140,7 @@ class DockerRuntime:
             working_dir=working_dir,
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
-            network=self._network,
+            network=network,
             owner=self._owner,
             devices=self._devices(spec),
         )
@@ -145,7 +154,9 @@ class DockerRuntime:
             if isinstance(error, DockerError):
                 raise ContainerStartError(f"the Docker Engine: {error}") from error
             raise
-        container = DockerContainer(spec, pipes, held)
+        container = DockerContainer(
+            spec, pipes, held, functools.partial(self._network.connect, spec)
+        )
         self._containers[spec.container_id] = container
         return container
 
@@ -203,6 +214,7 @@ def _mounts() -> tuple[str, ...]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     # Space, tab, newline and backslash are written as \040, \011, \012 and \134.
     paths = {line.split()[4].encode().decode("unicode_escape") for line in lines}
+    paths -= {*_ENGINES_FILES, *(str(Path(path).resolve()) for path in _ENGINES_FILES)}
     return tuple(
         path
         for path in sorted(paths)
@@ -220,14 +232,10 @@ def _find_socket(options: RuntimeOptions) -> str:
     return found
 
 
-def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
+def _describe(shared_network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
-    if network == "host":
-        notes.append(
-            "containers share this machine's network unless it is blocked, because the engine has no bridge"
-        )
     if not (enforced.memory and enforced.pids):
         notes.append(
             "memory or processes are limited per process or user and not per container, because the engine has no cgroup "
@@ -241,7 +249,8 @@ def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCa
         name="docker",
         is_sandbox=True,
         blocks_network=True,
-        holds_allow_lists=False,
+        holds_allow_lists=not shared_network,
+        shared_network=shared_network,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from offload.worker.ports import RootImage
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME
+from offload.worker.sandbox.network import NAMES_ADDRESS
 from offload.worker.sandbox.view import is_within
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from offload.worker.sandbox.view import HostFacts, Shown
 
 IMAGE_NAME = "offload-view"
+BRIDGE, NO_NETWORK = "bridge", "none"  # the engine's words
+OWN_NETWORK = "own"  # begins as none, and gets a link from outside
 DOOR_DIR = "/run/offload/door"
 DOOR = f"{DOOR_DIR}/socket"
 
@@ -57,7 +60,7 @@ class DockerSandbox:
     working_dir: str
     environment: Mapping[str, str]
     command: tuple[str, ...]
-    network: str  # where not blocked
+    network: str  # the engine's word for it, or `OWN_NETWORK`
     owner: str  # who may remove it when it is left behind
     devices: tuple[Shown, ...] = ()
 
@@ -90,7 +93,7 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "WorkingDir": sandbox.working_dir,
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
-            "NetworkMode": "none" if spec.block_network else sandbox.network,
+            **_network(sandbox.network),
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,
@@ -113,6 +116,17 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
                 for device in sandbox.devices
             ],
         },
+    }
+
+
+def _network(network: str) -> dict[str, object]:
+    if network != OWN_NETWORK:
+        return {"NetworkMode": network}
+    # What else the machine says about names the engine takes over by itself.
+    return {
+        "NetworkMode": NO_NETWORK,
+        "Dns": [NAMES_ADDRESS],
+        "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
     }
 
 
