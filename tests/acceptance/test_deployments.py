@@ -216,3 +216,70 @@ def version(unit="m"):
     assert same.stdout.startswith("Nothing changed")
     assert edited.stdout.startswith("Version 2")
     assert (before, after) == ("1\n", "2\n")
+
+
+def test_code_in_a_container_calls_its_own_version_and_other_apps_by_their_names(user):
+    user.run(
+        "deploy",
+        user.write(
+            "parts.py",
+            "import offload\napp = offload.App('parts')\n"
+            "@app.function()\ndef part(x: int = 0) -> str:\n    return f'part {x}'\n",
+        ),
+    )
+    whole = """
+import offload
+
+app = offload.App("whole")
+
+@app.function()
+def helper() -> int:
+    return {number}
+
+@app.function()
+def whole(wait: float = 0.0) -> str:
+    import threading
+    print("began", flush=True)
+    threading.Event().wait(wait)
+    return f"{{offload.Function.from_name('parts', 'part').remote(7)}} and helper {{helper.remote()}}"
+"""
+    program = """
+import offload
+print(offload.Function.from_name("whole", "whole").remote(10.0))
+"""
+    deploy(user, whole.format(number=1), name="whole.py")
+    follower = user.start("app", "logs", "whole", "-f")
+    asked = user.start_python(user.write("asked.py", program))
+    wait_for_line(follower, "began")
+    deploy(user, whole.format(number=2), name="whole.py")
+
+    out, err = asked.communicate(timeout=60)
+    follower.communicate(timeout=60)
+
+    assert out == "part 7 and helper 1\n", err
+
+
+def test_a_module_is_deployed_by_its_name_and_an_app_with_its_parts_as_one(user):
+    (user.folder / "team").mkdir()
+    user.write("team/__init__.py", "")
+    user.write(
+        "team/parts.py",
+        "import offload\npart = offload.App('part')\n"
+        "@part.function()\ndef helps(x: int) -> int:\n    return x + 1\n",
+    )
+    user.write(
+        "team/shop.py",
+        "import offload\nfrom team.parts import helps, part\napp = offload.App('shop').include(part)\n"
+        "@app.function()\ndef version() -> int:\n    return helps.remote(41)\n",
+    )
+
+    done = user.run("deploy", "team.shop")
+    asked = user.run_python(user.write("asks.py", ASKS), words=("{}",))
+    unknown = user.run("deploy", "team.nothing")
+
+    assert done.stdout.splitlines()[1:] == [
+        '  Function.from_name("shop", "helps")',
+        '  Function.from_name("shop", "version")',
+    ]
+    assert asked.stdout == "42\n", asked.stderr
+    assert (unknown.returncode, "There is no module 'team.nothing'" in unknown.stderr) == (4, True)

@@ -222,6 +222,27 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
     assert asyncio.run(scenario()) == (b"out\n", b"err\n")
 
 
+@pytest.mark.parametrize(
+    "runtime", [name for name in _WITH_IMAGES if "forked" not in name], indirect=True
+)
+def test_an_entrypoint_starts_the_guest_with_what_it_sets(runtime: ImageRuntime) -> None:
+    runtime.root = replace(
+        runtime.root, entrypoint=("/usr/bin/env", "FROM_ENTRYPOINT=yes"), env=(("OF_IMAGE", "yes"),)
+    )
+
+    async def scenario() -> object:
+        container = await runtime.start(a_spec())
+
+        answer = await ask(
+            container, "[__import__('os').environ.get(n) for n in ('FROM_ENTRYPOINT', 'OF_IMAGE')]"
+        )
+
+        await container.close()
+        return answer
+
+    assert asyncio.run(scenario()) == ["yes", "yes"]
+
+
 @pytest.mark.parametrize("runtime", _REAL, indirect=True)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:

@@ -29,10 +29,10 @@ _LIST = AllowList(("10.0.0.0/8",))
 _USER = "offload-bridged"
 _TELL_MISSING = """
 import sys
-from offload.worker.runtimes.engine_network import EngineNetwork, describe_engines_network
+from offload.worker.runtimes.docker_network import DockerNetwork, describe_docker_network
 from offload.worker.runtimes.options import RuntimeOptions
-network = EngineNetwork(RuntimeOptions(sys.argv[1]))
-print(describe_engines_network(network.missing, "bridge"))
+network = DockerNetwork(RuntimeOptions(sys.argv[1]))
+print(describe_docker_network(network.missing, "bridge"))
 """
 
 

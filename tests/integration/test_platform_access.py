@@ -233,3 +233,26 @@ def test_a_handle_in_a_closure_is_the_same_object_inside():
 def test_another_environment_is_out_of_reach_inside():
     with pytest.raises(errors.AuthError, match="environment 'main' and cannot reach 'prod'"):
         of_other_environments.remote()
+
+
+@app.function(**small)
+@offload.concurrent(max_inputs=8)
+def in_one_container(shared, number):
+    shared[number] = number
+    return square.remote(number), shared[number]
+
+
+@app.function(**small)
+@offload.concurrent(max_inputs=8)
+async def on_one_loop(shared, number):
+    await shared.put.aio(number, number)
+    return await square.remote.aio(number), await shared.get.aio(number)
+
+
+@pytest.mark.parametrize("function", [in_one_container, on_one_loop], ids=["threads", "loop"])
+def test_inputs_that_share_a_container_ask_at_the_same_time(function):
+    with offload.Dict.ephemeral() as shared:
+        answers = list(function.starmap((shared, number) for number in range(24)))
+
+        assert answers == [(number * number, number) for number in range(24)]
+        assert len(shared) == 24

@@ -270,3 +270,25 @@ def test_a_container_that_was_forked_shares_itself_out_like_any_other(function):
         answers = list(function.map("abc"))
 
     assert len({input_id for _, input_id in answers}) == 3
+
+
+@app.function()
+def square(x):
+    return x * x
+
+
+@app.function()
+@offload.concurrent(max_inputs=8)
+def ask(x):
+    return square.remote(x)
+
+
+@app.function()
+@offload.concurrent(max_inputs=8)
+async def ask_async(x):
+    return await square.remote.aio(x)
+
+
+@pytest.mark.parametrize("function", [ask, ask_async], ids=lambda one: one.name)
+def test_inputs_that_share_a_container_may_call_other_functions_at_the_same_time(function):
+    assert list(function.map(range(8))) == [x * x for x in range(8)]

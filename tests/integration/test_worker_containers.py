@@ -31,6 +31,7 @@ async def test_a_function_that_cannot_be_loaded_fails_its_container(bench: Bench
     assert failure.reason == (
         "function 'work' could not be loaded: ModuleNotFoundError: No module named 'x'"
     )
+    assert failure.type_name == "builtins.ModuleNotFoundError"  # the function is to blame for it
 
 
 @scenario

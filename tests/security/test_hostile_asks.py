@@ -260,7 +260,7 @@ def test_a_lost_link_is_told_as_such_so_that_it_asks_again():
         desk.ask(1)
         await settle()
 
-        assert desk.last[0] == Status.UNAVAILABLE
+        assert desk.last[0] == asks.LOST
 
     play(scenario)
 

@@ -32,6 +32,7 @@ class PickyWorker(Worker):
         self.keeps = False
         self.kept: list[Batch] = []
         self.stopped: list[str] = []
+        self.log: list[tuple[str, str]] = []
         self._obeyed = asyncio.Event()
 
     async def until(self, is_so: Callable[[], bool]) -> None:
@@ -47,6 +48,8 @@ class PickyWorker(Worker):
             self._obeyed.set()
 
     async def _obey(self, batch: Batch) -> None:
+        self.log += [("start", order.function_id) for order in batch.start]
+        self.log += [("stop", order.container_id) for order in batch.stop]
         self.stopped += [order.container_id for order in batch.stop]
         if batch.start:
             self.on_start()
@@ -71,11 +74,15 @@ class PickyWorker(Worker):
 
 
 async def deploy(
-    services: Services, number: int, digest: str = "", schedules: tuple[VersionSchedule, ...] = ()
+    services: Services,
+    number: int,
+    digest: str = "",
+    schedules: tuple[VersionSchedule, ...] = (),
+    warm: int = 0,
 ) -> Deployed:
     """Deploy a version whose function is called `square`."""
     app_id = f"ap-{number}"
-    function = a_function(app_id, f"fu-{number}")
+    function = a_function(app_id, f"fu-{number}", min_containers=warm, max_containers=max(1, warm))
     new = NewVersion(
         KEY, app_id, digest or f"digest {number}", [function], schedules, tag=f"v{number}"
     )

@@ -16,12 +16,12 @@ class ImageRuntime:
     def __init__(self, runtime: Runtime, root: RootImage) -> None:
         self.capabilities = runtime.capabilities
         self._runtime = runtime
-        self._root = root
+        self.root = root
 
     async def start(self, spec: ContainerSpec) -> Container:
         asked = spec.image.python
-        python = self._root.python if asked == sys.executable else asked
-        return await self._runtime.start(replace(spec, image=replace(self._root, python=python)))
+        python = self.root.python if asked == sys.executable else asked
+        return await self._runtime.start(replace(spec, image=replace(self.root, python=python)))
 
     async def close(self) -> None:
         await self._runtime.close()

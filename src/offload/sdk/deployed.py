@@ -15,6 +15,7 @@ from offload.sdk.kinds import wrong_kind
 from offload.sdk.run import DirectCall, RegisteredFunction
 from offload.sdk.session import current_client
 from offload.sdk.values import AppName
+from offload.wire import guest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,8 +76,10 @@ class NamedFunction:
 
     async def _ask(self) -> ResolvedFunction:
         try:
-            config = read_config()
-            app = self.app.completed(config.workspace, config.environment)
+            app = self.app
+            if guest.find_platform is None:  # a container has those of its app, whatever it says
+                config = read_config()
+                app = app.completed(config.workspace, config.environment)
             self.function = await current_client().deployments.resolve(app, self.name, self.version)
         finally:
             self._asking = None

@@ -119,12 +119,11 @@ class Asks:
     async def _work(self, ask: asks.Ask, known: _Asked) -> None:
         try:
             await self._carry(ask, known)
-        except WireError as error:
+        except LinkClosedError as error:
             # Whether it took effect nobody knows: the container asks again, and by then there is a link.
-            is_lost = isinstance(error, LinkClosedError)
-            self._answer_error(
-                ask.number, WireError(Status.UNAVAILABLE, error.message) if is_lost else error
-            )
+            self._send(asks.Answer(ask.number, asks.LOST, True, error.message.encode()))
+        except WireError as error:
+            self._answer_error(ask.number, error)
         except asyncio.CancelledError:
             raise
         except Exception:  # noqa: BLE001  # the container must hear of our bugs, or it waits for ever

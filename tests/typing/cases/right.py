@@ -105,3 +105,23 @@ assert_type(together.remote(1), str)
 assert_type(together_async.remote(1), float)
 assert_type(offload.current_input_id(), str | None)
 assert_type(offload.is_local(), bool)
+
+shared = offload.Dict.from_name("shared", create_if_missing=True)
+assert_type(shared, offload.Dict)
+assert_type(shared.hydrate(), offload.Dict)
+assert_type(shared.put("a", 1, skip_if_exists=True), bool)
+assert_type(shared.get("a"), object)
+assert_type(len(shared), int)
+assert_type(list(shared.items()), list[tuple[object, object]])
+
+with offload.Queue.ephemeral() as jobs:
+    assert_type(jobs, offload.Queue)
+    assert_type(jobs.get(timeout=1), object)
+    assert_type(jobs.get_many(3), list[object])
+    assert_type(jobs.put("x", partition="p"), None)
+
+
+async def use_both() -> None:
+    assert_type(await shared.contains.aio("a"), bool)
+    assert_type(await jobs.len.aio(total=True), int)
+    await offload.Dict.delete.aio("shared")

@@ -71,4 +71,5 @@ def test_nothing_slow_is_imported_before_the_first_result_of_a_function_that_tra
     assert started.value(result) == 42
     modules = imported(stderr) - imported_by_site()
     assert "offload.runner.execute" in modules
+    assert not modules & {"offload.runner.asking", "offload.wire.guest.asks"}  # nothing was asked
     assert not modules & SLOW

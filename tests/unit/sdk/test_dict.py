@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import pickle
 import threading
 
@@ -229,3 +230,17 @@ def test_everything_has_an_async_twin(shared):
         )
 
     assert asyncio.run(play()) == (1, True, 2, [("a", 1), ("b", 2)], 1, None)
+
+
+def test_collecting_leaves_what_an_entry_names_and_takes_what_none_does(server, shared):
+    kept, dropped = bytes(300_000), bytes(300_001)
+    shared.update(kept=kept, dropped=dropped)
+    shared["dropped"] = "small"
+
+    server.clock.time += 2 * 3600
+    offload.sdk.blocking.run(server.services.retention.collect())
+
+    assert shared["kept"] == kept
+    names = [hashlib.sha256(pickle.dumps(value, 5)).hexdigest() for value in (kept, dropped)]
+    missing = offload.sdk.blocking.run(server.services.blobs.missing(names))
+    assert missing == names[1:]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import queue
 import time
+from dataclasses import replace
 
 import pytest
 from tests.support.objects import object_server
 
 import offload
 from offload import errors
-from offload.control.services.queues import _Waiting
+from offload.control.services.contents import Request, Value
+from offload.control.services.queues import _Waiting, new_put, new_take
+from offload.sdk.blocking import run
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def jobs(server):
 
 def waiting(server):
     lines = server.services.queues._for_items.values()
-    return sum(each._future is not None for line in lines for each in line.waiting)
+    return sum(each.is_waiting for line in lines for each in line.waiting)
 
 
 async def until(is_so):
@@ -171,7 +174,7 @@ def test_a_thousand_blocked_gets_cost_nothing_and_one_item_wakes_one_of_them(ser
     items, idle, spent = asyncio.run(play())
 
     assert (items, idle) == (["one"], 0)
-    assert spent == 2  # the put, and the get that it woke
+    assert spent == 1  # of the put, and of the get that it woke
 
 
 def test_who_stops_waiting_takes_nothing(server, jobs):
@@ -281,14 +284,54 @@ def test_what_cannot_be_meant_is_refused(jobs, use):
         use(jobs)
 
 
-def test_who_is_woken_and_gone_before_it_looks_wakes_the_next():
-    async def play():
-        lines = {}
-        with _Waiting(lines, ("qu-1", "")) as second_to_last:
-            with _Waiting(lines, ("qu-1", "")) as first:
-                lines["qu-1", ""].waiting.move_to_end(second_to_last)
-                lines["qu-1", ""].wake(1)
-                woken = (first.is_woken, second_to_last.is_woken)
-            return woken, second_to_last.is_woken
+def test_who_is_woken_and_gone_before_its_try_has_ended_wakes_the_next():
+    tries = []
 
-    assert asyncio.run(play()) == ((True, False), True)
+    async def play():
+        loop = asyncio.get_running_loop()
+
+        def again():
+            tries.append(loop.create_future())
+            return tries[-1]
+
+        lines = {}
+        place = ("qu-1", "")
+
+        async def wait():
+            with _Waiting(lines, place, again) as waiting:
+                return await waiting.until(None, lambda answer: answer)
+
+        first, second = (asyncio.create_task(wait()) for _ in range(2))
+        await asyncio.sleep(0)
+        for each in tries:
+            each.set_result(())
+        await until(lambda: sum(each.is_waiting for each in lines[place].waiting) == 2)
+        lines[place].wake(1)
+        first.cancel()
+        await until(lambda: len(tries) == 4)
+        tries[3].set_result("item")
+        return await second
+
+    assert asyncio.run(play()) == "item"
+
+
+def test_a_get_that_comes_again_takes_the_place_of_the_one_whose_link_is_dead(server, jobs):
+    queues = server.services.queues
+
+    async def play():
+        first = new_take(jobs._reference.known_id, "", 1, Request("rq-1", 0.0), ())
+        again = replace(first, request=Request("rq-1", 0.0, is_repeat=True))
+        old = asyncio.create_task(queues.take(first, -1.0))
+        await until(lambda: waiting(server) == 1)
+        new = asyncio.create_task(queues.take(again, -1.0))
+        nothing = await old
+        await until(lambda: waiting(server) == 1)
+        item = new_put(
+            first.object_id, "", [Value(b"item")], 10.0, Request("rq-2", server.clock.time)
+        )
+        await queues.put(item, 0.0)
+        return nothing, await new
+
+    jobs.hydrate()
+
+    assert run(play()) == ((), (b"item",))

@@ -9,6 +9,7 @@ from tests.support.control_fakes import KnobStore
 from tests.support.deploying import KEY, PickyWorker, a_call, deploy, play
 from tests.support.services import a_function
 
+from offload.control.core.deployments import KEPT_VERSIONS
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.records import SaveDeployment
 from offload.control.services.assembly import Services
@@ -274,5 +275,35 @@ def test_what_was_spawned_in_a_deployed_app_needs_nobody() -> None:
         await services.calls.submit(a_call(1, "fc-1", attached=False), [NewInput(0, b"one")])
 
         assert services.abandoned._leases == {}
+
+    play(scenario)
+
+
+def test_all_warm_containers_of_a_new_version_are_ready_before_the_first_of_the_old_one_goes() -> (
+    None
+):
+    async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1, warm=2)
+        worker.log.clear()
+
+        await deploy(services, 2, warm=2)
+        await worker.until(lambda: len(worker.stopped) == 2)
+
+        assert [what for what, _ in worker.log] == ["start", "start", "stop", "stop"]
+        assert [function_id for _, function_id in worker.log[:2]] == ["fu-2", "fu-2"]
+
+    play(scenario)
+
+
+def test_versions_that_are_kept_no_longer_are_ended_so_that_retention_takes_them() -> None:
+    async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        for number in range(1, KEPT_VERSIONS + 3):
+            await deploy(services, number)
+
+        first, second = store.app("ap-1"), store.app("ap-2")
+        assert first is not None
+        assert second is not None
+        assert first.stopped_at > 0
+        assert second.stopped_at == 0
 
     play(scenario)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from offload.worker.core.output import OutputBudget, OutputLimits, Verdict
 
-LIMITS = OutputLimits(bytes_per_input=1000, bytes_per_second=100, burst_bytes=400, line_bytes=10)
+LIMITS = OutputLimits(
+    bytes_per_input=1000,
+    bytes_per_second=100,
+    burst_bytes=400,
+    line_bytes=10,
+    hurried_line_bytes=10,
+)
 
 
 def test_an_input_that_prints_too_much_is_told_once_and_then_dropped() -> None:

@@ -35,22 +35,25 @@ class Grouping(Generic[O, A]):
         self._is_applying = False
         self._emptied: asyncio.Future[None] | None = None
 
-    async def answer(self, operation: O) -> A:
-        """Return the answer of an operation once what it did is on disk; raises `DomainError` when the store refuses.
+    def submit(self, operation: O) -> asyncio.Future[A]:
+        """Take an operation; return its answer to come, once what it did is on disk, or `DomainError` when the store refuses.
 
-        Whoever is cancelled meanwhile does not learn whether it was done.
+        What is submitted in one turn of the loop is done in one transaction, as far as it fits. Whoever gives the answer up
+        does not learn whether it was done.
         """
         answer: asyncio.Future[A] = self._loop.create_future()
         self._waiting.append((operation, answer))
         self._schedule()
-        return await answer
+        return answer
+
+    async def answer(self, operation: O) -> A:
+        """See `submit`."""
+        return await self.submit(operation)
 
     def later(self, operation: O) -> None:
         """Apply an operation whose answer and failure do not matter."""
-        answer: asyncio.Future[A] = self._loop.create_future()
+        answer = self.submit(operation)
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._waiting.append((operation, answer))
-        self._schedule()
 
     async def close(self) -> None:
         """Finish what waits. Idempotent."""

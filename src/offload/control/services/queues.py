@@ -1,7 +1,8 @@
 """Queues, and those who wait for their items or for room in them.
 
-Whoever waits is an entry in a list and a timer: nothing looks again and again. A change that is on disk wakes as many as it
-can serve, first those that waited longest; one that wakes in vain goes back to the head of its line.
+Whoever waits is an entry in a list and a timer: nothing looks again and again. Who puts items wakes as many as those can
+serve, first those that waited longest: their takes are submitted together with the put, so that one transaction does both
+and the disk is waited for once. One that is woken in vain goes back to the head of its line.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.objects import ObjectKind
@@ -19,7 +21,7 @@ from offload.control.services.objects import gone
 from offload.wire.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from offload.control.ports.clock import Clock
     from offload.control.ports.contents import Item
@@ -34,6 +36,7 @@ TTL_SECONDS = 86_400.0
 MAX_TTL_SECONDS = 30 * 86_400.0
 PAGE_ITEMS = 256
 
+T = TypeVar("T")
 Place = tuple[str, str]  # the object's id and the partition
 
 
@@ -56,6 +59,7 @@ class Queues:
         self._max_items = max_items
         self._for_items: dict[Place, _Line] = {}
         self._for_room: dict[Place, _Line] = {}
+        self._takes: dict[str, _Waiting] = {}  # those under way, by their request
         self._watchers: dict[Place, set[asyncio.Future[None]]] = {}
         objects.on_delete(self._wake_all)
 
@@ -71,16 +75,18 @@ class Queues:
         place = (put.object_id, put.partition)
         if not put.items:
             return True
-        with _Waiting(self._for_room, place) as waiting:
-            deadline = _deadline(wait_seconds)
-            while True:
-                put = replace(put, request=replace(put.request, at=self._clock.now()))
-                if await self._change(put):
-                    waiting.served()
-                    self._came(place, len(put.items))
-                    return True
-                if not await waiting.until(deadline):
-                    return False
+
+        def again() -> asyncio.Future[Answer]:
+            request = replace(put.request, at=self._clock.now())
+            answer = self._writing.submit(replace(put, request=request))
+            self._wake(self._for_items, place, len(put.items))
+            return answer
+
+        with _Waiting(self._for_room, place, again) as waiting:
+            was_put = await waiting.until(_deadline(wait_seconds), partial(_put, put.object_id))
+        if was_put:
+            self._came(place)
+        return bool(was_put)
 
     async def take(self, take: TakeItems, wait_seconds: float) -> Sequence[bytes]:
         """Take the first items away, at most `count`; none where none came in time."""
@@ -88,18 +94,28 @@ class Queues:
         if take.count < 1:
             raise DomainError(ErrorCode.INVALID, "Ask for at least 1 item.")
         place = (take.object_id, take.partition)
-        with _Waiting(self._for_items, place) as waiting:
-            deadline = _deadline(wait_seconds)
-            while True:
-                take = replace(take, request=replace(take.request, at=self._clock.now()))
-                items = await self._change(take)
-                if isinstance(items, tuple) and items:
-                    waiting.served()
-                    self._wake(self._for_room, place, len(items))
-                    return items
-                if not await waiting.until(deadline):
-                    return ()
-                take = replace(take, received=())
+
+        def again() -> asyncio.Future[Answer]:
+            request = replace(take.request, at=self._clock.now())
+            return self._writing.submit(replace(take, request=request))
+
+        request_id = take.request.request_id
+        earlier = self._takes.get(request_id)
+        if earlier is not None:
+            # Its link is dead although this side does not know it yet: what it took would go to nobody.
+            earlier.dismiss()
+        with _Waiting(self._for_items, place, again) as waiting:
+            self._takes[request_id] = waiting
+            try:
+                items = await waiting.until(
+                    _deadline(wait_seconds), partial(_taken, take.object_id)
+                )
+            finally:
+                if self._takes.get(request_id) is waiting:
+                    del self._takes[request_id]
+        if items:
+            self._wake(self._for_room, place, len(items))
+        return items or ()
 
     async def peek(
         self, object_id: str, partition: str, after: int, wait_seconds: float
@@ -129,7 +145,8 @@ class Queues:
     async def clear(self, object_id: str, partition: str | None) -> None:
         """Remove the items of a partition, or with None of all."""
         await self._require(object_id, partition or "")
-        await self._change(ClearItems(object_id, partition))
+        if await self._writing.answer(ClearItems(object_id, partition)) is Refusal.GONE:
+            raise gone(object_id, ObjectKind.QUEUE)
         for place in [each for each in self._for_room if each[0] == object_id]:
             self._wake(self._for_room, place, self._max_items)
 
@@ -153,14 +170,7 @@ class Queues:
                 f"{partition[:80]!r} is no name of a partition: at most {MAX_PARTITION_BYTES} bytes.",
             )
 
-    async def _change(self, operation: PutItems | TakeItems | ClearItems) -> Answer:
-        answer = await self._writing.answer(operation)
-        if answer is Refusal.GONE:
-            raise gone(operation.object_id, ObjectKind.QUEUE)
-        return answer
-
-    def _came(self, place: Place, count: int) -> None:
-        self._wake(self._for_items, place, count)
+    def _came(self, place: Place) -> None:
         for watcher in self._watchers.get(place, ()):
             if not watcher.done():
                 watcher.set_result(None)
@@ -178,7 +188,7 @@ class Queues:
                 if object_id in gone_ids:
                     line.wake(self._max_items)
         for place in [each for each in self._watchers if each[0] in gone_ids]:
-            self._came(place, 0)
+            self._came(place)
 
     def _watch(self, place: Place) -> asyncio.Future[None]:
         came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -209,14 +219,25 @@ class _Line:
 
 
 class _Waiting:
-    """One who may have to wait; a change that comes while it looks counts too, so that none is missed."""
+    """One who tries, and waits for another try where that was in vain.
 
-    def __init__(self, lines: dict[Place, _Line], place: Place) -> None:
+    A wake that comes while it tries counts too, so that none is missed; one that it leaves with goes to the next.
+    """
+
+    def __init__(
+        self,
+        lines: dict[Place, _Line],
+        place: Place,
+        again: Callable[[], asyncio.Future[Answer]],
+    ) -> None:
         self._lines = lines
         self._place = place
-        self._future: asyncio.Future[None] | None = None
-        self._owes_a_wake = False  # it was woken, and has not looked since
-        self.is_woken = False
+        self._again = again  # submits another try
+        self._trying: asyncio.Future[Answer] | None = None
+        self._woken: asyncio.Future[None] | None = None  # while it waits
+        self._owes_a_wake = False  # it was woken, and that try has not ended
+        self._is_dismissed = False
+        self.is_woken = False  # while it tried
 
     def __enter__(self) -> Self:
         self._line = self._lines.setdefault(self._place, _Line())
@@ -231,29 +252,56 @@ class _Waiting:
         if not line.waiting and self._lines.get(self._place) is line:
             del self._lines[self._place]
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it does nothing but wait."""
+        return self._woken is not None and not self._woken.done()
+
     def wake(self) -> None:
-        self.is_woken = True
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        """Have it try again: at once where it waits, in the turn of the loop of whoever wakes it."""
+        if self._woken is None or self._woken.done():
+            self.is_woken = True
+            return
+        self._owes_a_wake = True
+        self._trying = self._again()
+        self._woken.set_result(None)
 
-    def served(self) -> None:
-        """Note that it has found what it was woken for."""
-        self._owes_a_wake = False
+    def dismiss(self) -> None:
+        """Have it find nothing, after the try that is under way."""
+        self._is_dismissed = True
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
-    async def until(self, deadline: float | None) -> bool:
-        """Wait to be woken; return False where nobody did in time."""
-        self._owes_a_wake = False
-        if self.is_woken:
-            self.is_woken, self._owes_a_wake = False, True
-            return True
-        self._future = asyncio.get_running_loop().create_future()
-        try:
-            was_woken = await _wait(self._future, deadline)
-        finally:
-            self._future = None
-        if was_woken:
-            self.is_woken, self._owes_a_wake = False, True
-        return was_woken
+    async def until(self, deadline: float | None, found: Callable[[Answer], T | None]) -> T | None:
+        """Try until `found` makes something of an answer; return that, or None where there was nothing in time."""
+        self._trying = self._again()
+        while True:
+            result = found(await self._trying)
+            self._owes_a_wake = False
+            if result or self._is_dismissed:
+                return result
+            if self.is_woken:
+                self.is_woken, self._owes_a_wake = False, True
+                self._trying = self._again()
+                continue
+            self._woken = asyncio.get_running_loop().create_future()
+            try:
+                if not await _wait(self._woken, deadline) or self._is_dismissed:
+                    return None
+            finally:
+                self._woken = None
+
+
+def _put(object_id: str, answer: Answer) -> bool | None:
+    if answer is Refusal.GONE:
+        raise gone(object_id, ObjectKind.QUEUE)
+    return bool(answer)
+
+
+def _taken(object_id: str, answer: Answer) -> tuple[bytes, ...] | None:
+    if answer is Refusal.GONE:
+        raise gone(object_id, ObjectKind.QUEUE)
+    return answer if isinstance(answer, tuple) else None
 
 
 def _deadline(wait_seconds: float) -> float | None:
@@ -271,7 +319,7 @@ async def _wait(future: asyncio.Future[None], deadline: float | None) -> bool:
         async with asyncio.timeout_at(deadline):
             await future
     except TimeoutError:
-        return False
+        return future.done()  # in the same moment: then it was in time
     return True
 
 

@@ -194,6 +194,6 @@ def _settle(future: asyncio.Future[bytes], answer: bytes | WireError) -> None:
 
 def _error(answer: asks.Answer) -> WireError:
     message = answer.data.decode("utf-8", "replace")
-    if answer.status == Status.UNAVAILABLE:
+    if answer.status == asks.LOST:
         return LinkClosedError(message)
     return WireError(Status(answer.status), message)

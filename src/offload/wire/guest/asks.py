@@ -14,6 +14,10 @@ else:
     from offload.wire.records import NamedTuple
 
 
+# As a status: the worker has lost its server meanwhile, and nobody knows whether the request was done.
+LOST = 255
+
+
 # --- runner to worker ---
 
 
@@ -54,7 +58,7 @@ class Answer(NamedTuple):
     """
 
     number: int
-    status: int  # see `offload.wire.status`
+    status: int  # see `offload.wire.status`, or `LOST`
     last: bool
     data: bytes
 

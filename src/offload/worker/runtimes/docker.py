@@ -29,7 +29,7 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
-from offload.worker.runtimes.engine_network import EngineNetwork, describe_engines_network
+from offload.worker.runtimes.docker_network import DockerNetwork, describe_docker_network
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
@@ -86,11 +86,11 @@ class DockerRuntime:
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
         self._shared_network = BRIDGE if BRIDGE in networks else "host"
-        self._network = EngineNetwork(options)
+        self._network = DockerNetwork(options)
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
         self._network.wait_until_ready()
-        shared = describe_engines_network(self._network.missing, self._shared_network)
+        shared = describe_docker_network(self._network.missing, self._shared_network)
         self.capabilities = _describe(shared, self._enforced, has_quota=has_quota)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
@@ -195,7 +195,7 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", guest)
+        return door_command(DOOR, "init", spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:

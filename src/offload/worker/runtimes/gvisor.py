@@ -276,9 +276,8 @@ class GvisorRuntime:
         place = GuestPlace(GUEST_ROOT)
         # gVisor counts processes itself; memory only where the group does not.
         enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
-        return door_command(
-            "0", "guest", guest_command(spec, place, enforced, self._options.guest_argv)
-        )
+        guest = guest_command(spec, place, enforced, self._options.guest_argv)
+        return door_command("0", "guest", spec.image.python, guest)
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.

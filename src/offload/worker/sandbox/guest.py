@@ -73,10 +73,10 @@ def guest_command(
     return (*entrypoint, spec.image.python, *arguments, *boot_order(spec, place, enforced))
 
 
-def door_command(door: str, role: str, guest: tuple[str, ...]) -> tuple[str, ...]:
+def door_command(door: str, role: str, python: str, guest: tuple[str, ...]) -> tuple[str, ...]:
     """Build the command that fetches the guest's descriptors at `door` first; see `offload.runner.door`."""
     program = posixpath.join(GUEST_ROOT, "offload", "runner", "door.py")
-    return (guest[0], "-I", "-S", program, door, role, *guest)
+    return (python, "-I", "-S", program, door, role, *guest)
 
 
 def guest_environment(spec: ContainerSpec, home: str) -> dict[str, str]:

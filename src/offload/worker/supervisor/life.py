@@ -26,6 +26,7 @@ from offload.worker.supervisor.starting import (
     choose_gpus,
     choose_runtime,
     local_image_of,
+    not_loaded,
     send_load,
     spec_of,
 )
@@ -246,12 +247,8 @@ class Life:
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            fault = loaded.fault
-            where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
-            kind = fault.type_name.removeprefix("builtins.")
-            raise StartFailedError(
-                f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{self._preparation.advice(fault)}"
-            )
+            advice = self._preparation.advice(loaded.fault)
+            raise not_loaded(function, loaded.fault, advice)
         if options.templates is not None and not self.gpu_indices:
             options.templates.started_plainly(function)
 
@@ -259,7 +256,10 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        return Failure(FailureKind.START, reason, last_lines=tuple(self._last_lines))
+        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        return Failure(
+            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
+        )
 
     def _attach(self, container: Container) -> Channel:
         self._container = container

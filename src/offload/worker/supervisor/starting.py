@@ -23,7 +23,24 @@ _MOST_USUAL_SCRATCH_MIB = 1024
 
 
 class StartFailedError(Exception):
-    """The container cannot become ready; the message is one line for the function's caller."""
+    """The container cannot become ready; the message is one line for the function's caller.
+
+    `type_name` is what loading the function raised, where it came so far: then the function is to blame, not the worker.
+    """
+
+    def __init__(self, message: str, type_name: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+
+
+def not_loaded(function: Function, fault: guest.Fault, advice: str) -> StartFailedError:
+    """Return what to raise where loading the function raised."""
+    where = f" ({fault.frames[-1].file}:{fault.frames[-1].line})" if fault.frames else ""
+    kind = fault.type_name.removeprefix("builtins.")
+    message = (
+        f"function {function.name!r} could not be loaded: {kind}: {fault.message}{where}{advice}"
+    )
+    return StartFailedError(message, fault.type_name)
 
 
 def choose_runtime(function: Function, runtimes: Mapping[str, Runtime]) -> Runtime:

@@ -293,6 +293,7 @@ class MemoryStore:
 
     def _collect_apps(self, before: float, limit: int, freed: set[str]) -> int:
         used = {self._functions[held.call.function_id].app_id for held in self._calls.values()}
+        used |= self._deployed.versions()
         over = [a.app_id for a in self._apps.values() if 0 < a.stopped_at < before]
         rows = 0
         for app_id in over:

@@ -27,7 +27,7 @@ _ROOTS_ALONE = (
 )
 
 
-class EngineNetwork:
+class DockerNetwork:
     """Gives an engine's containers their network. Constructing it starts a gateway, which is ready after `wait_until_ready`.
 
     `missing` is empty, or says why containers have no network of their own.
@@ -117,7 +117,7 @@ class _OwnNetwork:
         self._network.renew(self._ground)
 
 
-def describe_engines_network(missing: str, shared: str) -> str:
+def describe_docker_network(missing: str, shared: str) -> str:
     """Say what containers without a network of their own can reach; empty where nothing is missing."""
     if not missing or shared != BRIDGE:
         return describe_shared_network(missing)
