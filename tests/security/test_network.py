@@ -60,6 +60,7 @@ def _run(become: tuple[str, ...], python: str, *words: str) -> Findings:
     params=[
         ("bubblewrap", "this user"),
         ("bubblewrap", "an ordinary user"),
+        ("bubblewrap", "an ordinary user with slirp4netns"),
         ("bubblewrap", "root behind a firewall"),
         ("forked", "this user"),
         ("forked", "an ordinary user"),
@@ -86,10 +87,16 @@ def found(
         options = () if who == "this user" else ("bridged",)
         yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime, *options)
         return
+    options = ()
+    if who == "an ordinary user with slirp4netns":
+        stack = shutil.which("slirp4netns")
+        if stack is None:
+            pytest.skip("slirp4netns is missing (apt install slirp4netns)")
+        options = (stack,)
     with an_ordinary_user(_USER) as user:
         data_dir = f"{user.home}/data"
         subprocess.run([*user.become, "mkdir", data_dir], check=True)
-        yield _run(user.become, user.python, data_dir, runtime)
+        yield _run(user.become, user.python, data_dir, runtime, *options)
 
 
 def _failed(answer: object) -> bool:
