@@ -64,11 +64,6 @@ OTHERS = {
     "raw": f"{SOCKET}.socket(2, 3, 1).fileno()",
     "packets": f"{SOCKET}.socket(17, 3, 0x0300).fileno()",
     "netfilter": f"{SOCKET}.socket(16, 3, 12).fileno()",
-    # Asks for all tables; returns the error that the kernel answers with, as a negative number.
-    "netfilter_answer": (
-        "(lambda s: [s.bind((0, 0)), s.send(bytes.fromhex('14000000010a0103010000000000000000000000')),"
-        f" int.from_bytes(s.recv(99)[16:20], 'little', signed=True)][2])({SOCKET}.socket(16, 3, 12))"
-    ),
     "abstract": f"{SOCKET}.socket(1, 1).connect(chr(0) + 'offload-world-service')",
     "interfaces": "sorted(line.split(':')[0].strip() for line in open('/proc/net/dev').readlines()[2:])",
     "hostname": f"[{SOCKET}.gethostname(), {SOCKET}.gethostbyname({SOCKET}.gethostname())]",

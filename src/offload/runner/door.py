@@ -5,8 +5,9 @@ the worker listens on; there this process shows its network namespace first, so 
 gets its descriptors when that is there. ROLE is "guest", or "init" where this is the first process of a pid namespace of the
 kernel's: the guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code
 leaves. After the role, "=" and a filter of system calls in hexadecimal may follow: for engines whose own filter lets through what
-no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is
-the right process that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
+no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
+if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is the right process
+that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
 """
 
 import _socket

@@ -121,3 +121,14 @@ def test_a_network_of_its_own_begins_as_none_and_asks_the_router_for_names() -> 
     assert config["NetworkMode"] == "none"
     assert config["Dns"] == ["198.18.0.1"]
     assert config["ExtraHosts"] == ["offload:127.0.0.1"]
+
+
+def test_what_the_engine_writes_is_not_covered_by_the_machines_own_mounts() -> None:
+    sandbox = a_sandbox(
+        root=(*ROOT, RootEntry("etc")), mounts_below=("/etc/resolv.conf", "/etc/own")
+    )
+
+    shown = binds(sandbox)
+
+    assert "/etc/own" in shown
+    assert "/etc/resolv.conf" not in shown

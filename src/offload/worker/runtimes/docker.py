@@ -53,13 +53,12 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
+from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
-# Each container's own, which the engine writes; a machine may have its own as mounts.
-_ENGINES_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -195,7 +194,9 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", spec.image.python, guest)
+        calls = filter_program(os.uname().machine)
+        role = f"init={calls.hex()}" if calls else "init"
+        return door_command(DOOR, role, spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:
@@ -214,7 +215,6 @@ def _mounts() -> tuple[str, ...]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     # Space, tab, newline and backslash are written as \040, \011, \012 and \134.
     paths = {line.split()[4].encode().decode("unicode_escape") for line in lines}
-    paths -= {*_ENGINES_FILES, *(str(Path(path).resolve()) for path in _ENGINES_FILES)}
     return tuple(
         path
         for path in sorted(paths)

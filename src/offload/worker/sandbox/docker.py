@@ -31,6 +31,8 @@ DOOR_DIR = "/run/offload/door"
 DOOR = f"{DOOR_DIR}/socket"
 
 _OWN = ("/proc", "/sys", "/dev", "/run", "/tmp")  # noqa: S108 - every container has its own
+# The engine mounts these itself; on machines that are containers they are mounts of the machine's, too.
+_ENGINES = ("/etc/resolv.conf", "/etc/hosts", "/etc/hostname")
 _MIB = 1024 * 1024
 _FULL_SHARES = 1024  # of one core
 
@@ -94,6 +96,7 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
             **_network(sandbox.network),
+            "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,
@@ -123,11 +126,7 @@ def _network(network: str) -> dict[str, object]:
     if network != OWN_NETWORK:
         return {"NetworkMode": network}
     # What else the machine says about names the engine takes over by itself.
-    return {
-        "NetworkMode": NO_NETWORK,
-        "Dns": [NAMES_ADDRESS],
-        "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
-    }
+    return {"NetworkMode": NO_NETWORK, "Dns": [NAMES_ADDRESS]}
 
 
 def _tmpfs(sandbox: DockerSandbox) -> dict[str, str]:
@@ -186,6 +185,8 @@ def _binds(sandbox: DockerSandbox) -> list[dict[str, object]]:
 
 
 def _is_shown(sandbox: DockerSandbox, path: str, roots: Sequence[str]) -> bool:
-    return any(is_within(path, root) for root in roots) and not any(
-        is_within(path, entry.real) for entry in sandbox.facts.hidden
+    return (
+        path not in _ENGINES
+        and any(is_within(path, root) for root in roots)
+        and not any(is_within(path, entry.real) for entry in sandbox.facts.hidden)
     )
