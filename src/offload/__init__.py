@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from offload.sdk.schedule import Cron, Period
     from offload.sdk.secret import Secret
     from offload.sdk.values import Deployed
+    from offload.sdk.volume import Volume
 
 __all__ = [
     "App",
@@ -41,6 +42,7 @@ __all__ = [
     "Queue",
     "Retries",
     "Secret",
+    "Volume",
     "batched",
     "concurrent",
     "current_function_call_id",
@@ -70,6 +72,7 @@ _HOME = {
     "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "Secret": "offload.sdk.secret",
+    "Volume": "offload.sdk.volume",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",

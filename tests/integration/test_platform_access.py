@@ -114,6 +114,11 @@ def credentials():
     return names, [path for path in ("/run/offload/token", "token") if os.path.exists(path)]  # noqa: PTH110
 
 
+@app.function(cpu=len(os.sched_getaffinity(0)), memory=128)
+def fill_the_machine(depth):
+    return depth and 1 + fill_the_machine.remote(depth - 1)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def running(tmp_path_factory):
     with testing.local_stack(tmp_path_factory.mktemp("stack")), app.run():
@@ -142,6 +147,10 @@ def test_threads_of_user_code_call_at_the_same_time():
 
 def test_a_function_calls_itself():
     assert factorial.remote(3) == 6
+
+
+def test_who_waits_for_a_call_from_inside_makes_room_for_it_on_a_machine_that_is_full():
+    assert fill_the_machine.remote(3) == 3
 
 
 def test_other_options_of_the_container_are_refused_inside_with_what_is_possible():

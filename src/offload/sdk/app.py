@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.choices import SecretChoice
     from offload.sdk.inside import InsideRun
     from offload.sdk.options import (
         FunctionArguments,
         FunctionOptions,
         ImageChoice,
         OptionArguments,
-        SecretChoice,
     )
     from offload.sdk.run import AppRun
     from offload.sdk.values import Deployed, Output

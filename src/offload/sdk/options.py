@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.mount_checks import check_volumes
 from offload.sdk.network_options import Reachable, check_network
 from offload.sdk.option_checks import (
     check_image,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Protocol, Self, Unpack
 
+    from offload.sdk.choices import SecretChoice, VolumeChoice
+
     class CallReference(Protocol):
         """A call that another one can come after."""
 
@@ -42,18 +45,6 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
-            ...
-
-    class SecretChoice(Protocol):
-        """Variables that only containers see; see `offload.Secret`."""
-
-        @property
-        def is_secret(self) -> bool:
-            """Whether it is one."""
-            ...
-
-        async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
-            """Return its id on the server."""
             ...
 
     class ScheduleChoice(Protocol):
@@ -160,6 +151,7 @@ class FunctionArguments(TypedDict, total=False):
     env: Mapping[str, str]
     secrets: Sequence[SecretChoice]
     image: ImageChoice | None
+    volumes: Mapping[str, VolumeChoice]
     single_use_containers: bool
     schedule: ScheduleChoice | None
 
@@ -208,6 +200,7 @@ class FunctionOptions(NamedTuple):
     env: Mapping[str, str] = MappingProxyType({})
     secrets: Sequence[SecretChoice] = ()  # variables that nobody else sees; of one name, the last's
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
+    volumes: Mapping[str, VolumeChoice] = MappingProxyType({})  # by the path they are found at
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
@@ -246,7 +239,9 @@ class FunctionOptions(NamedTuple):
         check_option_names(arguments)
         changed = self._replace(**arguments)
         _check(changed)
-        return changed._replace(env=dict(changed.env), labels=dict(changed.labels))
+        return changed._replace(
+            env=dict(changed.env), labels=dict(changed.labels), volumes=dict(changed.volumes)
+        )
 
     def sharing(
         self, concurrency: Concurrency | None, batching: Batching | None
@@ -320,6 +315,7 @@ def _check(options: FunctionOptions) -> None:
     check_network(
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
+    check_volumes(options.volumes)
     check_image(options.image)
     check_secrets(options.secrets)
     check_schedule(options.schedule)

@@ -19,6 +19,7 @@ from offload.wire.gen import (
     queues_pb2,
     schedules_pb2,
     secrets_pb2,
+    volumes_pb2,
     workers_pb2,
 )
 
@@ -49,6 +50,7 @@ _MODULES = (
     queues_pb2,
     schedules_pb2,
     secrets_pb2,
+    volumes_pb2,
     workers_pb2,
 )
 

@@ -57,6 +57,8 @@ class Conversation:
             options.spool_dir, options.spool_bytes_per_container, function.max_inputs
         )
         self._item_seqs: dict[str, int] = {}
+        # What an input has written is there for whoever has its result.
+        self._commits = any(not mount.is_read_only for mount in function.volumes)
 
     def close(self) -> None:
         """Drop what the container has not finished saying. Idempotent."""
@@ -148,7 +150,7 @@ class Conversation:
             # It is too large to be looked through for them; type, message and traceback remain.
             spooled.close()
             spooled, result = None, result._replace(fault=fault._replace(exception=None))
-        if spooled is None and not self._owner.uploads.has(input_id):
+        if spooled is None and not self._commits and not self._owner.uploads.has(input_id):
             write_result(self._uplink.gathering(size_bytes), result, interrupt, None)
             self._owner.answered(input_id)
         else:
@@ -170,7 +172,9 @@ class Conversation:
                 write_result(message, result, interrupt, blob)
             self._owner.answered(result.input_id)
 
-        self._owner.uploads.add(result.input_id, self.container.container_id, spooled, stored)
+        self._owner.uploads.add(
+            result.input_id, self.container.container_id, spooled, stored, commits=self._commits
+        )
 
     def _item(self, item: guest.Item) -> None:
         task = self.hand.tasks.get(item.input_id)

@@ -3,13 +3,8 @@
 from offload.worker.link.platform import PlatformLink
 from offload.worker.link.secrets import SecretLink
 from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
+from offload.worker.link.volumes import VolumeLink
 
 __all__ = [
-    "Dial",
-    "Listener",
-    "PlatformLink",
-    "RefusedError",
-    "SecretLink",
-    "Session",
-    "SessionOptions",
-]
+    "Dial", "Listener", "PlatformLink", "RefusedError", "SecretLink", "Session", "SessionOptions", "VolumeLink",
+]  # fmt: skip
