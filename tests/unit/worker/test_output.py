@@ -66,3 +66,12 @@ def test_of_many_inputs_the_oldest_are_forgotten() -> None:
         budget.take(f"in-{number}", 1, 0.0)
 
     assert len(budget._used) <= 1024
+
+
+def test_a_flood_of_short_lines_is_slowed_by_their_number() -> None:
+    budget = OutputBudget(LIMITS._replace(hurried_line_bytes=100))
+
+    for _ in range(10):
+        budget.take("in-1", 0, 0.0)
+
+    assert budget.pause(0.0) == 6.0

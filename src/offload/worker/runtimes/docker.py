@@ -51,6 +51,7 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
+from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 
 if TYPE_CHECKING:
@@ -190,7 +191,9 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", spec.image.python, guest)
+        calls = filter_program(os.uname().machine)
+        role = f"init={calls.hex()}" if calls else "init"
+        return door_command(DOOR, role, spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:

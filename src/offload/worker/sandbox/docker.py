@@ -95,6 +95,7 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
             "NetworkMode": "none" if spec.block_network else sandbox.network,
+            "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
             "Dns": [NAMES_ADDRESS] if sandbox.has_own_names else [],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
