@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.cls import ClassDecorator
     from offload.sdk.inside import InsideRun
     from offload.sdk.options import (
+        ClassArguments,
         FunctionArguments,
         FunctionOptions,
         ImageChoice,
@@ -121,6 +123,12 @@ class App:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         return cast("FunctionDecorator", _Decorator(self, parsed, calls))
+
+    def cls(self, *misused: object, **options: Unpack[ClassArguments]) -> ClassDecorator:
+        """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
+        from offload.sdk.cls import ClassDecorator
+
+        return ClassDecorator(self, misused, {**self._defaults, **options})
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
@@ -357,7 +365,7 @@ class RunContext:
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
         opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
-            if function.options.min_containers:
+            if function.options.min_containers and not function.is_partial:
                 function.register(opened)
         return opened
 

@@ -157,6 +157,12 @@ class OptionArguments(FunctionArguments, total=False):
     call_timeout: float | None
 
 
+class ClassArguments(OptionArguments, total=False):
+    """The keyword arguments of `App.cls`."""
+
+    enable_memory_snapshot: bool
+
+
 class CallArguments(OptionArguments, total=False):
     """The keyword arguments of `Function.with_options`."""
 

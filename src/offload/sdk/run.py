@@ -249,7 +249,7 @@ class AppRun(Cancelling):
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
-            is_variant = self._definitions.get(function.name, function) is not function
+            is_variant = self._find(function.name) not in (None, function)
             registration = replace(
                 registration_of(function, is_served_here=self._is_served_here),
                 is_variant=is_variant,
@@ -297,9 +297,17 @@ class AppRun(Cancelling):
     def _provide(self, names: Sequence[str]) -> None:
         """Register functions that are called from inside a container, as far as the app has them."""
         for name in names:
-            definition = self._definitions.get(name)
+            definition = self._find(name)
             if definition is not None:
                 self.in_background(self._register_again(definition))
+
+    def _find(self, name: str) -> Definition | None:
+        definition = self._definitions.get(name)
+        if definition is None:  # containers of a class have its parameters in their name
+            owner = self._definitions.get(name.partition("(")[0])
+            find: Callable[[str], Definition | None] | None = getattr(owner, "named", None)
+            definition = find(name) if find is not None else None
+        return definition
 
     async def _register_again(self, definition: Definition) -> None:
         # Whoever waits for it is told by the server that it has not come; the user's objects are pickled beside the loop.
@@ -328,10 +336,11 @@ def registration_of(function: Definition, *, is_served_here: bool = True) -> Reg
     Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
     """
     choice = function.options.image
-    image = image_of(function.raw_function, function.name, choice)
+    own = getattr(function.raw_function, "user_class", function.raw_function)
+    image = image_of(own, function.name, choice)
     elsewhere = None
     if choice is None and not is_served_here:
-        elsewhere = image_elsewhere(function.raw_function)
+        elsewhere = image_elsewhere(own)
     return Registration(
         name=function.name,
         code=pickle_function(function.raw_function, f"{function.name}()"),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
     from offload.worker.supervisor.templates import Templates
 
-# A fork takes milliseconds; one that is not ready by then never will be.
+# A fork takes milliseconds; one that has not said hello by then never will. Its class's hooks take what they take.
 _FORK_SECONDS = 5.0
 
 # Kept to say why a container did not start.
@@ -218,18 +218,18 @@ class Life:
             ) from error
 
     async def _start_forked(self) -> bool:
-        """Take a fork of the function's template; return False where there is none to be had, at once."""
+        """Take a fork of the function's template; return False where there is none to be had, or it cannot be loaded."""
         templates = self._options.templates
         if templates is None or self.gpu_indices:
             return False
-        container = await templates.fork(self.function, self.container_id)
-        if container is None:
+        if (container := await templates.fork(self.function, self.container_id)) is None:
             return False
         self._attach(container)
         try:
             async with asyncio.timeout(_FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
-                await self._unless_gone(self._loaded)
+            if (fault := (await self._unless_gone(self._loaded)).fault) is not None:
+                raise not_loaded(self.function, fault, "")
         except (StartFailedError, TimeoutError):
             templates.fork_failed(self.function)
             await self._detach()
