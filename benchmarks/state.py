@@ -1,10 +1,10 @@
-"""State beside the functions: dicts and queues, beside Redis. Each part is a module of its own."""
+"""State beside the functions: dicts and queues beside Redis, volumes beside `cp`. Each part is a module of its own."""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import state_objects
+from benchmarks import state_objects, state_volumes
 from benchmarks.harness import Figures, own_stack, report, rounds
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     options = parser.parse_args()
     sizes = (options.calls, options.batches, options.batch)
     many = state_objects.MANY
-    with own_stack(), state_objects.redis_server() as port:
+    with own_stack() as data_dir, state_objects.redis_server() as port:
         medians = rounds(
             {
                 "offload 1": lambda: state_objects.play_ours(1, *sizes),
@@ -28,6 +28,7 @@ def main() -> None:
             },
             options.rounds,
         )
+        volumes = state_volumes.measure(data_dir)
     rows = {name: _row(figures) for name, figures in medians.items()}
     result: dict[str, object] = {}
     for name, figures in medians.items():
@@ -46,6 +47,8 @@ def main() -> None:
         result[("queue_batch_per_s" if ours else "redis_pipeline_per_s") + suffix] = round(
             figures["batch_per_s"]
         )
+    state_volumes.show(volumes)
+    result.update(volumes)
     report("Dicts and queues beside Redis (everysec), by clients", rows, result)
 
 

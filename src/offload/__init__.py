@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from offload.sdk.queue import Queue
     from offload.sdk.schedule import Cron, Period
     from offload.sdk.values import Deployed
+    from offload.sdk.volume import Volume
 
 __all__ = [
     "App",
@@ -42,6 +43,7 @@ __all__ = [
     "Period",
     "Queue",
     "Retries",
+    "Volume",
     "batched",
     "concurrent",
     "current_function_call_id",
@@ -75,6 +77,7 @@ _HOME = {
     "Period": "offload.sdk.schedule",
     "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
+    "Volume": "offload.sdk.volume",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",

@@ -46,6 +46,10 @@ class ServerError(OffloadError):
     """The server failed to do what it should. Its log says why; please report it."""
 
 
+class CorruptedError(OffloadError):
+    """What was kept or sent is not what it was: checksums differ. The message says what to bring again."""
+
+
 class FunctionError(OffloadError):
     """An input ended without a result for a reason other than an exception that could be brought back."""
 

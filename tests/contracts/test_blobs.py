@@ -315,3 +315,37 @@ def together(actions: list[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def named(*contents: bytes) -> dict[str, bytes]:
+    return {hashlib.sha256(content).hexdigest(): content for content in contents}
+
+
+def test_many_blobs_of_any_size_come_and_go_together(blobs: Blobs, clock: SettableClock) -> None:
+    many = named(b"", b"small", b"x" * 65_536, b"y" * 65_537, CONTENT * 30)
+
+    blobs.write_many(many)
+    blobs.write_many(many)
+
+    assert blobs.read_many(list(many)) == many
+    for sha256, content in many.items():
+        assert load(blobs, sha256) == content
+        assert load(blobs, sha256, len(content) // 2) == content[len(content) // 2 :]
+    assert blobs.missing([*many, SHA256]) == [SHA256]
+    assert blobs.stale(101.0, "", 10) == sorted(many)
+    clock.time = 200.0
+    assert blobs.missing(list(many)[:2]) == []
+    assert blobs.stale(101.0, "", 10) == sorted(list(many)[2:])
+    assert blobs.remove(list(many)[2], 101.0)
+    assert not blobs.remove(list(many)[1], 101.0)
+    with pytest.raises(BlobMissingError):
+        blobs.read_many(list(many))
+
+
+def test_of_many_blobs_none_is_kept_where_one_is_not_what_its_name_says(blobs: Blobs) -> None:
+    good, (wrong,) = named(b"good"), named(b"what was meant")
+
+    with pytest.raises(BlobCorruptError, match="upload it again"):
+        blobs.write_many({**good, wrong: b"what came"})
+
+    assert blobs.missing([*good, wrong]) == [*good, wrong]

@@ -23,22 +23,34 @@ from tests.support.records import (
     saved_app,
 )
 
+from offload.control.core.deployments import AppVersion, Deployment
 from offload.control.core.inputs import FINAL_STATES
-from offload.control.core.model import Scaling
+from offload.control.core.model import DeploymentKey, Scaling
+from offload.control.core.schedules import (
+    RunState,
+    Schedule,
+    ScheduledRun,
+    ScheduleKey,
+    ScheduleSpec,
+)
 from offload.control.ports.records import (
     CloseCall,
     DropItems,
     DropLetter,
     EndApp,
     FinishCall,
+    RemoveSchedule,
     RemoveWorker,
     ReplayedLetter,
     SaveCall,
+    SaveDeployment,
     SaveFunction,
     SaveInputs,
     SaveItems,
     SaveLogs,
+    SaveRun,
     SaveScaling,
+    SaveSchedule,
     SaveWorker,
 )
 from offload.control.ports.store import StoreError
@@ -118,7 +130,50 @@ aside = [
     st.builds(SaveWorker, st.sampled_from(WORKERS), st.sampled_from(["desk", "rack"])),
     st.builds(RemoveWorker, st.sampled_from(WORKERS)),
 ]
-records = st.one_of(*of_apps, *of_calls, *ends_of_inputs, *aside)
+# An app is a version of one deployed app at most.
+VERSIONS_OF = {"shop": ("ap-1", "ap-2"), "other": ("ap-3",)}
+SCHEDULE_KEYS = tuple(ScheduleKey("default", "main", app, "f") for app in ("shop", "other"))
+
+
+def a_deployment(name: str, app_ids: list[str], serving: int, at: float) -> SaveDeployment:
+    versions = tuple(
+        AppVersion(number, app_id, f"digest {app_id}", at, (("f", "fu-1"),))
+        for number, app_id in enumerate(app_ids, 1)
+    )
+    key = DeploymentKey("default", "main", name)
+    return SaveDeployment(Deployment(key, serving, at, versions))
+
+
+deployed = [
+    st.sampled_from(sorted(VERSIONS_OF)).flatmap(
+        lambda name: st.builds(
+            a_deployment,
+            st.just(name),
+            st.lists(st.sampled_from(VERSIONS_OF[name]), unique=True, max_size=2),
+            st.integers(0, 2),
+            times,
+        )
+    ),
+    st.builds(
+        lambda key, cursor, paused: SaveSchedule(
+            Schedule(key, ScheduleSpec(period_seconds=9.0), 1.0, cursor, b"args", is_paused=paused)
+        ),
+        st.sampled_from(SCHEDULE_KEYS),
+        times,
+        st.booleans(),
+    ),
+    st.builds(RemoveSchedule, st.sampled_from(SCHEDULE_KEYS)),
+    st.builds(
+        lambda key, tick, at, call_id: SaveRun(
+            key, ScheduledRun(float(tick), at, RunState.FIRED, call_id)
+        ),
+        st.sampled_from(SCHEDULE_KEYS),
+        small,
+        times,
+        call_ids,
+    ),
+]
+records = st.one_of(*of_apps, *of_calls, *ends_of_inputs, *aside, *deployed)
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,11 @@ def credentials():
     return names, [path for path in ("/run/offload/token", "token") if os.path.exists(path)]  # noqa: PTH110
 
 
+@app.function(cpu=len(os.sched_getaffinity(0)), memory=128)
+def fill_the_machine(depth):
+    return depth and 1 + fill_the_machine.remote(depth - 1)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def running(tmp_path_factory):
     with testing.local_stack(tmp_path_factory.mktemp("stack")), app.run():
@@ -142,6 +147,10 @@ def test_threads_of_user_code_call_at_the_same_time():
 
 def test_a_function_calls_itself():
     assert factorial.remote(3) == 6
+
+
+def test_who_waits_for_a_call_from_inside_makes_room_for_it_on_a_machine_that_is_full():
+    assert fill_the_machine.remote(3) == 3
 
 
 def test_other_options_of_the_container_are_refused_inside_with_what_is_possible():
@@ -233,3 +242,26 @@ def test_a_handle_in_a_closure_is_the_same_object_inside():
 def test_another_environment_is_out_of_reach_inside():
     with pytest.raises(errors.AuthError, match="environment 'main' and cannot reach 'prod'"):
         of_other_environments.remote()
+
+
+@app.function(**small)
+@offload.concurrent(max_inputs=8)
+def in_one_container(shared, number):
+    shared[number] = number
+    return square.remote(number), shared[number]
+
+
+@app.function(**small)
+@offload.concurrent(max_inputs=8)
+async def on_one_loop(shared, number):
+    await shared.put.aio(number, number)
+    return await square.remote.aio(number), await shared.get.aio(number)
+
+
+@pytest.mark.parametrize("function", [in_one_container, on_one_loop], ids=["threads", "loop"])
+def test_inputs_that_share_a_container_ask_at_the_same_time(function):
+    with offload.Dict.ephemeral() as shared:
+        answers = list(function.starmap((shared, number) for number in range(24)))
+
+        assert answers == [(number * number, number) for number in range(24)]
+        assert len(shared) == 24

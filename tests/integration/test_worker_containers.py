@@ -124,6 +124,20 @@ async def test_an_announced_exit_is_told_with_its_code(bench: Bench) -> None:
 
 
 @scenario
+async def test_a_beginning_that_is_told_after_its_end_harms_nobody(bench: Bench) -> None:
+    await bench.start()
+    bench.assign("in-1", "in-2")
+    await bench.runner.next(guest.Run)
+
+    bench.runner.say(guest.Results((result("in-1"),)), guest.Begun("in-1", 1))
+    bench.runner.say(guest.Results((result("in-2"),)))
+    await bench.server.until(lambda: len(bench.server.results) == 2)
+
+    assert DIED not in bench.server.states("co-1")
+    assert not any(message.started for message in bench.server.messages)
+
+
+@scenario
 async def test_a_broken_frame_ends_its_container_and_no_other(bench: Bench) -> None:
     await bench.start("co-1")
     await bench.start("co-2")

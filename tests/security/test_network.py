@@ -32,10 +32,10 @@ _NEVER = (
 )
 
 
-def _run(become: tuple[str, ...], python: str, data_dir: str, runtime: str) -> Findings:
+def _run(become: tuple[str, ...], python: str, data_dir: str, *runtime: str) -> Findings:
     world = ("unshare", "--net", "--mount", "--propagation", "private", sys.executable, _WORLD)
     done = subprocess.run(
-        [*world, *become, python, _PAYLOAD, data_dir, runtime],
+        [*world, *become, python, _PAYLOAD, data_dir, *runtime],
         env=plain_environment("/"),
         cwd="/",
         capture_output=True,
@@ -64,6 +64,7 @@ def _run(become: tuple[str, ...], python: str, data_dir: str, runtime: str) -> F
         ("forked", "an ordinary user"),
         ("gvisor", "this user"),
         ("gvisor", "an ordinary user"),
+        ("docker", "this user"),
     ],
     ids=", ".join,
 )
@@ -80,7 +81,8 @@ def found(
         yield _run(("--dropping",), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
         return
     if who == "this user":
-        yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
+        sockets = [request.getfixturevalue("docker_socket")] if runtime == "docker" else []
+        yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime, *sockets)
         return
     with an_ordinary_user(_USER) as user:
         data_dir = f"{user.home}/data"
@@ -196,7 +198,9 @@ def test_a_container_has_a_link_of_its_own_and_knows_its_own_name(
 @pytest.mark.parametrize("policy", _POLICIES)
 def test_servers_on_the_loopback_work_inside(found: Findings, policy: str) -> None:
     assert found[policy]["loopback_server"] == "127.0.0.1"
-    assert found[policy]["loopback_server_6"] == "::1"
+    # Where an engine gives no network it takes the loopback's IPv6 away, too.
+    if found["capabilities"]["name"] != "docker":
+        assert found[policy]["loopback_server_6"] == "::1"
 
 
 @pytest.mark.parametrize("policy", _POLICIES)

@@ -38,7 +38,7 @@ GREEDY = (
     SETUP
     + """
 from offload.runner import template
-template._give_up_capabilities = template._install_filter = lambda *_: None
+template._give_up_capabilities = template.install_filter = lambda *_: None
 """
 )
 

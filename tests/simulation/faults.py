@@ -9,6 +9,7 @@ from tests.simulation.setup import able_worker, draw_worker
 from tests.simulation.workers import SimulatedWorker
 
 from offload.control.core.events import (
+    ContainerWaits,
     ScalingChanged,
     WorkerDisconnected,
     WorkerDraining,
@@ -53,7 +54,7 @@ class Faults:
         happenings = (
             self._crash, self._disconnect, self._disconnect, self._leave, self._drain, self._add_worker,
             self._rescale, self._jump, self._outage, self._part, world.boot, world.boot, world.clients.submit, world.clients.submit,
-            world.clients.stop_app,
+            world.clients.stop_app, self._wait_for_calls, self._wait_for_calls,
         )  # fmt: skip
         world.rng.choice(happenings)()
 
@@ -134,6 +135,21 @@ class Faults:
             for _ in range(3):
                 self._world.after(11.0, self._world.clients.submit)
             self._world.after(12.0, lambda: self._join(worker))
+
+    def _wait_for_calls(self) -> None:
+        """Let inputs in some container wait for calls of their own for a while."""
+        worker = self._victim()
+        if worker is None or not worker.boxes:
+            return
+        world = self._world
+        container_id = world.rng.choice(list(worker.boxes))
+        worker.boxes[container_id].lent = True
+        world.apply(ContainerWaits(container_id, world.rng.randint(1, 3)))
+        seconds = world.rng.uniform(0.0, 40.0)
+        world.after(seconds, lambda: self._end_wait(container_id))
+
+    def _end_wait(self, container_id: str) -> None:
+        self._world.apply(ContainerWaits(container_id, 0))
 
     def _jump(self) -> None:
         self._world.skew += self._world.rng.uniform(-20.0, 20.0)

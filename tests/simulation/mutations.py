@@ -206,10 +206,10 @@ MUTATIONS = [
         "a call that rests no longer is in line",
     ),
     Mutation(
-        "ledger.py",
-        "    is_untouched = not event.tried and event.unfinished == event.known\n",
-        "    is_untouched = event.unfinished == event.known\n",
-        "what an input has spent is remembered where its call rests after a restart",
+        "lending.py",
+        "    worker.free_cpu += cores\n",
+        "    worker.free_cpu += max(0, cores)\n",
+        "cores that were lent are taken back",
     ),
     Mutation(
         "membership.py",

@@ -28,7 +28,7 @@ def draw_policy(rng: random.Random) -> Policy:
         quarantine_seconds=5.0,
         max_losses=rng.choice((3, 3, 1)),
         packs=rng.random() < 0.3,
-        resting_beyond=rng.choice((0, 1, 1000)),
+        resting_beyond=rng.choice((0, 0, 1000)),
         workspaces={
             "ws-1": WorkspaceLimits(weight=rng.choice((0.5, 2.0))),
             "ws-2": WorkspaceLimits(max_containers=rng.choice((0, 1, 3))),

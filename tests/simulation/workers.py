@@ -73,6 +73,7 @@ class Box:
     gpus: tuple[int, ...]
     busy: dict[str, None] = field(default_factory=dict)  # the inputs it runs
     was_used: bool = False
+    lent: bool = False  # its cores, at least once
 
 
 @dataclass
@@ -171,6 +172,7 @@ class SimulatedWorker:
 
     def _check_room(self, order: StartContainer) -> None:
         needs = [self._world.function(box.function_id).needs for box in self.boxes.values()]
+        taking = [one for one, box in zip(needs, self.boxes.values(), strict=True) if not box.lent]
         capacity = self.info.capacity
         gpus = [index for box in self.boxes.values() for index in box.gpus]
         kinds = {gpu.index: gpu.kind for gpu in capacity.gpus}
@@ -179,7 +181,7 @@ class SimulatedWorker:
             mine.gpu_kind in kinds.get(index, "none") for index in order.gpu_indices
         )
         if (
-            sum(one.cpu_milli for one in needs) > capacity.cpu_milli
+            sum(one.cpu_milli for one in taking) > capacity.cpu_milli
             or sum(one.memory_mib for one in needs) > capacity.memory_mib
             or len(gpus) != len(set(gpus))
             or not is_right

@@ -160,7 +160,7 @@ def _check_worker(state: State, worker: WorkerRecord) -> None:
     containers = [c for slot in worker.slots.values() for c in slot.containers.values()]
     stopping = [c for c in containers if c.state is ContainerState.STOPPING]
     gpus = [index for c in containers for index in c.gpus]
-    cpu = sum(c.needs.cpu_milli for c in containers)
+    cpu = sum(c.taken_cpu for c in containers)
     _same(f"{name}: cpu", worker.free_cpu, capacity.cpu_milli - cpu)
     memory = sum(c.needs.memory_mib for c in containers)
     _same(f"{name}: memory", worker.free_memory, capacity.memory_mib - memory)
@@ -168,7 +168,7 @@ def _check_worker(state: State, worker: WorkerRecord) -> None:
     free = [gpu.index for gpu in capacity.gpus if gpu.index not in gpus]
     _same(f"{name}: free gpus", list(worker.free_gpus), free)
     _same(f"{name}: stopping", list(worker.stopping.values()), stopping, in_order=False)
-    _same(f"{name}: coming", worker.coming_cpu, sum(c.needs.cpu_milli for c in stopping))
+    _same(f"{name}: coming", worker.coming_cpu, sum(c.taken_cpu for c in stopping))
     needs = [promise.pool.function.needs for promise in worker.promises]
     _same(f"{name}: promised", worker.promised_cpu, sum(n.cpu_milli for n in needs))
     _same(f"{name}: promised memory", worker.promised_memory, sum(n.memory_mib for n in needs))

@@ -30,6 +30,7 @@ _COMMANDS = {
     "dict": "List, make and change dicts that programs and containers share.",
     "dlq": "List, show, replay and drop inputs that were given up.",
     "image": "Build images here, list and prune those that are built, look into one.",
+    "volume": "Make, list, fill, read, restore and delete volumes.",
     "logs": "Show what a call's or an app's functions printed.",
     "queue": "List, make and use queues that programs and containers share.",
     "server": "Be the server: accept work and hand it to workers.",

@@ -126,6 +126,7 @@ async def _serve(
         store = await asyncio.to_thread(SqliteStore, state_dir / "offload.db")
         stack.callback(store.close)
         blobs = await asyncio.to_thread(DiskBlobs, state_dir / "blobs", clock)
+        stack.callback(blobs.close)
         incarnation = secrets.token_hex(4)
         gc.disable()  # a restored backlog is millions of objects and no garbage
         services = await start(

@@ -75,6 +75,7 @@ class Link:
         self._is_watched = False
         self._expects_answers = False
         self._platform: Platform | None = None
+        self._finding = allocate_lock()
         guest.find_platform = self._find_platform
 
     def run_beside(self, interrupts: Interruptor) -> Beside:
@@ -155,7 +156,10 @@ class Link:
         if self._platform is None:
             from offload.runner.asking import Platform  # noqa: PLC0415 - most containers never ask
 
-            self._platform = Platform(self._outbox, lambda: self._interrupts, self._expect_answers)
+            with self._finding:  # threads that ask first at the same time must find the same one
+                self._platform = self._platform or Platform(
+                    self._outbox, lambda: self._interrupts, self._expect_answers
+                )
         return self._platform
 
     def _expect_answers(self) -> None:

@@ -10,10 +10,10 @@ import ctypes
 import gc
 import json
 import os
-import struct
 import sys
 from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket
 
+from offload.runner.call_filter import install_filter
 from offload.runner.exits import leave
 from offload.runner.forkable import reseed, why_not_forkable
 from offload.runner.link import Loading
@@ -34,7 +34,6 @@ else:
 _MESSAGE_BYTES = 16 * 1024
 _MAX_FDS = 32
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 4, 24
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _HIGHEST_CAPABILITY = 63
 
@@ -115,7 +114,7 @@ class _Template:
                 os.close(fd)
             os.setsid()
             _give_up_capabilities()
-            _install_filter(request.filter)
+            install_filter(request.filter)
             self._become_container(request.name, *fds[count : count + 3])
         except BaseException as error:  # noqa: BLE001 - nothing may return into the template's code
             os.write(2, f"offload runner: {type(error).__name__}: {error}\n".encode())
@@ -154,13 +153,6 @@ def _enter(namespace_fd: int) -> None:
     if _libc.setns(namespace_fd, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"setns: {os.strerror(number)}")
-
-
-def _install_filter(program: bytes) -> None:
-    code = ctypes.create_string_buffer(program, len(program))
-    filters = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filters, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "a filter of system calls was refused")
 
 
 def _give_up_capabilities() -> None:

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
-    from offload.sdk.cls import ClassDecorator
+    from offload.sdk.cls import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
     from offload.sdk.options import (
-        ClassArguments,
         FunctionArguments,
         FunctionOptions,
         ImageChoice,

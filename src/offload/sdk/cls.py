@@ -20,7 +20,7 @@ from offload.sdk.function import Function
 from offload.sdk.kinds import is_generator
 from offload.sdk.life_cycle import Blueprint, Parameter, parameters_of, roles_of
 from offload.sdk.local_instance import LocalInstance
-from offload.sdk.options import parse_options, split_arguments
+from offload.sdk.options import OptionArguments, parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     AnyCls: TypeAlias = "Cls[Any]"  # type: ignore[explicit-any]  # of whichever class
 
 T = TypeVar("T")
+
+
+class ClassArguments(OptionArguments, total=False):
+    """The keyword arguments of `App.cls`."""
+
+    enable_memory_snapshot: bool
 
 
 class Cls(Generic[T]):
@@ -76,7 +82,7 @@ class Cls(Generic[T]):
 
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; its pools are of the caller's run.
-        options = self.options._replace(image=None)  # not for user code
+        options = self.options._replace(image=None, schedule=None)  # not for user code
         return {**self.__dict__, "_pools": {}, "options": options}
 
     def __setstate__(self, state: dict[str, object]) -> None:

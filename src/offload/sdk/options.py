@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from offload.errors import InvalidError
+from offload.sdk.mount_checks import check_volumes
 from offload.sdk.network_options import Reachable, check_network
 from offload.sdk.option_checks import (
     check_image,
@@ -41,6 +42,16 @@ if TYPE_CHECKING:
         @property
         def is_local(self) -> bool:
             """Whether it is the caller's own environment."""
+            ...
+
+    class VolumeChoice(Protocol):
+        """A volume that containers find at a path; see `offload.Volume`."""
+
+        is_read_only: bool
+        mounted_path: str
+
+        async def find(self) -> str:
+            """Return its id. Raises `OffloadError` where there is no such volume."""
             ...
 
     class ScheduleChoice(Protocol):
@@ -146,6 +157,7 @@ class FunctionArguments(TypedDict, total=False):
     outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
     image: ImageChoice | None
+    volumes: Mapping[str, VolumeChoice]
     single_use_containers: bool
     schedule: ScheduleChoice | None
 
@@ -155,12 +167,6 @@ class OptionArguments(FunctionArguments, total=False):
 
     priority: int
     call_timeout: float | None
-
-
-class ClassArguments(OptionArguments, total=False):
-    """The keyword arguments of `App.cls`."""
-
-    enable_memory_snapshot: bool
 
 
 class CallArguments(OptionArguments, total=False):
@@ -199,6 +205,7 @@ class FunctionOptions(NamedTuple):
     outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
+    volumes: Mapping[str, VolumeChoice] = MappingProxyType({})  # by the path they are found at
     single_use_containers: bool = False  # each container runs one input and ends
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
@@ -237,7 +244,9 @@ class FunctionOptions(NamedTuple):
         check_option_names(arguments)
         changed = self._replace(**arguments)
         _check(changed)
-        return changed._replace(env=dict(changed.env), labels=dict(changed.labels))
+        return changed._replace(
+            env=dict(changed.env), labels=dict(changed.labels), volumes=dict(changed.volumes)
+        )
 
     def sharing(
         self, concurrency: Concurrency | None, batching: Batching | None
@@ -311,6 +320,7 @@ def _check(options: FunctionOptions) -> None:
     check_network(
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
+    check_volumes(options.volumes)
     check_image(options.image)
     check_schedule(options.schedule)
     _check_sharing(options)

@@ -35,6 +35,11 @@ ALLOWED = frozenset(
     )
 )
 
+# Answered by the worker itself, about the volumes that it has mounted for the container.
+COMMIT_MOUNT = "offload.v1.Mounts/Commit"
+RELOAD_MOUNT = "offload.v1.Mounts/Reload"
+LOCAL = frozenset((COMMIT_MOUNT, RELOAD_MOUNT))
+
 UPLOAD = (
     "offload.v1.Blobs/Upload"  # the only one whose request streams; it goes straight to the server
 )

@@ -14,7 +14,7 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, PlatformLink, Session, SessionOptions
+from offload.worker.link import Dial, PlatformLink, Session, SessionOptions, VolumeLink
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -22,6 +22,7 @@ from offload.worker.supervisor import (
     Templates,
     TemplatesOptions,
 )
+from offload.worker.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,12 +97,16 @@ class Agent:
         )
         spool_dir = options.data_dir / "spool"
         spool_dir.mkdir(parents=True, exist_ok=True)
+        self._volumes = Volumes(
+            options.data_dir / "volumes", options.cache_bytes, VolumeLink(self._session)
+        )
         self._desk = Desk(
             DeskOptions(
                 uplink=self._session,
                 open_blob=self._open_blob,
                 monotonic=time.monotonic,
                 spool_dir=spool_dir,
+                commit_volumes=self._volumes.commit_all_of,
                 cancel_grace_seconds=options.cancel_grace_seconds,
             )
         )
@@ -129,7 +134,8 @@ class Agent:
                 images=self._images,
                 templates=self._templates,
                 output=options.output,
-                platform=PlatformLink(self._session),
+                volumes=self._volumes,
+                platform=PlatformLink(self._session, self._volumes),
             )
         )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire import guest
 from offload.wire.guest import asks
-from offload.wire.inside import ALLOWED, STREAMED, UPLOAD
+from offload.wire.inside import ALLOWED, LOCAL, STREAMED, UPLOAD
 from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Asks:
                 f"Function {self._caller.function_name!r} has restrict_platform_access=True: its code may not use functions, "
                 "dicts, queues or anything else of the platform. Remove the option, or pass it what it needs.",
             )
-        if ask.method not in ALLOWED or ask.is_open != (ask.method == UPLOAD):
+        if ask.method not in ALLOWED | LOCAL or ask.is_open != (ask.method == UPLOAD):
             return WireError(
                 Status.PERMISSION_DENIED,
                 f"{ask.method[:100]!r} cannot be asked from inside a container.",

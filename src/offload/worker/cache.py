@@ -48,6 +48,9 @@ class BlobCache:
         sha256 = content.sha256
         if len(sha256) != _NAME_CHARS or not set(sha256) <= set("0123456789abcdef"):
             raise OSError(f"{sha256[:_NAME_CHARS]!r} is not the name of a blob")
+        if sha256 in self._sizes and not await asyncio.to_thread(self._is_whole, sha256):
+            # Damaged on this disk; the server has another copy.
+            self._drop(sha256)
         if sha256 not in self._sizes:
             fetch = self._fetches.get(sha256)
             if fetch is None:
@@ -63,6 +66,17 @@ class BlobCache:
         except FileNotFoundError:
             self._sizes.pop(sha256, None)
             raise
+
+    def _is_whole(self, sha256: str) -> bool:
+        try:
+            with (self._directory / sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except OSError:
+            return False
+
+    def _drop(self, sha256: str) -> None:
+        self._sizes.pop(sha256, None)
+        (self._directory / sha256).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """End what is being fetched. Idempotent."""

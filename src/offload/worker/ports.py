@@ -9,8 +9,10 @@ from typing import IO, TYPE_CHECKING, Protocol
 from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
+    from offload.wire.trees import Chunk, Entry
+    from offload.wire.volume_requests import Change
     from offload.worker.core.content import Content
     from offload.worker.core.images import Image
     from offload.worker.core.network import AllowList
@@ -45,6 +47,15 @@ DEFAULT_PIDS = 512
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeBind:
+    """A directory of this machine that a container finds at a path of its own; a writable one is that container's alone."""
+
+    source: str
+    target: str
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """Everything a runtime needs to start a container. Nothing in it is secret."""
 
@@ -60,6 +71,7 @@ class ContainerSpec:
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
+    volumes: tuple[VolumeBind, ...] = ()  # only where `capabilities.mounts_volumes`
     cpu_limit_milli: int = 0  # 0: whatever is idle
     owns_scratch: bool = False  # its scratch has memory of its own; else it is part of memory_mib
 
@@ -96,6 +108,7 @@ class RuntimeCapabilities:
         ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
     )
     forks_templates: bool = False  # it is a `ForkingRuntime`
+    mounts_volumes: bool = False
     shared_network: str = (
         ""  # why containers share the machine's network and what that means, where they do
     )
@@ -128,6 +141,22 @@ class ImageError(Exception):
         super().__init__(message)
         self.exit_code = exit_code  # of the command that failed, where one did
         self.last_lines = last_lines  # what it printed last
+
+
+class VolumeServer(Protocol):
+    """Whoever keeps the volumes. Every method waits for a link where there is none, and raises `WireError`."""
+
+    async def tree(self, volume_id: str, unless_version: int) -> tuple[int, list[Entry] | None]:
+        """Return the newest version and what stands in it by path; None where it is still that version."""
+
+    def contents(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of chunks in this order, verified."""
+
+    async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+        """Store the blobs of every batch until an empty one; the batches are made in a thread."""
+
+    async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
+        """Make changes one version; return the newest."""
 
 
 @dataclass(frozen=True, slots=True)

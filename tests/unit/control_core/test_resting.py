@@ -8,7 +8,13 @@ from tests.support.consistency import check
 from tests.support.dispatching import BASE, Script
 
 from offload.control.core.dispatch import Policy
-from offload.control.core.events import AppStopped, CallCancelled, CallRestored, CallSubmitted
+from offload.control.core.events import (
+    AppStopped,
+    CallCancelled,
+    CallRestored,
+    CallSubmitted,
+    History,
+)
 from offload.control.core.inputs import InputState
 from offload.control.core.model import Call, CallKind, ContainerState
 
@@ -140,6 +146,18 @@ def test_calls_that_a_server_left_untouched_rest_again_after_its_restart() -> No
 
     assert [name for name in "abcde" if script.core.is_resting(f"fc-{name}")] == ["c", "d", "e"]
     assert _run_all(script) == [f"in-{name}-0" for name in "abcde"]
+
+
+def test_a_call_whose_input_was_tried_before_the_restart_does_not_rest() -> None:
+    script = Script(Policy(resting_beyond=0, recovery_seconds=0.0))
+    script.register(BASE)
+    tried = (History(0, attempts=2, failures=1, losses=0, kills=0, alone=False, retry_at=0.0),)
+
+    script.tell(CallRestored(_spawned("a", 1.0), ONE, ONE, closed=True, tried=tried))
+    script.join(cpus=1)
+    script.start_all()
+
+    assert [given.attempt for given in script.assigned()] == [3]
 
 
 def test_the_next_inputs_of_a_function_are_named_across_calls() -> None:

@@ -106,3 +106,19 @@ def test_no_privilege_is_given_and_every_limit_set() -> None:
 def test_a_blocked_network_is_none() -> None:
     assert host_config(a_sandbox(spec=a_spec(block_network=True)))["NetworkMode"] == "none"
     assert host_config(a_sandbox())["NetworkMode"] == "bridge"
+
+
+def test_what_the_engine_writes_is_not_covered_by_the_machines_own_mounts() -> None:
+    sandbox = a_sandbox(
+        root=(*ROOT, RootEntry("etc")), mounts_below=("/etc/resolv.conf", "/etc/own")
+    )
+
+    shown = binds(sandbox)
+
+    assert "/etc/own" in shown
+    assert "/etc/resolv.conf" not in shown
+
+
+def test_a_container_of_the_gateway_asks_its_name_server() -> None:
+    assert host_config(a_sandbox(has_own_names=True))["Dns"] == ["198.18.0.1"]
+    assert host_config(a_sandbox())["Dns"] == []

@@ -112,3 +112,19 @@ def test_a_name_that_is_no_hash_never_becomes_a_path(tmp_path: Path, name: str):
 
     with pytest.raises(OSError, match="not the name of a blob"):
         asyncio.run(cache.open(Content("pickle", b"", name, 1)))
+
+
+@pytest.mark.parametrize("damage", [b"two", b"", b"one and more"])
+def test_a_blob_that_was_damaged_on_this_disk_is_fetched_again(
+    tmp_path: Path, damage: bytes
+) -> None:
+    blobs = Blobs(b"one")
+
+    async def main() -> tuple[bytes, bytes]:
+        cache = BlobCache(tmp_path, 100, blobs.fetch)
+        await read(cache, blobs.content(b"one"))
+        (tmp_path / blobs.fetched[0]).write_bytes(damage)
+        return await read(cache, blobs.content(b"one")), await read(cache, blobs.content(b"one"))
+
+    assert asyncio.run(main()) == (b"one", b"one")
+    assert len(blobs.fetched) == 2

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from offload.worker.core.output import OutputBudget, OutputLimits, Verdict
 
-LIMITS = OutputLimits(bytes_per_input=1000, bytes_per_second=100, burst_bytes=400, line_bytes=10)
+LIMITS = OutputLimits(
+    bytes_per_input=1000,
+    bytes_per_second=100,
+    burst_bytes=400,
+    line_bytes=10,
+    hurried_line_bytes=10,
+)
 
 
 def test_an_input_that_prints_too_much_is_told_once_and_then_dropped() -> None:
@@ -60,3 +66,12 @@ def test_of_many_inputs_the_oldest_are_forgotten() -> None:
         budget.take(f"in-{number}", 1, 0.0)
 
     assert len(budget._used) <= 1024
+
+
+def test_a_flood_of_short_lines_is_slowed_by_their_number() -> None:
+    budget = OutputBudget(LIMITS._replace(hurried_line_bytes=100))
+
+    for _ in range(10):
+        budget.take("in-1", 0, 0.0)
+
+    assert budget.pause(0.0) == 6.0

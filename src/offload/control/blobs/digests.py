@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -37,3 +42,11 @@ def check_offset(sha256: str, offset: int, size_bytes: int) -> None:
         raise BlobError(
             f"The blob {sha256} has {size_bytes} bytes: it cannot be read from {offset}."
         )
+
+
+def check_all(blobs: Mapping[str, bytes]) -> None:
+    """Raise where bytes are not what their name says."""
+    for sha256, content in blobs.items():
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise mismatch(sha256, found)

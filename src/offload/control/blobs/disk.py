@@ -5,6 +5,9 @@ SHA-256 is always whole, and what a crash leaves behind lies in `incoming/`, whi
 
 The time of a blob is the modification time of its file. What looks at it and acts on what it saw does both under one lock,
 `_Shelf`: else a removal could fall between the answer "it is there" and the touch that was to spare it.
+
+Blobs that come by the thousand are kept many to a file; see `packed`. A blob that turns out to be damaged is moved
+to `damaged/`, so that it is missing and may be brought again, and a person may look at what happened to it.
 """
 
 from __future__ import annotations
@@ -18,13 +21,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.control.blobs.digests import check_offset, is_sha256, mismatch, missing
-from offload.control.ports.blobs import BlobCorruptError, BlobError
+from offload.control.blobs.digests import check_all, check_offset, is_sha256, mismatch, missing
+from offload.control.blobs.packed import PackedBlobs, WholeReader
+from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from offload.control.ports.clock import Clock
+
+_PIECE_BYTES = 1024 * 1024
 
 _ADVICE = {
     errno.ENOSPC: "free some space on its disk",
@@ -49,24 +55,62 @@ class DiskBlobs:
             for shard in range(256):
                 (directory / f"{shard:02x}").mkdir(mode=0o700, exist_ok=True)
             _sync_directory(directory)
+        self._packed = PackedBlobs(directory / "packed", clock)
 
     def writer(self) -> DiskBlobWriter:
         """See `Blobs`."""
         return DiskBlobWriter(self._shelf, self._incoming)
 
-    def reader(self, sha256: str, offset: int) -> DiskBlobReader:
+    def reader(self, sha256: str, offset: int) -> DiskBlobReader | WholeReader:
         """See `Blobs`."""
         if not is_sha256(sha256):
             raise missing(sha256)
-        return DiskBlobReader(self._shelf.place(sha256), sha256, offset)
+        try:
+            return DiskBlobReader(self._shelf, sha256, offset)
+        except BlobMissingError:
+            packed = self._packed.get([sha256])
+            if sha256 not in packed:
+                raise
+            check_offset(sha256, offset, len(packed[sha256]))
+            return WholeReader(packed[sha256], offset)
+
+    def write_many(self, blobs: Mapping[str, bytes]) -> None:
+        """See `Blobs`."""
+        check_all(blobs)
+        # What a writer of its own has brought before is a file.
+        self._packed.put(
+            {sha256: data for sha256, data in blobs.items() if not self._shelf.touch(sha256)}
+        )
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        """See `Blobs`."""
+        found = self._packed.get(names)
+        for sha256 in names:
+            if sha256 not in found:
+                reader = self.reader(sha256, 0)
+                try:
+                    # The read of nothing at the end is the one that tells.
+                    found[sha256] = reader.read(reader.size_bytes) + reader.read(1)
+                finally:
+                    reader.close()
+        return found
 
     def has(self, sha256: str) -> bool:
         """See `Blobs`."""
-        return is_sha256(sha256) and self._shelf.touch(sha256)
+        return not self.missing([sha256])
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """See `Blobs`."""
+        left = [name for name in names if not (is_sha256(name) and self._shelf.touch(name))]
+        packed = self._packed.touch(left) if left else set()
+        return [name for name in left if name not in packed]
 
     def remove(self, sha256: str, older_than: float) -> bool:
         """See `Blobs`."""
-        return is_sha256(sha256) and self._shelf.remove(sha256, older_than)
+        if not is_sha256(sha256):
+            return False
+        was_packed = self._packed.remove(sha256, older_than)
+        return self._shelf.remove(sha256, older_than) or was_packed
 
     def stale(self, older_than: float, after: str, limit: int) -> list[str]:
         """See `Blobs`."""
@@ -75,7 +119,11 @@ class DiskBlobs:
             found += self._shelf.stale(f"{shard:02x}", older_than, after)
             if len(found) >= limit:
                 break
-        return found[:limit]
+        return sorted({*found, *self._packed.stale(older_than, after, limit)})[:limit]
+
+    def close(self) -> None:
+        """Let go of what is open. Idempotent."""
+        self._packed.close()
 
 
 class _Shelf:
@@ -110,6 +158,15 @@ class _Shelf:
                 place.unlink()
                 return True
         return False
+
+    def put_aside(self, sha256: str, identity: tuple[int, int]) -> Path:
+        """Move a damaged blob away, if it is still the file that was found damaged; return where it is."""
+        place, aside = self.place(sha256), self.directory / "damaged" / sha256
+        with self._lock, _explained(self.directory), suppress(FileNotFoundError):
+            if _identity(place.stat()) == identity:
+                aside.parent.mkdir(mode=0o700, exist_ok=True)
+                place.replace(aside)
+        return aside
 
     def stale(self, shard: str, older_than: float, after: str) -> list[str]:
         """Return the old blobs of one folder that come after that one, in order."""
@@ -209,46 +266,57 @@ class DiskBlobWriter:
 class DiskBlobReader:
     """See `BlobReader`."""
 
-    def __init__(self, path: Path, sha256: str, offset: int) -> None:
+    def __init__(self, shelf: _Shelf, sha256: str, offset: int) -> None:
+        self._shelf = shelf
         self._sha256 = sha256
+        path = shelf.place(sha256)
         with _explained(path):
             try:
                 self._file = path.open("rb", buffering=0)
             except FileNotFoundError:
                 raise missing(sha256) from None
-        self.size_bytes = os.fstat(self._file.fileno()).st_size
+        status = os.fstat(self._file.fileno())
+        self.size_bytes = status.st_size
+        self._identity = _identity(status)
         try:
             check_offset(sha256, offset, self.size_bytes)
         except BlobError:
             self._file.close()
             raise
-        self._file.seek(offset)
-        self._hash = hashlib.sha256() if offset == 0 else None
+        self._hash = hashlib.sha256()
+        self._skipped_bytes = offset
         self._left_bytes = self.size_bytes - offset
 
     def read(self, size_bytes: int) -> bytes:
         """See `BlobReader`."""
         with _explained(Path(self._file.name)):
+            self._skip()
             data = self._file.read(min(size_bytes, self._left_bytes))
         self._left_bytes -= len(data)
+        self._hash.update(data)
         is_cut_short = not data and size_bytes > 0 and self._left_bytes > 0
-        if self._hash is not None:
-            self._hash.update(data)
-        is_changed = (
-            self._left_bytes == 0
-            and self._hash is not None
-            and self._hash.hexdigest() != self._sha256
-        )
-        if is_cut_short or is_changed:
+        if is_cut_short or (self._left_bytes == 0 and self._hash.hexdigest() != self._sha256):
+            aside = self._shelf.put_aside(self._sha256, self._identity)
             raise BlobCorruptError(
-                f"The blob {self._sha256} is damaged on disk ({self._file.name}): "
-                "remove that file and upload the blob again."
+                f"The blob {self._sha256} was damaged on disk, and is now {aside}: upload it again."
             )
         return data
 
     def close(self) -> None:
         """See `BlobReader`."""
         self._file.close()
+
+    def _skip(self) -> None:
+        """Take what is left out into the hash too: a part cannot be verified alone."""
+        while self._skipped_bytes:
+            data = self._file.read(min(_PIECE_BYTES, self._skipped_bytes))
+            self._hash.update(data)
+            # A file that has become shorter is found out at the end.
+            self._skipped_bytes = self._skipped_bytes - len(data) if data else 0
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return (status.st_dev, status.st_ino)
 
 
 def _nanoseconds(seconds: float) -> int:

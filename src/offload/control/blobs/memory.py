@@ -6,10 +6,12 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from offload.control.blobs.digests import check_offset, mismatch, missing
+from offload.control.blobs.digests import check_all, check_offset, mismatch, missing
 from offload.control.ports.blobs import BlobError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from offload.control.ports.clock import Clock
 
 
@@ -34,6 +36,24 @@ class MemoryBlobs:
             raise missing(sha256)
         check_offset(sha256, offset, len(content))
         return MemoryBlobReader(content, offset)
+
+    def write_many(self, blobs: Mapping[str, bytes]) -> None:
+        """See `Blobs`."""
+        check_all(blobs)
+        for sha256, content in blobs.items():
+            self.keep(sha256, content)
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        """See `Blobs`."""
+        with self._lock:
+            for sha256 in names:
+                if sha256 not in self._blobs:
+                    raise missing(sha256)
+            return {sha256: self._blobs[sha256] for sha256 in names}
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """See `Blobs`."""
+        return [sha256 for sha256 in names if not self.has(sha256)]
 
     def has(self, sha256: str) -> bool:
         """See `Blobs`."""

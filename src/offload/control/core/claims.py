@@ -98,6 +98,8 @@ class Claim:
 
     def may_take(self, container: ContainerRecord) -> bool:
         """Whether the container must give way to the pool."""
+        if container.lends:
+            return False  # it ends after what it waits for, which may be what the pool is to run
         giver = container.slot.pool
         taken = sum(other.slot.pool is giver for other in self._taken) if self._taken else 0
         is_same = giver.workspace is self.pool.workspace

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from offload.control.core import (
     assigning,
     ledger,
+    lending,
     membership,
     placement,
     reports,
@@ -25,8 +26,10 @@ from offload.control.core.events import (
     CallCancelled,
     CallRestored,
     CallSubmitted,
+    ContainerWaits,
     Event,
     FunctionRegistered,
+    Happened,
     InputsAdded,
     ScalingChanged,
     Tick,
@@ -82,7 +85,8 @@ class Dispatcher(watching.Views):
         """Take in one event and return what is to be done, in order. Raises `DomainError` for a refused event."""
         state = self._state
         state.now = max(state.now, now)  # a clock set back must not undo what was decided
-        self._take(event)
+        if not isinstance(event, Tick):
+            self._take(event)
         self._take_due()
         self._settle()
         return state.out.take()
@@ -97,7 +101,7 @@ class Dispatcher(watching.Views):
         """Raise the `DomainError` with which a `CallSubmitted` of this call would be refused now."""
         ledger.check_submit(self._state, call, ended, although_stopped=although_stopped)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Happened) -> None:
         state = self._state
         match event:
             case WorkerReported():
@@ -116,8 +120,8 @@ class Dispatcher(watching.Views):
                 scaling.change(state, event)
             case AppStopped():
                 self._stop_app(event)
-            case Tick():
-                pass
+            case ContainerWaits():
+                lending.take(state, event)
             case _:
                 membership.take(state, event)
 

@@ -194,12 +194,19 @@ class WorkerReported:
     returned: tuple[Returned, ...] = ()
 
 
+class ContainerWaits(NamedTuple):
+    """A container waits for so many calls that the inputs in it have made. Ignored for an unknown container."""
+
+    container_id: str
+    calls: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed."""
 
 
-Event = (
+Happened = (
     FunctionRegistered
     | AppStopped
     | ScalingChanged
@@ -212,5 +219,6 @@ Event = (
     | WorkerDraining
     | WorkerLeft
     | WorkerReported
-    | Tick
+    | ContainerWaits
 )
+Event = Happened | Tick

@@ -49,7 +49,7 @@ def will_fit(worker: WorkerRecord, needs: Needs, given: Sequence[ContainerRecord
     """Whether there is room beyond all promises once what is stopping has ended, and `given` as well."""
     cpu = worker.free_cpu + worker.coming_cpu - worker.promised_cpu
     memory = worker.free_memory + worker.coming_memory - worker.promised_memory
-    cpu += sum(c.needs.cpu_milli for c in given)
+    cpu += sum(c.taken_cpu for c in given)
     memory += sum(c.needs.memory_mib for c in given)
     if cpu < needs.cpu_milli or memory < needs.memory_mib or worker.strangers:
         return False

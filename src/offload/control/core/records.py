@@ -93,7 +93,7 @@ class ContainerRecord:
     """A container that takes up room on its worker."""
 
     __slots__ = (
-        "container_id", "gpus", "prepared_at", "progress", "ready_at", "running", "slot", "started_at", "state",
+        "container_id", "gpus", "lends", "prepared_at", "progress", "ready_at", "running", "slot", "started_at", "state",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +108,7 @@ class ContainerRecord:
         self.prepared_at = started_at  # when that was last known not to be done
         self.gpus: tuple[int, ...] = ()
         self.running = 0  # inputs whose user code is known to have begun here
+        self.lends = False  # its cores, because its inputs wait for calls that they made
 
     @property
     def is_live(self) -> bool:
@@ -116,8 +117,13 @@ class ContainerRecord:
 
     @property
     def needs(self) -> Needs:
-        """What it takes of its worker."""
+        """What it was started with; of its cores it takes `taken_cpu`."""
         return self.slot.pool.function.needs
+
+    @property
+    def taken_cpu(self) -> int:
+        """The thousandths of cores that it does not lend."""
+        return 0 if self.lends else self.needs.cpu_milli
 
 
 class Promise:

@@ -298,7 +298,7 @@ class State:
         was_live = container.is_live
         del self.containers[container.container_id]
         del slot.containers[container.container_id]
-        worker.free_cpu += needs.cpu_milli
+        worker.free_cpu += container.taken_cpu
         worker.free_memory += needs.memory_mib
         kinds = {gpu.index: gpu.kind for gpu in worker.info.capacity.gpus}
         worker.free_gpus.update((i, kinds[i]) for i in container.gpus if i in kinds)
@@ -333,7 +333,7 @@ class State:
 
     def _count_coming(self, container: ContainerRecord, sign: int) -> None:
         worker, needs = container.slot.worker, container.needs
-        worker.coming_cpu += sign * needs.cpu_milli
+        worker.coming_cpu += sign * container.taken_cpu
         worker.coming_memory += sign * needs.memory_mib
         if sign > 0:
             worker.stopping[container.container_id] = container

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class BlobError(Exception):
@@ -46,8 +49,8 @@ class BlobReader(Protocol):
     def read(self, size_bytes: int) -> bytes:
         """Return the next bytes, at most `size_bytes`; empty at the end. Blocking.
 
-        The read that reaches the end of a blob opened at offset 0 raises `BlobCorruptError` when the content does
-        not have its SHA-256.
+        The read that reaches the end of a blob raises `BlobCorruptError` when the content, with what was skipped, does not
+        have its SHA-256. Such a blob is missing from then on, so that it can be uploaded again.
         """
 
     def close(self) -> None:
@@ -67,8 +70,21 @@ class Blobs(Protocol):
     def reader(self, sha256: str, offset: int) -> BlobReader:
         """Open a blob at `offset` bytes; raises `BlobMissingError`."""
 
+    def write_many(self, blobs: Mapping[str, bytes]) -> None:
+        """Keep these blobs, each under its SHA-256, durably.
+
+        Raises `BlobCorruptError` before anything is kept where the bytes are not what their name says. After another error
+        some of them may be there.
+        """
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return these blobs whole, each verified. Raises `BlobMissingError`, and as a reader does `BlobCorruptError`."""
+
     def has(self, sha256: str) -> bool:
         """Whether the blob is there; if so, its time is now."""
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of the blobs that are not there; the time of the others is now."""
 
     def remove(self, sha256: str, older_than: float) -> bool:
         """Remove the blob if its time is before `older_than`, in Unix seconds; return whether this call did.

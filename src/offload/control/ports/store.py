@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         StoredApp,
         StoredCall,
     )
+    from offload.control.ports.volumes import VolumeStore
 
 
 class StoreError(Exception):
@@ -44,6 +45,10 @@ class Store(Protocol):
     @property
     def objects(self) -> ObjectStore:
         """The objects with a name, which are kept in the same place."""
+
+    @property
+    def volumes(self) -> VolumeStore:
+        """The trees of the volumes, which are kept in the same place."""
 
     def commit(self, records: Sequence[Record]) -> None:
         """Write the records, all or none, durably."""

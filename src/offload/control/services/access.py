@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import ContainerWaits
 from offload.control.core.objects import Scope
 
 if TYPE_CHECKING:
@@ -23,9 +25,25 @@ class Access:
         self, kernel: Kernel, archive: Archive, objects: Objects, versions: Versions
     ) -> None:
         self._kernel = kernel
+        self._waits: dict[str, int] = {}  # for how many calls each container waits
         self._archive = archive
         self._objects = objects
         self._versions = versions
+
+    @contextmanager
+    def waiting(self, container_id: str) -> Iterator[None]:
+        """Have the container count as one that waits for a call of its own meanwhile."""
+        self._count_wait(container_id, 1)
+        try:
+            yield
+        finally:
+            self._count_wait(container_id, -1)
+
+    def _count_wait(self, container_id: str, change: int) -> None:
+        calls = self._waits.pop(container_id, 0) + change
+        if calls:
+            self._waits[container_id] = calls
+        self._kernel.apply(ContainerWaits(container_id, calls))
 
     async def function_of(self, function_id: str) -> Function:
         """Return the function of a container that asks."""

@@ -31,6 +31,7 @@ from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
 from offload.control.services.schedules import Schedules
 from offload.control.services.versions import Versions
+from offload.control.services.volumes import Volumes
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Services:
     kernel: Kernel
     reading: Reading
     retention: Retention
+    volumes: Volumes
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -101,6 +103,7 @@ class Services:
         self.kernel.close()
         unwritten = await self.kernel.journal.close()
         self.blobs.close()
+        self.volumes.close()
         self.reading.close()
         return unwritten
 
@@ -126,6 +129,7 @@ async def start(outside: Outside) -> Services:
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
+    streams = BlobStreams(outside.blobs)
     kept = outside.object_seconds
     retention = Retention(
         outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
@@ -153,12 +157,13 @@ async def start(outside: Outside) -> Services:
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         object_writing=object_writing,
         workers=workers,
-        blobs=BlobStreams(outside.blobs),
+        blobs=streams,
         cluster=cluster,
         telemetry=outside.telemetry,
         kernel=kernel,
         reading=reading,
         retention=retention,
+        volumes=Volumes(outside.store, objects, streams, outside.clock),
     )
 
 

@@ -5,23 +5,38 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError, Blobs
-from offload.wire.limits import CHUNK_BYTES
+from offload.control.services.parked import ParkedUploads
+from offload.wire.limits import BATCH_BYTES, CHUNK_BYTES
 from offload.wire.pipeline import WriteBehind, read_ahead
+from offload.wire.status import LinkClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from offload.control.ports.blobs import BlobWriter
 
 READ_BYTES = 1024 * 1024  # for each turn of a thread
 MAX_CHUNK_BYTES = 1024 * 1024
 
+# A volume's chunks: several are written at once, and none is a whole file.
+MAX_MANY_BYTES = 4 * 1024 * 1024
+MANY_BATCH_BYTES = 32 * 1024 * 1024
+READ_MANY = 32
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class NamedPiece(NamedTuple):
+    """A piece of a blob among others; `more` where the next one continues it."""
+
+    sha256: str
+    data: bytes
+    more: bool
 
 
 class BlobStreams:
@@ -29,18 +44,26 @@ class BlobStreams:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        self._parked = ParkedUploads()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="blobs")
 
-    async def upload(self, chunks: AsyncIterator[tuple[str, bytes]]) -> tuple[str, int]:
-        """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256."""
-        writer = await self._call(self._blobs.writer)
+    async def upload(
+        self, chunks: AsyncIterator[tuple[str, bytes]], upload_id: str = "", offset: int = 0
+    ) -> tuple[str, int]:
+        """Store the chunks' bytes; return their SHA-256 and size. The first chunk may name the SHA-256.
+
+        With an id, what came before a break stays for a while, and another call goes on from there.
+        """
+        parked = self._parked.take(upload_id, offset)
+        writer = await self._call(self._blobs.writer) if parked is None else parked
         behind = WriteBehind(lambda batch: self._call(_write_all, writer, batch))
-        expected = ""
+        expected, size_bytes = "", offset
         try:
             async for sha256, data in chunks:
                 expected = expected or sha256
                 if expected:
                     _check_sha256(expected)
+                size_bytes += len(data)
                 if len(data) > MAX_CHUNK_BYTES:
                     raise DomainError(
                         ErrorCode.INVALID,
@@ -49,9 +72,19 @@ class BlobStreams:
                 await behind.add(data)
             await behind.flush()
             return await self._call(writer.commit, expected)
+        except (asyncio.CancelledError, LinkClosedError):
+            if upload_id:
+                await behind.flush()
+                self._parked.put(upload_id, writer, size_bytes)
+            raise
         finally:
             # In the loop's own thread: a cancelled upload must not leave its file behind.
-            writer.abort()
+            if not self._parked.has(writer):
+                writer.abort()
+
+    def uploaded(self, upload_id: str) -> int:
+        """Return how much of an upload that broke is here."""
+        return self._parked.size_bytes(upload_id)
 
     async def download(self, sha256: str, offset: int) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from `offset` on."""
@@ -70,10 +103,63 @@ class BlobStreams:
         """Return those of the SHA-256s that are not stored."""
         for name in names:
             _check_sha256(name)
-        return await self._call(lambda: [name for name in names if not self._blobs.has(name)])
+        return await self._call(self._blobs.missing, names)
+
+    async def upload_many(self, pieces: AsyncIterator[list[NamedPiece]]) -> None:
+        """Store many blobs; all are on disk when this returns."""
+        batch: dict[str, bytes] = {}
+        size_bytes = 0
+        parts: list[bytes] = []
+        behind: asyncio.Future[None] | None = None
+        try:
+            async for page in pieces:
+                for piece in page:
+                    parts.append(piece.data)
+                    if sum(map(len, parts)) > MAX_MANY_BYTES:
+                        raise DomainError(
+                            ErrorCode.INVALID,
+                            f"The blob {piece.sha256[:64]!r} is larger than {MAX_MANY_BYTES} bytes: upload it by itself.",
+                        )
+                    if piece.more:
+                        continue
+                    _check_sha256(piece.sha256)
+                    batch[piece.sha256] = parts[0] if len(parts) == 1 else b"".join(parts)
+                    size_bytes += len(batch[piece.sha256])
+                    parts = []
+                if size_bytes >= MANY_BATCH_BYTES:
+                    # One batch is synced while the next one comes.
+                    if behind is not None:
+                        await behind
+                    behind = asyncio.ensure_future(self._call(self._blobs.write_many, batch))
+                    batch, size_bytes = {}, 0
+        finally:
+            if behind is not None:
+                await behind
+        if batch:
+            await self._call(self._blobs.write_many, batch)
+
+    async def download_many(self, names: Sequence[str]) -> AsyncIterator[list[NamedPiece]]:
+        """Yield the content of many blobs, verified, each blob's pieces in order."""
+        for name in names:
+            _check_sha256(name)
+        page: list[NamedPiece] = []
+        size_bytes = 0
+        for start in range(0, len(names), READ_MANY):
+            wanted = names[start : start + READ_MANY]
+            found = await self._call(self._blobs.read_many, wanted)
+            for sha256, data in found.items():
+                for piece in _pieces(sha256, data):
+                    page.append(piece)
+                    size_bytes += len(piece.data) + 100
+                    if size_bytes >= BATCH_BYTES:
+                        yield page
+                        page, size_bytes = [], 0
+        if page:
+            yield page
 
     def close(self) -> None:
         """Let the threads go. Idempotent."""
+        self._parked.close()
         self._threads.shutdown(wait=True)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -86,6 +172,12 @@ class BlobStreams:
             raise DomainError(ErrorCode.CORRUPTED, error.message) from error
         except BlobError as error:
             raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message) from error
+
+
+def _pieces(sha256: str, data: bytes) -> Iterator[NamedPiece]:
+    for start in range(0, max(1, len(data)), BATCH_BYTES):
+        end = start + BATCH_BYTES
+        yield NamedPiece(sha256, data[start:end], end < len(data))
 
 
 def _write_all(writer: BlobWriter, batch: list[bytes]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
@@ -38,11 +37,9 @@ class Logs:
 
     def take(self, lines: Sequence[LogRow]) -> None:
         """Give the lines numbers, show them, and write them behind."""
-        rows = tuple(replace(line, seq=self._last_seq + n) for n, line in enumerate(lines, 1))
+        rows = self._number(lines)
         if not rows:
             return
-        self._last_seq += len(rows)
-        rows = tuple(map(self._attribute, rows))
         self._unwritten.extend(rows)
         self._kernel.journal.write((SaveLogs(rows),))
         self._kernel.journal.after_commit(lambda: self._drop_written(rows[-1].seq))
@@ -102,17 +99,35 @@ class Logs:
         if topic is not None:
             topic.end()
 
-    def _attribute(self, row: LogRow) -> LogRow:
-        if row.input_id and not row.call_id:
+    def _number(self, lines: Sequence[LogRow]) -> tuple[LogRow, ...]:
+        """Return the lines as they are kept. Everything else of the server waits meanwhile: what lines share is found once."""
+        owners: dict[tuple[str, str, str, str], tuple[str, str, str]] = {}
+        rows = []
+        for seq, line in enumerate(lines, self._last_seq + 1):
+            said = (line.input_id, line.call_id, line.app_id, line.function_name)
+            owner = owners.get(said)
+            if owner is None:
+                owner = owners[said] = self._owner(*said)
+            call_id, app_id, name = owner
+            shared = (call_id, line.input_id, line.container_id, name)
+            rows.append(LogRow(seq, line.at, app_id, *shared, line.stream, line.text))
+        self._last_seq += len(rows)
+        return tuple(rows)
+
+    def _owner(
+        self, input_id: str, call_id: str, app_id: str, function_name: str
+    ) -> tuple[str, str, str]:
+        """Return the call, the app and the function that a line belongs to, as far as anyone knows."""
+        if input_id and not call_id:
             with contextlib.suppress(ValueError):
-                row = replace(row, call_id=split_input_id(row.input_id)[0])
-        live = self._kernel.calls.get(row.call_id)
-        if live is None or row.app_id:
-            return row
+                call_id = split_input_id(input_id)[0]
+        live = self._kernel.calls.get(call_id)
+        if live is None or app_id:
+            return call_id, app_id, function_name
         function = self._kernel.dispatcher.function(live.call.function_id)
         if function is None:
-            return row
-        return replace(row, app_id=function.app_id, function_name=function.name)
+            return call_id, app_id, function_name
+        return call_id, function.app_id, function.name
 
     def _drop_written(self, seq: int) -> None:
         while self._unwritten and self._unwritten[0].seq <= seq:

@@ -42,7 +42,9 @@ class Retention:
         clock: Clock,
         retention_seconds: float,
         object_seconds: float,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
+        self._pause_seconds = pause_seconds
         self._store = store
         self._blobs = blobs
         self._clock = clock
@@ -72,10 +74,23 @@ class Retention:
             calls += done.calls
             if not done.rows and not done.calls:
                 break
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
+        await self._prune_volumes(before)
         await self._collect_contents()
         await asyncio.to_thread(self._remove_stale)
         return calls
+
+    async def _prune_volumes(self, before: float) -> None:
+        trees = self._store.volumes
+        orphans = await asyncio.to_thread(trees.orphans, PASS_ROWS)
+        if orphans:
+            await asyncio.to_thread(trees.forget, orphans)
+        while True:
+            done = await asyncio.to_thread(trees.prune, before, PASS_ROWS)
+            await asyncio.to_thread(self._remove, done.blobs)
+            if not done.rows:
+                return
+            await asyncio.sleep(self._pause_seconds)
 
     async def _collect_contents(self) -> None:
         now = self._clock.now()
@@ -84,7 +99,7 @@ class Retention:
             rows = await asyncio.to_thread(self._store.objects.collect, times, PASS_ROWS)
             if not rows:
                 return
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
 
     async def _run(self) -> None:
         while True:
@@ -101,8 +116,9 @@ class Retention:
         unused = list(names)
         if not unused:
             return
-        in_use = self._store.blobs_in_use(unused) | self._store.objects.blobs_in_use(unused)
+        # Before the look at what is in use: what is named after that has been touched since, however long this takes.
         older_than = self._clock.now() - BLOB_GRACE_SECONDS
+        in_use = self._store.blobs_in_use(unused) | self._store.objects.blobs_in_use(unused)
         for sha256 in unused:
             if sha256 not in in_use:
                 self._blobs.remove(sha256, older_than)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 from typing import IO, TYPE_CHECKING
 
+from offload.sdk.ids import new_id
 from offload.wire.gen import blobs_pb2, common_pb2
 from offload.wire.limits import CHUNK_BYTES, INLINE_PAYLOAD_BYTES
-from offload.wire.status import Status, WireError
+from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
     from offload.sdk.client.connection import Connection
     from offload.wire.link import Link
 
 _UPLOAD = "offload.v1.Blobs/Upload"
+_UPLOADED = "offload.v1.Blobs/Uploaded"
 _DOWNLOAD = "offload.v1.Blobs/Download"
 
 
@@ -21,7 +23,15 @@ async def send(connection: Connection, data: bytes, encoding: str) -> common_pb2
     """Return the payload for `data`; what is too large for a message is uploaded first."""
     if len(data) <= INLINE_PAYLOAD_BYTES:
         return common_pb2.Payload(encoding=encoding, inline=data)
-    blob = await connection.repeat(lambda link: _upload(link, data))
+    upload_id, attempts = new_id("up-"), 0
+
+    async def attempt(link: Link) -> common_pb2.BlobRef:
+        nonlocal attempts
+        attempts += 1
+        begin = await _uploaded(link, upload_id) if attempts > 1 else 0
+        return await _upload(link, data, upload_id, begin)
+
+    blob = await connection.repeat(attempt)
     return common_pb2.Payload(encoding=encoding, blob=blob)
 
 
@@ -36,13 +46,26 @@ async def fetch(connection: Connection, payload: common_pb2.Payload) -> bytes | 
     return file
 
 
-async def _upload(link: Link, data: bytes) -> common_pb2.BlobRef:
+async def _uploaded(link: Link, upload_id: str) -> int:
+    """Return where to go on after a break; 0 where that is not to be known, as from inside a container."""
+    asked = blobs_pb2.UploadedRequest(upload_id=upload_id)
+    try:
+        return (await link.unary(_UPLOADED, asked, blobs_pb2.UploadedReply)).size_bytes
+    except LinkClosedError:
+        raise
+    except WireError:
+        return 0
+
+
+async def _upload(link: Link, data: bytes, upload_id: str, begin: int) -> common_pb2.BlobRef:
     stream = link.stream(_UPLOAD, blobs_pb2.UploadReply)
     try:
         view = memoryview(data)
-        for start in range(0, len(view), CHUNK_BYTES):
-            chunk = bytes(view[start : start + CHUNK_BYTES])
-            await stream.send(blobs_pb2.UploadChunk(data=chunk))
+        for start in range(begin, len(view), CHUNK_BYTES):
+            chunk = blobs_pb2.UploadChunk(data=bytes(view[start : start + CHUNK_BYTES]))
+            if start == begin:
+                chunk.upload_id, chunk.offset = upload_id, begin
+            await stream.send(chunk)
         await stream.end()
         reply = await stream.receive()
         if reply is None:

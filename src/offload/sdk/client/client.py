@@ -15,6 +15,7 @@ from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.volumes import VolumeRequests
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
@@ -70,6 +71,7 @@ class Client:
         self._connection = connection
         self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
+        self.volumes = VolumeRequests(connection)
         self.contents = ContentRequests(connection)
 
     async def close(self) -> None:

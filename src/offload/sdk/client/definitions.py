@@ -51,4 +51,11 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
         described = await images.describe(function.image_elsewhere, send)
         definition.image_elsewhere.CopyFrom(described)
     translate.set_options(definition, function.options)
+    for path, volume in sorted(function.options.volumes.items()):
+        definition.volumes.add(
+            volume_id=await volume.find(),
+            path=path,
+            read_only=volume.is_read_only,
+            sub_path=volume.mounted_path,
+        )
     return definition

@@ -5,6 +5,7 @@ from __future__ import annotations
 from offload.errors import (
     AuthError,
     ConnectionLostError,
+    CorruptedError,
     InputCancelledError,
     InvalidError,
     LimitError,
@@ -28,6 +29,7 @@ _BY_STATUS: dict[Status, type[OffloadError]] = {
     Status.ALREADY_EXISTS: InvalidError,
     Status.ABORTED: SupersededError,
     Status.FAILED_PRECONDITION: InvalidError,
+    Status.DATA_LOSS: CorruptedError,
     Status.NOT_FOUND: NotFoundError,
     Status.PERMISSION_DENIED: AuthError,
     Status.UNAUTHENTICATED: AuthError,

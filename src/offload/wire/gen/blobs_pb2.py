@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from offload.wire.gen import common_pb2 as offload_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16offload/v1/blobs.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\"+\n\x0bUploadChunk\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"0\n\x0bUploadReply\x12!\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x13.offload.v1.BlobRef\"1\n\x0f\x44ownloadRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x1d\n\rDownloadChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\" \n\x0eMissingRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t\"\x1e\n\x0cMissingReply\x12\x0e\n\x06sha256\x18\x01 \x03(\t2\xcc\x01\n\x05\x42lobs\x12<\n\x06Upload\x12\x17.offload.v1.UploadChunk\x1a\x17.offload.v1.UploadReply(\x01\x12\x44\n\x08\x44ownload\x12\x1b.offload.v1.DownloadRequest\x1a\x19.offload.v1.DownloadChunk0\x01\x12?\n\x07Missing\x12\x1a.offload.v1.MissingRequest\x1a\x18.offload.v1.MissingReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16offload/v1/blobs.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\"N\n\x0bUploadChunk\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x11\n\tupload_id\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x04\"$\n\x0fUploadedRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"#\n\rUploadedReply\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\"0\n\x0bUploadReply\x12!\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x13.offload.v1.BlobRef\"1\n\x0f\x44ownloadRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x1d\n\rDownloadChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\" \n\x0eMissingRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t\"\x1e\n\x0cMissingReply\x12\x0e\n\x06sha256\x18\x01 \x03(\t\"7\n\tNamedBlob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04more\x18\x03 \x01(\x08\"1\n\tManyBlobs\x12$\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x15.offload.v1.NamedBlob\"\x11\n\x0fUploadManyReply\"%\n\x13\x44ownloadManyRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t2\x9e\x03\n\x05\x42lobs\x12<\n\x06Upload\x12\x17.offload.v1.UploadChunk\x1a\x17.offload.v1.UploadReply(\x01\x12\x42\n\x08Uploaded\x12\x1b.offload.v1.UploadedRequest\x1a\x19.offload.v1.UploadedReply\x12\x44\n\x08\x44ownload\x12\x1b.offload.v1.DownloadRequest\x1a\x19.offload.v1.DownloadChunk0\x01\x12?\n\x07Missing\x12\x1a.offload.v1.MissingRequest\x1a\x18.offload.v1.MissingReply\x12\x42\n\nUploadMany\x12\x15.offload.v1.ManyBlobs\x1a\x1b.offload.v1.UploadManyReply(\x01\x12H\n\x0c\x44ownloadMany\x12\x1f.offload.v1.DownloadManyRequest\x1a\x15.offload.v1.ManyBlobs0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +33,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offload.v1.blobs_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_UPLOADCHUNK']._serialized_start=63
-  _globals['_UPLOADCHUNK']._serialized_end=106
-  _globals['_UPLOADREPLY']._serialized_start=108
-  _globals['_UPLOADREPLY']._serialized_end=156
-  _globals['_DOWNLOADREQUEST']._serialized_start=158
-  _globals['_DOWNLOADREQUEST']._serialized_end=207
-  _globals['_DOWNLOADCHUNK']._serialized_start=209
-  _globals['_DOWNLOADCHUNK']._serialized_end=238
-  _globals['_MISSINGREQUEST']._serialized_start=240
-  _globals['_MISSINGREQUEST']._serialized_end=272
-  _globals['_MISSINGREPLY']._serialized_start=274
-  _globals['_MISSINGREPLY']._serialized_end=304
-  _globals['_BLOBS']._serialized_start=307
-  _globals['_BLOBS']._serialized_end=511
+  _globals['_UPLOADCHUNK']._serialized_end=141
+  _globals['_UPLOADEDREQUEST']._serialized_start=143
+  _globals['_UPLOADEDREQUEST']._serialized_end=179
+  _globals['_UPLOADEDREPLY']._serialized_start=181
+  _globals['_UPLOADEDREPLY']._serialized_end=216
+  _globals['_UPLOADREPLY']._serialized_start=218
+  _globals['_UPLOADREPLY']._serialized_end=266
+  _globals['_DOWNLOADREQUEST']._serialized_start=268
+  _globals['_DOWNLOADREQUEST']._serialized_end=317
+  _globals['_DOWNLOADCHUNK']._serialized_start=319
+  _globals['_DOWNLOADCHUNK']._serialized_end=348
+  _globals['_MISSINGREQUEST']._serialized_start=350
+  _globals['_MISSINGREQUEST']._serialized_end=382
+  _globals['_MISSINGREPLY']._serialized_start=384
+  _globals['_MISSINGREPLY']._serialized_end=414
+  _globals['_NAMEDBLOB']._serialized_start=416
+  _globals['_NAMEDBLOB']._serialized_end=471
+  _globals['_MANYBLOBS']._serialized_start=473
+  _globals['_MANYBLOBS']._serialized_end=522
+  _globals['_UPLOADMANYREPLY']._serialized_start=524
+  _globals['_UPLOADMANYREPLY']._serialized_end=541
+  _globals['_DOWNLOADMANYREQUEST']._serialized_start=543
+  _globals['_DOWNLOADMANYREQUEST']._serialized_end=580
+  _globals['_BLOBS']._serialized_start=583
+  _globals['_BLOBS']._serialized_end=997
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ContainerState", "Content", "Failure", "FailureKind", "Function", "Gpu", "Held", "Line", "Orders", "OutcomeState",
-    "Report", "Start", "Task", "WorkerFacts",
+    "Report", "Start", "Task", "VolumeMount", "WorkerFacts",
 ]  # fmt: skip
 
 
@@ -113,6 +113,15 @@ class Held(NamedTuple):
     function_id: str
 
 
+class VolumeMount(NamedTuple):
+    """A volume that containers of a function find at a path of their own."""
+
+    volume_id: str
+    path: str  # absolute, in the container
+    is_read_only: bool = False
+    sub_path: str = ""  # the folder of the volume that is shown; empty: all of it
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function as the worker needs it."""
@@ -138,6 +147,7 @@ class Function:
     working_dir: str = "/"
     env: tuple[tuple[str, str], ...] = ()
     image: Image | None = None  # None: the caller's own environment, by the paths above
+    volumes: tuple[VolumeMount, ...] = ()
     image_elsewhere: Image | None = None  # in its place on other machines than `host_id`
     max_calls: int = 1  # of the function that a container runs at the same time
     batch_size: int = 1  # inputs that one call may be for

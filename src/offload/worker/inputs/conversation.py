@@ -57,6 +57,8 @@ class Conversation:
             options.spool_dir, options.spool_bytes_per_container, function.max_inputs
         )
         self._item_seqs: dict[str, int] = {}
+        # What an input has written is there for whoever has its result.
+        self._commits = any(not mount.is_read_only for mount in function.volumes)
 
     def close(self) -> None:
         """Drop what the container has not finished saying. Idempotent."""
@@ -144,7 +146,7 @@ class Conversation:
             size_bytes += len(body.inline)
             if body.bulk:
                 spooled = self._spool.take(body.bulk)
-        if spooled is None and not self._owner.uploads.has(input_id):
+        if spooled is None and not self._commits and not self._owner.uploads.has(input_id):
             write_result(self._uplink.gathering(size_bytes), result, interrupt, None)
             self._owner.answered(input_id)
         else:
@@ -166,7 +168,9 @@ class Conversation:
                 write_result(message, result, interrupt, blob)
             self._owner.answered(result.input_id)
 
-        self._owner.uploads.add(result.input_id, self.container.container_id, spooled, stored)
+        self._owner.uploads.add(
+            result.input_id, self.container.container_id, spooled, stored, commits=self._commits
+        )
 
     def _item(self, item: guest.Item) -> None:
         task = self.hand.tasks.get(item.input_id)
@@ -199,8 +203,9 @@ class Conversation:
         write_body(entry.value, item.value, blob)
 
     def _begun(self, begun: guest.Begun) -> None:
+        # The runner's watch tells it while its main thread runs: on a machine with much to do the end overtakes it.
         if not self.hand.began(begun.input_id, begun.attempt, self._now()):
-            raise _not_in_hand("a beginning", begun.input_id, begun.attempt)
+            return
         self._uplink.gathering(_ENTRY_BYTES).started.add(
             input_id=begun.input_id,
             attempt=begun.attempt,

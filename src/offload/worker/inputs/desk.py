@@ -50,7 +50,7 @@ class Desk:
         self._held: dict[str, Held] = {}
         self._files: dict[str, IO[bytes]] = {}  # large arguments on this machine, by input
         self._fetches: dict[str, asyncio.Task[None]] = {}
-        self.uploads = Uploads(self._uplink.upload, self._hold)
+        self.uploads = Uploads(self._uplink.upload, self._hold, options.commit_volumes)
         self._conversations: dict[str, Conversation] = {}
         self._announced: dict[str, int] = {}
         self._unwanted: set[str] = set()  # functions to forget with their last container

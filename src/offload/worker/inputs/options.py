@@ -59,4 +59,6 @@ class DeskOptions:
     monotonic: Callable[[], float]
     spool_dir: Path
     spool_bytes_per_container: int = 16 * 1024**3
+    # Publishes what a container has written, before its result is told; returns why that could not be done.
+    commit_volumes: Callable[[str], Awaitable[str]] | None = None
     cancel_grace_seconds: float = INTERRUPT_GRACE_SECONDS  # for user code to clean up in

@@ -32,8 +32,10 @@ class Uploads:
         self,
         upload: Callable[[IO[bytes]], Awaitable[tuple[str, int]]],
         hold: Callable[[str, bool], None],
+        commit_volumes: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self._upload = upload
+        self._commit_volumes = commit_volumes
         self._hold = hold  # asks to stop (True) or go on (False) listening to a container
         self._lines: dict[str, deque[_Entry]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,18 +51,20 @@ class Uploads:
         owner: str,
         body: SpooledBody | None,
         then: Callable[[Blob | None, str], None],
+        *,
+        commits: bool = False,
     ) -> None:
         """Store the body, after what is on its way for this input, and call `then(blob, why_not)`; `owner` is its container.
 
-        Without a body `then(None, "")` is called in its turn.
+        Without a body `then(None, "")` is called in its turn. With `commits` the volumes of the container are committed first.
         """
         if body is not None:
             self._count(owner, body.size_bytes)
         line = self._lines.get(input_id)
         if line is not None:
-            line.append(_Entry(owner, body, then))
+            line.append(_Entry(owner, body, then, commits))
             return
-        self._lines[input_id] = deque([_Entry(owner, body, then)])
+        self._lines[input_id] = deque([_Entry(owner, body, then, commits)])
         task = asyncio.get_running_loop().create_task(self._work(input_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -85,21 +89,29 @@ class Uploads:
         line = self._lines[input_id]
         try:
             while line:
-                owner, body, then = line[0]
-                blob, why_not = await self._store(owner, body)
+                owner, body, then, commits = line[0]
+                why_not = await self._commit(owner) if commits else ""
+                blob, why_not = await self._store(owner, body, why_not)
                 line.popleft()
                 then(blob, why_not)
         finally:
-            for _, body, _ in line:
+            for _, body, _, _ in line:
                 if body is not None:
                     body.close()
             del self._lines[input_id]
 
-    async def _store(self, owner: str, body: SpooledBody | None) -> tuple[Blob | None, str]:
+    async def _commit(self, owner: str) -> str:
+        return "" if self._commit_volumes is None else await self._commit_volumes(owner)
+
+    async def _store(
+        self, owner: str, body: SpooledBody | None, why_not: str
+    ) -> tuple[Blob | None, str]:
         if body is None:
-            return None, ""
+            return None, why_not
         size_bytes = body.size_bytes
         try:
+            if why_not:
+                return None, why_not
             if body.failure or body.file is None:
                 return None, body.failure or "it was empty"
             body.file.seek(0)
@@ -122,3 +134,4 @@ class _Entry(NamedTuple):
     owner: str
     body: SpooledBody | None
     then: Callable[[Blob | None, str], None]
+    commits: bool

@@ -2,5 +2,8 @@
 
 from offload.worker.link.platform import PlatformLink
 from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
+from offload.worker.link.volumes import VolumeLink
 
-__all__ = ["Dial", "Listener", "PlatformLink", "RefusedError", "Session", "SessionOptions"]
+__all__ = [
+    "Dial", "Listener", "PlatformLink", "RefusedError", "Session", "SessionOptions", "VolumeLink",
+]  # fmt: skip

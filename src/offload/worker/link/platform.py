@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from offload.wire.gen import blobs_pb2, platform_pb2
+from offload.wire.gen import blobs_pb2, platform_pb2, volumes_pb2
+from offload.wire.inside import COMMIT_MOUNT, LOCAL
 from offload.wire.status import Status, WireError
+from offload.worker.volumes import VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from offload.worker.link.blobs import Connection
     from offload.worker.ports import Caller
+    from offload.worker.volumes import Volumes
 
 
 class PlatformLink:
     """See `Platform`. A request waits for a link where there is none, and fails with the one it was made on."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, volumes: Volumes) -> None:
         self._connection = connection
+        self._volumes = volumes
 
     async def ask(self, caller: Caller, method: str, request: bytes) -> bytes:
         """See `Platform`."""
+        if method in LOCAL:
+            await self._change_mount(caller, method, request)
+            return volumes_pb2.MountReply().SerializeToString()
         link = await self._connection.link()
         asked = _request(caller, method, request)
         reply = await link.unary("offload.v1.Platform/Ask", asked, platform_pb2.PlatformReply)
         return reply.reply
+
+    async def _change_mount(self, caller: Caller, method: str, request: bytes) -> None:
+        volume_id = volumes_pb2.MountRequest.FromString(request).volume_id
+        try:
+            if method == COMMIT_MOUNT:
+                await self._volumes.commit(caller.container_id, volume_id)
+            else:
+                await self._volumes.reload(caller.container_id, volume_id)
+        except VolumeError as error:
+            message = f"Function {caller.function_name!r}: {error}."
+            raise WireError(Status.FAILED_PRECONDITION, message) from error
 
     async def follow(
         self, caller: Caller, method: str, request: bytes

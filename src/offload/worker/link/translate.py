@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.images import AttachedFiles, Image, ImageStep
 from offload.worker.core.network import AllowList
-from offload.worker.core.values import Content, Function, Orders, Start, Task
+from offload.worker.core.values import Content, Function, Orders, Start, Task, VolumeMount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +75,10 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         working_dir=image.working_dir,
         env=tuple(sorted(definition.env.items())),
         image=read_image(definition.image) if definition.HasField("image") else None,
+        volumes=tuple(
+            VolumeMount(mount.volume_id, mount.path, mount.read_only, mount.sub_path)
+            for mount in definition.volumes
+        ),
         image_elsewhere=read_image(definition.image_elsewhere)
         if definition.HasField("image_elsewhere")
         else None,

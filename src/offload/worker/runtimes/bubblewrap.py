@@ -18,6 +18,7 @@ from offload.worker.ports import (
     RootImage,
     RuntimeUnavailableError,
 )
+from offload.worker.runtimes import packages as installed
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer, Held
 from offload.worker.runtimes.bubblewrap_program import (
     describe,
@@ -33,9 +34,9 @@ from offload.worker.runtimes.image_view import covered_by_scratch, view_image
 from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
 from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
 from offload.worker.runtimes.network import ContainerNetwork
-from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
     CONTROL_FD,
@@ -64,7 +65,7 @@ from offload.worker.sandbox.view import (
     Shown,
     image_paths,
     without_proc_masks,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -103,7 +104,7 @@ class BubblewrapRuntime:
         self._templates: dict[str, BubblewrapTemplate] = {}
         # What does not exist yet cannot be hidden, and would be seen once it does.
         Path(options.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-        compile_guest(guest_packages())
+        installed.compile_guest(installed.guest_packages())
         self._facts = read_host_facts(options.data_dir)
         bwrap = find_bubblewrap(options.bwrap)
         self._uids = UidRange() if os.getuid() == 0 else None
@@ -216,7 +217,7 @@ class BubblewrapRuntime:
         )
         try:
             if isinstance(spec.image, RootImage):
-                sandbox = await self._prepare_root(spec, spec.image, scratch)
+                sandbox = await self._prepare_root(spec, spec.image, held, scratch)
             else:
                 sandbox = await self._prepare(spec, spec.image, held, scratch)
             if not keepers_fds:
@@ -294,26 +295,26 @@ class BubblewrapRuntime:
         return self._cgroups.make(spec.container_id, limits)
 
     async def _prepare_root(
-        self, spec: ContainerSpec, image: RootImage, scratch: Scratch
+        self, spec: ContainerSpec, image: RootImage, held: Held, scratch: Scratch
     ) -> Sandbox:
         """Have the ground lay out the layers of an image and what every container needs besides."""
-        names, packages = self._facts.names_shown, image_packages()
-        sources = [*image.layers, *(bind.source for bind in names), *packages.values()]
+        names, packages = self._facts.names_shown, installed.image_packages()
+        points = mount_points(spec.volumes)
+        sources = [*image.layers, *points, *(bind.source for bind in names), *packages.values()]
         places = await self._ground.stage(sources)
         return Sandbox(
             facts=self._facts,
             shown=tuple(Shown(places[bind.source], bind.target) for bind in names),
             names=self._network.names(spec, self._facts, has_own_root=True),
-            guest=tuple(
-                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-            ),
+            guest=installed.shown_guest(packages, places),
             scratch=scratch.directory,
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir=CONTAINER_HOME,
             environment=guest_environment(spec, CONTAINER_HOME),
             block_network=spec.block_network,
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
-            layers=tuple(places[layer] for layer in image.layers),
+            layers=tuple(places[layer] for layer in (*image.layers, *points)),
+            volumes=await place(spec.volumes, self._ground, held.uid),
         )
 
     async def _prepare(
@@ -327,7 +328,7 @@ class BubblewrapRuntime:
             )
         except RefusedPathError as error:
             raise ContainerStartError(str(error)) from error
-        packages = guest_packages()
+        packages = installed.guest_packages()
         # What is closed to a container's own uid is left out: the runner names what it misses when an import fails.
         sources = view.open_sources() if is_root else [bind.source for bind in view.shown]
         places = await self._ground.stage([*sources, *packages.values()])
@@ -340,14 +341,14 @@ class BubblewrapRuntime:
             facts=view.facts,
             shown=view.placed(places),
             names=self._network.names(spec, self._facts, has_own_root=False),
-            guest=tuple(
-                Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items()
-            ),
+            guest=installed.shown_guest(packages, places),
             scratch=scratch.directory,
             working_dir=view.working_dir(places, mapped=mapped if is_root else None),
             environment=guest_environment(spec, CONTAINER_HOME),
             block_network=spec.block_network,
             devices=gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir),
+            volumes=await place(spec.volumes, self._ground, held.uid),
+            widened=widen(spec.volumes, [entry.real for entry in view.facts.hidden]),
         )
 
     async def _add_keeper(self, sandbox: Sandbox) -> Sandbox:

@@ -28,6 +28,7 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
+from offload.worker.runtimes.docker_network import DockerNetwork
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
@@ -50,12 +51,12 @@ from offload.worker.sandbox.guest import (
     guest_command,
     guest_environment,
 )
+from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
-_BRIDGE = "bridge"
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -81,7 +82,7 @@ class DockerRuntime:
             ) from error
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
-        self._network = _BRIDGE if _BRIDGE in networks else "host"
+        self._network = DockerNetwork(options, networks)
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
         self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
@@ -102,12 +103,14 @@ class DockerRuntime:
         """See `Runtime`. The image stays, for the next worker: it is some directories and links, and no files."""
         for container in list(self._containers.values()):
             await container.close()
+        self._network.close()
         self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         shown, working_dir = self._view(spec)
         is_local = isinstance(spec.image, LocalImage)
         packages = guest_packages() if is_local else image_packages()
+        mode = self._network.mode(spec)
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
         held = DockerHeld(
@@ -131,7 +134,8 @@ class DockerRuntime:
             working_dir=working_dir,
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
-            network=self._network,
+            network=mode,
+            has_own_names=self._network.is_own and not spec.block_network,
             owner=self._owner,
             devices=self._devices(spec),
         )
@@ -139,6 +143,9 @@ class DockerRuntime:
         try:
             held.engine_id = await self._create(name, sandbox)
             await self._engine.start(held.engine_id)
+            if self._network.is_own and not spec.block_network:
+                pid = await self._engine.pid_of(held.engine_id)
+                await self._network.connect(spec, pid, held.engine_id)
         except BaseException as error:
             pipes.close()
             await held.release()
@@ -184,7 +191,9 @@ class DockerRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
         guest = guest_command(spec, place, self._enforced, own)
-        return door_command(DOOR, "init", spec.image.python, guest)
+        calls = filter_program(os.uname().machine)
+        role = f"init={calls.hex()}" if calls else "init"
+        return door_command(DOOR, role, spec.image.python, guest)
 
 
 def _root_entries() -> tuple[RootEntry, ...]:
@@ -220,13 +229,20 @@ def _find_socket(options: RuntimeOptions) -> str:
     return found
 
 
-def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
+def _describe(
+    network: DockerNetwork, enforced: Enforced, *, has_quota: bool
+) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
-    if network == "host":
+    if network.shares_machines:
         notes.append(
             "containers share this machine's network unless it is blocked, because the engine has no bridge"
+        )
+    elif not network.is_own:
+        notes.append(
+            "containers are on the engine's bridge unless their network is blocked, and reach one another and this machine "
+            f"there: {network.missing}"
         )
     if not (enforced.memory and enforced.pids):
         notes.append(
@@ -241,7 +257,7 @@ def _describe(network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCa
         name="docker",
         is_sandbox=True,
         blocks_network=True,
-        holds_allow_lists=False,
+        holds_allow_lists=network.is_own,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,

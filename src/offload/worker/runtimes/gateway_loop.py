@@ -66,6 +66,11 @@ class Loop:
             self._late[fd] = (time.monotonic() + seconds, when_late)
         self._poll.register(fd, select.POLLIN)
 
+    def watch_writable(self, fd: int, call: Callable[[], None]) -> None:
+        """Call whenever the descriptor can be written or has ended, until it is watched otherwise or forgotten."""
+        self._watched[fd] = call
+        self._poll.register(fd, select.POLLOUT)
+
     def forget(self, fd: int) -> None:
         """Watch a descriptor no more."""
         self._late.pop(fd, None)

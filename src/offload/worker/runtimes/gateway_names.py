@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from offload.worker.core.dns import (
@@ -31,6 +32,9 @@ _PORT = 53
 _PATIENCE_SECONDS = 2.0  # for each of the machine's name servers
 _MOST_ASKED = 512
 _MOST_ASKED_BY_ONE = 64
+# Connections that have not asked yet: descriptors of this process, which every container's start needs some of.
+_MOST_SILENT = 256
+_MOST_SILENT_OF_ONE = 16
 _MESSAGE_BYTES = 64 * 1024
 
 
@@ -58,6 +62,7 @@ class NameServer:
         self._outside = outside
         self._lines = lines
         self._asked: dict[_Asked, Callable[[bytes], None]] = {}
+        self._silent: Counter[str] = Counter()  # connections by address
         self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._streams = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for listening in (self._datagrams, self._streams):
@@ -94,13 +99,27 @@ class NameServer:
             client, address = self._streams.accept()
         except OSError:
             return
+        if self._silent[address[0]] >= _MOST_SILENT_OF_ONE or self._silent.total() >= _MOST_SILENT:
+            client.close()
+            return
+        self._silent[address[0]] += 1
+        self._hear(client, address[0])
+
+    def _hear(self, client: socket.socket, address: str) -> None:
+        """Take the question of a connection, which ends with its answer."""
         # An answer goes out at once or not at all: nobody waits here for a container that does not read.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _MESSAGE_BYTES)
         client.setblocking(False)
         received = bytearray()
 
-        def close() -> None:
+        def forget() -> None:
             self._loop.forget(client.fileno())
+            self._silent[address] -= 1
+            if not self._silent[address]:
+                del self._silent[address]
+
+        def close() -> None:
+            forget()
             client.close()
 
         def reply(message: bytes) -> None:
@@ -119,8 +138,8 @@ class NameServer:
             if not data or len(received) > size + 2:
                 close()
             elif len(received) >= 2 and len(received) == size + 2:
-                self._loop.forget(client.fileno())
-                if not self._take(bytes(received[2:]), address[0], reply, is_stream=True):
+                forget()
+                if not self._take(bytes(received[2:]), address, reply, is_stream=True):
                     client.close()
 
         # One that says nothing is closed in time.
@@ -161,17 +180,24 @@ class NameServer:
                 continue
             asked.socket, asked.answer = sock, b""
             asked.deadline = time.monotonic() + _PATIENCE_SECONDS
-            message = asked.passed_on
-            if asked.is_stream:
-                message = len(message).to_bytes(2, "big") + message
-            try:
-                sock.sendall(message)
-            except OSError:
-                self._close(asked)
-                continue
-            self._loop.watch(sock.fileno(), lambda: self._on_answer(asked))
+            self._loop.watch_writable(sock.fileno(), lambda: self._pass_on(asked))
             return
         self._finish(asked, refuse(asked.query, SERVER_FAILURE))
+
+    def _pass_on(self, asked: _Asked) -> None:
+        """Ask a server that is connected by now; a question is small enough to go out at once."""
+        if asked.socket is None:
+            return
+        message = asked.passed_on
+        if asked.is_stream:
+            message = len(message).to_bytes(2, "big") + message
+        try:
+            if asked.socket.send(message) < len(message):
+                raise OSError(0, "it takes no whole question")
+        except OSError:
+            self._ask_next(asked)
+            return
+        self._loop.watch(asked.socket.fileno(), lambda: self._on_answer(asked))
 
     def _on_answer(self, asked: _Asked) -> None:
         if asked.socket is None:
@@ -235,12 +261,13 @@ def _connect(server: str, *, is_stream: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     kind = socket.SOCK_STREAM if is_stream else socket.SOCK_DGRAM
     sock = socket.socket(family, kind)
+    # Nobody waits for a server that does not answer: meanwhile no container would get its network.
+    sock.setblocking(False)
     try:
-        if is_stream:
-            sock.settimeout(_PATIENCE_SECONDS)
         sock.connect((server, _PORT))
+    except BlockingIOError:
+        pass
     except OSError:
         sock.close()
         raise
-    sock.setblocking(False)
     return sock

@@ -38,6 +38,7 @@ from offload.worker.sandbox.network import (
     UPLINK,
     closed_commands,
     container_resolv_conf,
+    crowd_rules,
     dropping_chain,
     is_routers,
     machine_rules,
@@ -73,6 +74,10 @@ class _Gateway:
         leave_network()
         self._rules = Ruleset()
         self._rules.change(router_rules())
+        try:  # noqa: SIM105 - contextlib would slow this process's start
+            self._rules.change(crowd_rules())
+        except OSError:
+            pass  # see there
         write_setting("ipv4/ip_forward", "1")
         write_setting("ipv6/conf/all/disable_ipv6", "1")
         links = Links()

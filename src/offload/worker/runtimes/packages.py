@@ -7,6 +7,13 @@ import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offload.worker.sandbox.guest import GUEST_ROOT
+from offload.worker.sandbox.view import Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NAMES = ("offload", "cloudpickle")
 
@@ -71,3 +78,8 @@ def link_guest_packages() -> tempfile.TemporaryDirectory[str]:
     for name, path in guest_packages().items():
         Path(root.name, name).symlink_to(path)
     return root
+
+
+def shown_guest(packages: Mapping[str, str], places: Mapping[str, str]) -> tuple[Shown, ...]:
+    """Return the binds that show a container the guest's packages, from where they have been laid out."""
+    return tuple(Shown(places[path], f"{GUEST_ROOT}/{name}") for name, path in packages.items())

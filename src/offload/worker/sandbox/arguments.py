@@ -10,6 +10,7 @@ from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME, USER_ID
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from offload.worker.ports import VolumeBind
     from offload.worker.sandbox.view import HostFacts, Shown
 
 # Descriptors of bubblewrap itself; it closes them before the guest starts.
@@ -51,6 +52,14 @@ TRIAL = (
 
 
 @dataclass(frozen=True, slots=True)
+class Widened:
+    """A directory of the host, and what is directly in it: names that are links with where they lead, else None."""
+
+    path: str
+    names: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sandbox:
     """Everything about one container that bubblewrap is told before its command."""
 
@@ -65,6 +74,9 @@ class Sandbox:
     devices: tuple[Shown, ...] = ()  # nodes that may be used; one that does not exist is left out
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
+    volumes: tuple[VolumeBind, ...] = ()  # as `shown`, and some to be written to
+    # Directories of the host's root that are made anew with what is in them, to have room for mount points.
+    widened: tuple[Widened, ...] = ()
     makes_sandboxes: bool = False  # its first process makes further ones
 
 
@@ -89,11 +101,9 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
         arguments += ["--perms", "0755", "--tmpfs", path]
     for name, target in (("tmp", _TMP), ("home", CONTAINER_HOME), ("shm", "/dev/shm")):  # noqa: S108 - inside
         arguments += ["--bind", f"{sandbox.scratch}/{name}", target]
-    always = () if sandbox.layers else facts.always_shown
-    for bind in (*always, *sandbox.shown, *sandbox.guest, *sandbox.names):
-        arguments += ["--ro-bind", bind.source, bind.target]
+    arguments += _binds(sandbox)
     # Only now, when every mount point below them exists.
-    for path in ("/dev", *hidden):
+    for path in ("/dev", *hidden, *(widened.path for widened in sandbox.widened)):
         arguments += ["--remount-ro", path]
     for name, value in sandbox.environment.items():
         arguments += ["--setenv", name, value]
@@ -102,10 +112,35 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
 
 def _root(sandbox: Sandbox) -> list[str]:
     if not sandbox.layers:
-        return ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        kernel = ["--dev", "/dev", "--proc", "/proc"]
+        wide = [word for widened in sandbox.widened for word in _widen(widened)]
+        if any(widened.path == "/" for widened in sandbox.widened):
+            return [*wide, *kernel]
+        return ["--ro-bind", "/", "/", *wide, *kernel]
     sources = [word for layer in sandbox.layers for word in ("--overlay-src", layer)]
     kernel = ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
     return [*sources, "--ro-overlay", "/", *kernel]
+
+
+def _binds(sandbox: Sandbox) -> list[str]:
+    words = []
+    always = () if sandbox.layers else sandbox.facts.always_shown
+    for bind in (*always, *sandbox.shown, *sandbox.guest, *sandbox.names):
+        words += ["--ro-bind", bind.source, bind.target]
+    for volume in sandbox.volumes:
+        how = "--ro-bind" if volume.is_read_only else "--bind"
+        words += [how, volume.source, volume.target]
+    return words
+
+
+def _widen(widened: Widened) -> list[str]:
+    above = widened.path.rstrip("/")
+    # The root is an empty file system of its own before anything is mounted.
+    words = ["--perms", "0755", "--tmpfs", widened.path] if above else []
+    for name, target in widened.names:
+        path = f"{above}/{name}"
+        words += ["--ro-bind", path, path] if target is None else ["--symlink", target, path]
+    return words
 
 
 def _hidden(sandbox: Sandbox) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from offload.worker.ports import RootImage
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME
+from offload.worker.sandbox.network import NAMES_ADDRESS
 from offload.worker.sandbox.view import is_within
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ DOOR_DIR = "/run/offload/door"
 DOOR = f"{DOOR_DIR}/socket"
 
 _OWN = ("/proc", "/sys", "/dev", "/run", "/tmp")  # noqa: S108 - every container has its own
+# The engine mounts these itself; on machines that are containers they are mounts of the machine's, too.
+_ENGINES = ("/etc/resolv.conf", "/etc/hosts", "/etc/hostname")
 _MIB = 1024 * 1024
 _FULL_SHARES = 1024  # of one core
 
@@ -57,9 +60,10 @@ class DockerSandbox:
     working_dir: str
     environment: Mapping[str, str]
     command: tuple[str, ...]
-    network: str  # where not blocked
+    network: str
     owner: str  # who may remove it when it is left behind
     devices: tuple[Shown, ...] = ()
+    has_own_names: bool = False  # the gateway's name server answers
 
 
 def root_image(root: Iterable[RootEntry]) -> tuple[str, bytes]:
@@ -91,6 +95,8 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
             "NetworkMode": "none" if spec.block_network else sandbox.network,
+            "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
+            "Dns": [NAMES_ADDRESS] if sandbox.has_own_names else [],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,
@@ -172,6 +178,8 @@ def _binds(sandbox: DockerSandbox) -> list[dict[str, object]]:
 
 
 def _is_shown(sandbox: DockerSandbox, path: str, roots: Sequence[str]) -> bool:
-    return any(is_within(path, root) for root in roots) and not any(
-        is_within(path, entry.real) for entry in sandbox.facts.hidden
+    return (
+        path not in _ENGINES
+        and any(is_within(path, root) for root in roots)
+        and not any(is_within(path, entry.real) for entry in sandbox.facts.hidden)
     )

@@ -22,6 +22,9 @@ NET_BITS = 30
 LINES = 1 << 14  # of which none is the first: its address is the names'
 ROUTERS = 1 << 14
 
+# Of one container, those that have just ended included; a guess that lets a crawler work, and sixty containers of one that floods.
+MOST_CONNECTIONS = 4096
+
 NAMES_ADDRESS = "198.18.0.1"
 UPLINK = "up0"
 INTERFACE = "eth0"
@@ -120,6 +123,21 @@ table {TABLE} {{
   chain postrouting {{
     type nat hook postrouting priority srcnat;
     oifname "{UPLINK}" masquerade
+  }}
+}}"""
+
+
+def crowd_rules() -> str:
+    """Return what holds each line to so many connections: the kernel keeps a table of them for all lines, and all of the machine.
+
+    They stand apart, because a kernel that is built without connection counting takes the others all the same.
+    """
+    return f"""
+table {TABLE} {{
+  set crowds {{ type ifname; size {LINES}; flags dynamic; }}
+  chain crowd {{
+    type filter hook prerouting priority mangle; policy accept;
+    iifname != "{UPLINK}" ct state new add @crowds {{ iifname ct count over {MOST_CONNECTIONS} }} drop
   }}
 }}"""
 

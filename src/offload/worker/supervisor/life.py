@@ -30,16 +30,14 @@ from offload.worker.supervisor.starting import (
     send_load,
     spec_of,
 )
+from offload.worker.supervisor.templates import FORK_SECONDS, Templates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu, Start
     from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
-    from offload.worker.supervisor.templates import Templates
-
-# A fork takes milliseconds; one that has not said hello by then never will. Its class's hooks take what they take.
-_FORK_SECONDS = 5.0
+    from offload.worker.volumes import Volumes
 
 # Kept to say why a container did not start.
 _LAST_LINES = 20
@@ -80,6 +78,7 @@ class SupervisorOptions:
     gpus: tuple[Gpu, ...] = ()  # what the worker has
     images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
     templates: Templates | None = None
+    volumes: Volumes | None = None  # None: functions with volumes cannot start
     output: OutputLimits = USUAL_OUTPUT
     platform: Platform | None = None  # None: user code may ask nothing
 
@@ -206,7 +205,7 @@ class Life:
     async def _start(self) -> None:
         runtime = choose_runtime(self.function, self._options.runtimes)
         # The time that an image takes to build is not the container's.
-        await self._preparation.prepare(self._options.images, runtime)
+        await self._preparation.prepare(self._options.images, runtime, self._options.volumes)
         seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
@@ -220,13 +219,13 @@ class Life:
     async def _start_forked(self) -> bool:
         """Take a fork of the function's template; return False where there is none to be had, or it cannot be loaded."""
         templates = self._options.templates
-        if templates is None or self.gpu_indices:
+        if templates is None or self.gpu_indices or self.function.volumes:
             return False
         if (container := await templates.fork(self.function, self.container_id)) is None:
             return False
         self._attach(container)
         try:
-            async with asyncio.timeout(_FORK_SECONDS):
+            async with asyncio.timeout(FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
             if (fault := (await self._unless_gone(self._loaded)).fault) is not None:
                 raise not_loaded(self.function, fault, "")
@@ -241,15 +240,15 @@ class Life:
         gpus = choose_gpus(self.gpu_indices, options.gpus)
         root = self._preparation.root
         image = root or local_image_of(function, options.host_id)
-        spec = spec_of(function, self.container_id, image, gpus)
+        spec = spec_of(function, self.container_id, image, gpus, self._preparation.binds)
         channel = self._attach(await runtime.start(spec))
         check_hello(await self._unless_gone(self._hello))
+        await self._preparation.settle()
         await send_load(channel, function, options.open_blob, root)
         loaded = await self._unless_gone(self._loaded)
         if loaded.fault is not None:
-            advice = self._preparation.advice(loaded.fault)
-            raise not_loaded(function, loaded.fault, advice)
-        if options.templates is not None and not self.gpu_indices:
+            raise not_loaded(function, loaded.fault, self._preparation.advice(loaded.fault))
+        if options.templates is not None and not self.gpu_indices and not function.volumes:
             options.templates.started_plainly(function)
 
     def _start_failure(self, error: Exception) -> Failure:
@@ -293,6 +292,7 @@ class Life:
         self._listener.on_ready(self)
         ending = self._ending(await self._container.wait())
         is_innocent = self._is_stopping and (self._is_out_of_grace or ending.code == 0)
+        await self._preparation.unmount(commits=is_innocent and ending.code == 0)
         self._listener.on_gone(self.container_id, ending, is_innocent=is_innocent)
         if is_innocent:
             return ContainerState.STOPPED, None
@@ -343,7 +343,7 @@ class Life:
         self._output.close()
         if self._container is not None:
             await self._container.close()
-        self._preparation.release()
+        await self._preparation.release()
 
     # --- what it says ---
 

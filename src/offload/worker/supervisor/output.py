@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Little enough that a read of nothing but empty lines keeps no other container waiting.
-_READ_BYTES = 16 * 1024
+_READ_BYTES = 4 * 1024
 
 
 class OutputPipe:

@@ -1,4 +1,4 @@
-"""What has to be there before a container can start: its function's image, which may have to be built."""
+"""What has to be there before a container can start: its function's image, which may have to be built, and its volumes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 
 from offload.worker.core.text import one_line
 from offload.worker.core.values import Failure, FailureKind, Line
-from offload.worker.ports import ImageError
+from offload.worker.ports import ContainerStartError, ImageError
+from offload.worker.volumes import VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from offload.wire import guest
     from offload.worker.core.values import Function
-    from offload.worker.ports import ImageBuilder, ImageHold, RootImage, Runtime
+    from offload.worker.ports import ImageBuilder, ImageHold, RootImage, Runtime, VolumeBind
+    from offload.worker.volumes import Mounts, Volumes
 
 _REASON_BYTES = 4096
 _MISSING = re.compile(r"No module named '([A-Za-z0-9_]+)")
 
 
 class Preparation:
-    """The image of one container: waited for, held, and let go. See `BuildListener`."""
+    """The image and the volumes of one container: waited for, held, and let go. See `BuildListener`."""
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Preparation:
         self._on_line = on_line
         self._on_change = on_change
         self._hold: ImageHold | None = None
+        self._mounts: Mounts | None = None
         self._has_advised = False
 
     @property
@@ -44,8 +47,14 @@ class Preparation:
         """The image's root; None where the function has no image."""
         return self._hold.root if self._hold is not None else None
 
-    async def prepare(self, builders: Mapping[str, ImageBuilder], runtime: Runtime) -> None:
-        """Return when the image is there, however long that takes. Raises `ImageError`."""
+    async def prepare(
+        self, builders: Mapping[str, ImageBuilder], runtime: Runtime, volumes: Volumes | None
+    ) -> None:
+        """Return when all is there, however long that takes. Raises `ImageError`, and for volumes `ContainerStartError`."""
+        await self._build(builders, runtime)
+        await self._mount(volumes, runtime)
+
+    async def _build(self, builders: Mapping[str, ImageBuilder], runtime: Runtime) -> None:
         image = self._function.image
         if image is None:
             return
@@ -59,6 +68,39 @@ class Preparation:
             self._hold = await builder.build(image, self)
         finally:
             self.on_progress("")
+
+    async def _mount(self, volumes: Volumes | None, runtime: Runtime) -> None:
+        wanted = self._function.volumes
+        if not wanted:
+            return
+        if volumes is None or not runtime.capabilities.mounts_volumes:
+            raise ContainerStartError(
+                f"the runtime {runtime.capabilities.name!r} mounts no volumes on this worker; bubblewrap does"
+            )
+        self.on_progress("bringing its volumes here")
+        try:
+            self._mounts = await volumes.mount(self._container_id, wanted, self.on_build_line)
+        except VolumeError as error:
+            raise ContainerStartError(str(error)) from error
+        finally:
+            self.on_progress("")
+
+    @property
+    def binds(self) -> tuple[VolumeBind, ...]:
+        """Where the volumes are on this machine."""
+        return self._mounts.binds if self._mounts is not None else ()
+
+    async def settle(self) -> None:
+        """Take note of what is in the volumes, before user code can change it."""
+        if self._mounts is not None:
+            await self._mounts.settle()
+
+    async def unmount(self, *, commits: bool) -> None:
+        """Let the volumes of a container that is gone go, and publish before what it has left there. Idempotent."""
+        mounts, self._mounts = self._mounts, None
+        why_not = await mounts.close(commits=commits) if mounts is not None else ""
+        if why_not:
+            self.on_build_line(f"what the container wrote last is lost: {why_not}")
 
     def on_progress(self, text: str) -> None:
         """See `BuildListener`."""
@@ -93,8 +135,9 @@ class Preparation:
             )
         return f'; its image lacks the module: add .pip_install("{missing[1]}"), or the package that brings it'
 
-    def release(self) -> None:
-        """Let the image go. Idempotent."""
+    async def release(self) -> None:
+        """Let the image go, and the volumes without a last commit. Idempotent."""
+        await self.unmount(commits=False)
         if self._hold is not None:
             self._hold.release()
 

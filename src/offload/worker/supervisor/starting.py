@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu
-    from offload.worker.ports import RootImage, Runtime
+    from offload.worker.ports import RootImage, Runtime, VolumeBind
     from offload.worker.supervisor.channel import Channel
 
 DEFAULT_STARTUP_SECONDS = 60.0
@@ -72,6 +72,7 @@ def spec_of(
     container_id: str,
     image: LocalImage | RootImage,
     gpus: tuple[Gpu, ...] = (),
+    volumes: tuple[VolumeBind, ...] = (),
 ) -> ContainerSpec:
     """Return what a runtime is told of a container of the function."""
     return ContainerSpec(
@@ -86,6 +87,7 @@ def spec_of(
         block_network=function.block_network,
         allowed=function.allowed,
         gpus=gpus,
+        volumes=volumes,
         pids=DEFAULT_PIDS + (function.max_calls if function.max_calls > 1 else 0),
     )
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # One that takes longer is killed, so that its container starts plainly.
-_FORK_SECONDS = 5.0
+FORK_SECONDS = 5.0
 
 
 def available_memory_mib() -> int:
@@ -92,7 +92,7 @@ class Templates:
         if loaded is None or not self._decisions.may_fork(function.function_id, self._loop.time()):
             return None
         # An answer that never comes ends with its template.
-        impatience = self._loop.call_later(_FORK_SECONDS, loaded.template.kill)
+        impatience = self._loop.call_later(FORK_SECONDS, loaded.template.kill)
         try:
             image = loaded.root or local_image_of(function, self._options.host_id)
             spec = spec_of(function, container_id, image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -20,10 +20,14 @@ from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from contextlib import AbstractContextManager
 
     from offload.control.services.access import Access
     from offload.control.services.assembly import Services
     from offload.wire.rpc import Handler, RequestContext
+
+# Who asks these does nothing until the calls of others have come to something.
+_WAITS_FOR_CALLS = {f"offload.v1.Calls/{method}" for method in ("Items", "Outcomes", "Run")}
 
 Guard = Callable[["Access", Message, Inside], Awaitable[None]]
 
@@ -44,7 +48,8 @@ class PlatformHandlers:
     ) -> platform_pb2.PlatformReply:
         """See `Platform.Ask`."""
         asked, inner = await self._admit(request, context, streams=False)
-        reply = await cast("Awaitable[Message]", self._handlers[request.method](asked, inner))
+        with self._waiting(request):
+            reply = await cast("Awaitable[Message]", self._handlers[request.method](asked, inner))
         return platform_pb2.PlatformReply(reply=reply.SerializeToString())
 
     async def follow(
@@ -53,9 +58,15 @@ class PlatformHandlers:
         """See `Platform.Follow`."""
         asked, inner = await self._admit(request, context, streams=True)
         answer = self._handlers[request.method](asked, inner)
-        async with aclosing(cast("AsyncGenerator[Message, None]", answer)) as replies:
-            async for reply in replies:
-                yield platform_pb2.PlatformReply(reply=reply.SerializeToString())
+        with self._waiting(request):
+            async with aclosing(cast("AsyncGenerator[Message, None]", answer)) as replies:
+                async for reply in replies:
+                    yield platform_pb2.PlatformReply(reply=reply.SerializeToString())
+
+    def _waiting(self, request: platform_pb2.PlatformRequest) -> AbstractContextManager[None]:
+        if request.method not in _WAITS_FOR_CALLS:
+            return nullcontext()
+        return self._access.waiting(request.container_id)
 
     async def _admit(
         self, request: platform_pb2.PlatformRequest, context: RequestContext, *, streams: bool

@@ -48,6 +48,10 @@ class Deployed:
             if version.number != deployment.serving
         }
 
+    def versions(self) -> set[str]:
+        """Return the apps that are versions, of which none is collected."""
+        return {v.app_id for d in self._deployments.values() for v in d.versions}
+
     def apply(self, record: DeployedRecord) -> None:
         """Keep it."""
         match record:

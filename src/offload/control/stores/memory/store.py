@@ -44,6 +44,7 @@ from offload.control.stores.memory.deployed import Deployed
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import Known, check
+from offload.control.stores.memory.volumes import MemoryVolumes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,6 +59,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.objects = MemoryObjects()
+        self.volumes = MemoryVolumes(self.objects)
         self._apps: dict[str, StoredApp] = {}
         self._functions: dict[str, Function] = {}
         self._calls: dict[str, HeldCall] = {}
@@ -293,6 +295,7 @@ class MemoryStore:
 
     def _collect_apps(self, before: float, limit: int, freed: set[str]) -> int:
         used = {self._functions[held.call.function_id].app_id for held in self._calls.values()}
+        used |= self._deployed.versions()
         over = [a.app_id for a in self._apps.values() if 0 < a.stopped_at < before]
         rows = 0
         for app_id in over:
@@ -316,7 +319,7 @@ class MemoryStore:
         named = {blob for function in self._functions.values() for blob in _blobs_of(function)}
         for held in self._calls.values():
             named.update(held.blobs())
-        return named
+        return named | self.volumes.blobs()
 
     def _apply(self, record: Record) -> None:
         match record:

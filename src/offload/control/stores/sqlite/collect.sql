@@ -104,6 +104,7 @@ SELECT json_group_array(app_key) AS keys FROM (
     SELECT a.app_key FROM apps AS a INDEXED BY stopped_apps
     WHERE a.stopped_at > 0 AND a.stopped_at < :before
         AND NOT EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key)
+        AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key)
     ORDER BY a.stopped_at LIMIT :limit
 );
 

@@ -244,4 +244,5 @@ WHERE EXISTS (SELECT 1 FROM inputs WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM outcomes WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM items WHERE blob = w.value AND blob <> '')
     OR EXISTS (SELECT 1 FROM functions WHERE blob = w.value AND blob <> '')
+    OR EXISTS (SELECT 1 FROM volume_chunks WHERE blob = w.value)
     OR EXISTS (SELECT 1 FROM image_blobs WHERE blob = w.value);

@@ -250,6 +250,56 @@ CREATE TABLE logs (
 CREATE INDEX logs_by_app ON logs (app_id);
 CREATE INDEX logs_by_call ON logs (call_id) WHERE call_id <> '';
 
+-- The trees of volumes. `newest` is the number of the last version, `oldest` of the first that can still be read. A volume
+-- that is forgotten has lost its id.
+CREATE TABLE volumes (
+    volume_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    volume_id TEXT NOT NULL UNIQUE,
+    newest INTEGER NOT NULL DEFAULT 0,
+    oldest INTEGER NOT NULL DEFAULT 0
+);
+
+-- One row for each commit.
+CREATE TABLE volume_versions (
+    volume_key INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    commit_id TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    at REAL NOT NULL,
+    files INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (volume_key, version)
+) WITHOUT ROWID;
+CREATE INDEX volume_commits ON volume_versions (volume_key, commit_id);
+
+-- What stands under a path from version `since` on and before version `until`, which is NULL while it stands there: so
+-- every version can be read, and a commit costs what it changes. `folder` is the path above. `content` is a file's chunks,
+-- each its SHA-256 and its size, or a symlink's target.
+CREATE TABLE volume_entries (
+    entry_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    volume_key INTEGER NOT NULL,
+    folder TEXT NOT NULL,
+    path TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    kind INTEGER NOT NULL,
+    mode INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE UNIQUE INDEX volume_tree ON volume_entries (volume_key, path, since);
+CREATE UNIQUE INDEX volume_heads ON volume_entries (volume_key, path) WHERE until IS NULL;
+CREATE INDEX volume_folders ON volume_entries (volume_key, folder, path);
+CREATE INDEX volume_ended ON volume_entries (volume_key, until) WHERE until IS NOT NULL;
+
+-- Which entries name a blob: the blob is in use while there is one.
+CREATE TABLE volume_chunks (
+    blob TEXT NOT NULL,
+    entry_key INTEGER NOT NULL,
+    PRIMARY KEY (blob, entry_key)
+) WITHOUT ROWID;
+CREATE INDEX chunks_by_entry ON volume_chunks (entry_key);
 -- Objects with a name, and anonymous ones, which belong to an app or to whoever holds them. A key is never given twice: what
 -- was in a deleted object may still be there.
 CREATE TABLE objects (

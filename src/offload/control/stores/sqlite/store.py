@@ -14,6 +14,7 @@ from offload.control.stores.sqlite.keys import CallKeys
 from offload.control.stores.sqlite.migrate import migrate
 from offload.control.stores.sqlite.objects import SqliteObjects
 from offload.control.stores.sqlite.reading import Reader
+from offload.control.stores.sqlite.volumes import SqliteVolumes
 from offload.control.stores.sqlite.writing import apply
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SqliteStore(Reader):
         self._lock_descriptor = lock(path)
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self.volumes = SqliteVolumes(self)
         self.objects = SqliteObjects(self)
         try:
             with explained(path):

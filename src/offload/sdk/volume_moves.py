@@ -1,0 +1,77 @@
+"""Files of this machine into a volume as one commit, and back."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from offload.errors import InvalidError
+from offload.sdk.session import current_client
+from offload.sdk.volume_files import make_folders, make_links, read_sources, written
+from offload.wire.chunking import ChunkReader
+from offload.wire.trees import Entry, Kind
+from offload.wire.volume_requests import Change, TreeRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from offload.sdk.options import VolumeChoice
+    from offload.sdk.volume_files import Source
+
+
+async def store(
+    volume: VolumeChoice,
+    sources: list[Source],
+    cause: str,
+    *,
+    force: bool,
+    on_sent: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Store files as one commit; return how many bytes the server did not have. Raises `OffloadError`."""
+    volume_id = await volume.find()
+    volumes = current_client().volumes
+    if not force:
+        await _refuse_existing(volume_id, sources)
+    reader = ChunkReader(read_sources(sources))
+    sent = await volumes.upload(reader.next_batch, on_sent)
+    await volumes.commit(volume_id, cause, [Change(put=entry) for entry in reader.entries])
+    return sent
+
+
+async def _refuse_existing(volume_id: str, sources: list[Source]) -> None:
+    entries = await gather(current_client().volumes.entries(TreeRequest(volume_id)))
+    existing = {entry.path for entry in entries if entry.kind is Kind.FILE}
+    taken = [source.path for source in sources if source.path in existing]
+    if taken:
+        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise InvalidError(
+            f"{taken[0]}{more} is in the volume already: write force=True (on the command line: --force)"
+        )
+
+
+async def fetch(
+    volume: VolumeChoice,
+    wanted: dict[str, Path],
+    on_got: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write files, folders and symlinks of a volume to places of this machine; return how many. Raises `OffloadError`."""
+    volumes = current_client().volumes
+    entries = await gather(volumes.entries(TreeRequest(await volume.find())))
+    found = [(entry, wanted[entry.path]) for entry in entries if entry.path in wanted]
+    files = [(entry, place) for entry, place in found if entry.kind is Kind.FILE]
+    make_folders(found)
+    chunks = [chunk for entry, _ in files for chunk in entry.chunks]
+    async with aclosing(volumes.contents(chunks)) as pieces:
+        for entry, place in files:
+            with written(entry, place) as file:
+                for chunk in entry.chunks:
+                    file.write(await anext(pieces))
+                    on_got(chunk.size_bytes)
+    make_links(found)
+    return len(found)
+
+
+async def gather(pages: AsyncIterator[list[Entry]]) -> list[Entry]:
+    """Return the entries of all pages."""
+    return [entry async for page in pages for entry in page]

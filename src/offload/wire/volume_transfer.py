@@ -1,0 +1,130 @@
+"""Chunks on their way up and down, for the SDK and for workers: batches in a pipeline, each repeated when its link breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from offload.wire import volume_requests as requests
+from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+
+    from offload.wire.link import Link
+    from offload.wire.trees import Chunk
+
+T = TypeVar("T")
+
+# What is fetched at once: as much is in memory twice, once in hand and once on its way.
+WINDOW_BYTES = 16 * 1024 * 1024
+WINDOW_CHUNKS = 2_000
+# Batches on their way up: one is written by the server while the next one is sent.
+BATCHES = 2
+
+
+class Repeat(Protocol):
+    """Makes a request over a link, again after each break, until it is answered."""
+
+    async def __call__(self, attempt: Callable[[Link], Awaitable[T]], /) -> T:
+        """Return what the attempt returned."""
+        ...
+
+
+async def upload(
+    repeat: Repeat,
+    next_batch: Callable[[], Mapping[str, bytes]],
+    on_sent: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Store the blobs of every batch until an empty one; return how many bytes had to be sent.
+
+    `next_batch` is called in a thread, and `on_sent` told how many bytes of it have been dealt with.
+    """
+    sending: set[asyncio.Task[int]] = set()
+    sent = 0
+    try:
+        while batch := await asyncio.to_thread(next_batch):
+            if len(sending) >= BATCHES:
+                done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+                sent += sum(task.result() for task in done)
+            sending.add(asyncio.ensure_future(_send(repeat, batch, on_sent)))
+        return sent + sum(await asyncio.gather(*sending))
+    finally:
+        for task in sending:
+            task.cancel()
+
+
+async def contents(repeat: Repeat, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of chunks in this order, verified, the next ones on their way meanwhile."""
+    windows = list(_windows(chunks))
+    coming: asyncio.Task[dict[str, bytes]] | None = None
+    try:
+        for number, window in enumerate(windows):
+            found = await (coming or _fetch(repeat, window))
+            coming = None
+            if number + 1 < len(windows):
+                coming = asyncio.ensure_future(_fetch(repeat, windows[number + 1]))
+            for chunk in window:
+                yield found[chunk.sha256]
+    finally:
+        if coming is not None:
+            coming.cancel()
+
+
+async def _send(repeat: Repeat, batch: Mapping[str, bytes], on_sent: Callable[[int], None]) -> int:
+    async def attempt(link: Link) -> int:
+        missing = await requests.missing(link, list(batch))
+        wanted = {sha256: data for sha256, data in batch.items() if sha256 in missing}
+        if wanted:
+            await requests.upload_many(link, _each(wanted))
+        return sum(map(len, wanted.values()))
+
+    sent = await repeat(attempt)
+    on_sent(sum(map(len, batch.values())))
+    return sent
+
+
+async def _fetch(repeat: Repeat, window: Sequence[Chunk]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    names = list({chunk.sha256: None for chunk in window})
+
+    async def attempt(link: Link) -> None:
+        left = [name for name in names if name not in found]
+        async with aclosing(requests.download_many(link, left)) as blobs:
+            async for sha256, data in blobs:
+                if hashlib.sha256(data).hexdigest() != sha256:
+                    raise WireError(
+                        Status.DATA_LOSS, f"The chunk {sha256} was changed on its way here."
+                    )
+                found[sha256] = data
+
+    await repeat(attempt)
+    return found
+
+
+def _windows(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    window: list[Chunk] = []
+    size_bytes = 0
+    for chunk in chunks:
+        window.append(chunk)
+        size_bytes += chunk.size_bytes
+        if size_bytes >= WINDOW_BYTES or len(window) >= WINDOW_CHUNKS:
+            yield window
+            window, size_bytes = [], 0
+    if window:
+        yield window
+
+
+async def _each(blobs: Mapping[str, bytes]) -> AsyncIterator[tuple[str, bytes]]:
+    for sha256, data in blobs.items():
+        yield sha256, data

@@ -1,0 +1,107 @@
+"""Blobs and volumes of a real server process, over links that break and servers that are killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.control_server import running
+
+from offload.wire.gen import blobs_pb2
+from offload.wire.limits import STREAM_WINDOW_MESSAGES
+from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.control_server import Server
+
+    from offload.wire.link import Link, Stream
+
+PIECE = 4 * 1024
+# More than the window of a stream: whoever has sent half of it knows that the server has taken some.
+HALF = (STREAM_WINDOW_MESSAGES + 16) * PIECE
+CONTENT = os.urandom(2 * HALF)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+async def send(link: Link, begin: int, end: int) -> Stream[blobs_pb2.UploadReply]:
+    stream = link.stream("offload.v1.Blobs/Upload", blobs_pb2.UploadReply)
+    for start_at in range(begin, end, PIECE):
+        chunk = blobs_pb2.UploadChunk(data=CONTENT[start_at : start_at + PIECE])
+        if start_at == begin:
+            chunk.upload_id, chunk.offset = "up-1", begin
+        await stream.send(chunk)
+    return stream
+
+
+async def uploaded(server: Server) -> int:
+    asked = blobs_pb2.UploadedRequest(upload_id="up-1")
+    link = await server.connect()
+    reply = await link.unary("offload.v1.Blobs/Uploaded", asked, blobs_pb2.UploadedReply)
+    return reply.size_bytes
+
+
+def test_an_upload_goes_on_where_its_link_broke(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> tuple[int, str]:
+        broken = await server.connect()
+        await send(broken, 0, HALF)
+        await broken.close()
+        # The server notices the break in its own time.
+        while not (begin := await uploaded(server)):
+            pass
+        stream = await send(await server.connect(), begin, len(CONTENT))
+        await stream.end()
+        reply = await stream.receive()
+        assert reply is not None
+        return begin, reply.blob.sha256
+
+    with running(tmp_path) as server:
+        begin, sha256 = server.play(scenario)
+
+    assert 0 < begin <= HALF
+    assert sha256 == SHA256
+
+
+def test_an_upload_that_is_not_here_cannot_go_on(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        stream = await send(await server.connect(), HALF, len(CONTENT))
+        await stream.end()
+        await stream.receive()
+
+    with running(tmp_path) as server, pytest.raises(WireError, match="begin again") as refusal:
+        server.play(scenario)
+
+    assert refusal.value.status is Status.FAILED_PRECONDITION
+
+
+def test_a_damaged_blob_is_reported_as_such_and_then_missing(tmp_path: Path) -> None:
+    async def put(server: Server) -> None:
+        stream = await send(await server.connect(), 0, len(CONTENT))
+        await stream.end()
+        await stream.receive()
+
+    async def read(server: Server) -> None:
+        link = await server.connect()
+        stream = link.stream("offload.v1.Blobs/Download", blobs_pb2.DownloadChunk)
+        await stream.send(blobs_pb2.DownloadRequest(sha256=SHA256))
+        await stream.end()
+        async for _ in stream:
+            pass
+
+    with running(tmp_path) as server:
+        server.play(put)
+        place = tmp_path / "blobs" / SHA256[:2] / SHA256
+        place.write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
+
+        with pytest.raises(WireError, match="upload it again") as first:
+            server.play(read)
+        with pytest.raises(WireError, match="There is no blob") as second:
+            server.play(read)
+        server.play(put)
+        server.play(read)
+
+    assert first.value.status is Status.DATA_LOSS
+    assert second.value.status is Status.NOT_FOUND
