@@ -280,3 +280,24 @@ def test_a_concurrent_class_runs_its_inputs_together_on_the_loop_of_its_hooks():
 
 def test_a_batched_method_is_called_once_for_several_inputs():
     assert list(Batch().double.map([1, 2, 3, 4])) == [(2, 4), (4, 4), (6, 4), (8, 4)]
+
+
+def test_what_exit_hooks_print_is_shown_when_a_program_ends_its_run():
+    ending = offload.App("ending")
+
+    @ending.cls()
+    class Model:
+        @offload.method()
+        def f(self):
+            return 1
+
+        @offload.exit()
+        async def close(self):
+            await asyncio.sleep(0.3)
+            print("left at the end")
+
+    said = Lines()
+    with ending.run(output=said):
+        assert Model().f.remote() == 1
+
+    assert said.texts("Model") == ["left at the end"]

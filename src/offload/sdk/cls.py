@@ -223,6 +223,7 @@ class Pool(Function[..., Any, Any]):  # type: ignore[explicit-any]  # its method
         self.call_options = cls.call_options
         self.name = self.__name__ = name
         self.is_generator = has_generator(cls.user_class)
+        self.has_exit_hooks = bool(roles_of(cls.user_class).exit)
         self.raw_function = Blueprint(cls.user_class, dict(parameters), cls.snapshot)  # type: ignore[assignment]
         self.cls = cls
         self._registered_as = self

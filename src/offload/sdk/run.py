@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # How long the end of a run waits for the last lines that its functions printed.
 DRAIN_SECONDS = 1.0
 
+# And for what exit hooks print, which have so much time in an idle container.
+LINGER_SECONDS = 5.0
+
 # How often a running program looks whether something keeps it waiting.
 WATCH_SECONDS = 2.0
 
@@ -242,6 +245,7 @@ class AppRun(Cancelling):
         self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._definitions = definitions if definitions is not None else {}  # the app's, by name
+        self._has_exit_hooks = False  # one of the classes that are registered
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -254,6 +258,7 @@ class AppRun(Cancelling):
                 registration_of(function, is_served_here=self._is_served_here),
                 is_variant=is_variant,
             )
+            self._has_exit_hooks |= getattr(function, "has_exit_hooks", False)
             send = partial(self._send, registration)
             known = self._functions[function] = RegisteredFunction(self, send)
         return known
@@ -284,9 +289,12 @@ class AppRun(Cancelling):
             self._watching.cancel()
         await self.settle(DRAIN_SECONDS)
         try:
-            await current_client().stop_app(self.app_id, cancel=cancel, reason=reason)
+            linger = LINGER_SECONDS if self._has_exit_hooks else 0.0
+            await current_client().stop_app(
+                self.app_id, cancel=cancel, reason=reason, linger_seconds=linger
+            )
             if self._attached is not None:
-                await asyncio.wait({self._attached}, timeout=DRAIN_SECONDS)
+                await asyncio.wait({self._attached}, timeout=DRAIN_SECONDS + linger)
         finally:
             if self._attached is not None:
                 self._attached.cancel()
