@@ -134,6 +134,31 @@ class Unforkable:
 
 
 @app.cls(**fresh)
+class FailsForked:
+    @offload.enter()
+    def begin(self):
+        if os.getppid() == 0:
+            print("forked")
+            raise RuntimeError("not in a fork")
+
+    @offload.method()
+    def look(self):
+        return os.getppid() == 0
+
+
+@app.cls(timeout=0.5)
+class Overdue:
+    @offload.method()
+    def wait(self, seconds):
+        threading.Event().wait(seconds)
+        return os.environ["OFFLOAD_CONTAINER_ID"]  # noqa: TID251
+
+    @offload.exit()
+    def close(self):
+        print("left")
+
+
+@app.cls(**fresh)
 class Leaving:
     @offload.method()
     def f(self):
@@ -259,6 +284,24 @@ def test_a_snap_hook_that_leaves_something_open_is_named_and_the_class_starts_pl
     assert Unforkable().look.remote() is False
 
 
+def test_an_enter_hook_that_fails_only_in_a_fork_costs_the_template_and_no_input():
+    while "forked" not in lines.texts("FailsForked"):
+        assert FailsForked().look.remote() is False
+
+    assert FailsForked().look.remote() is False
+
+
+def test_an_input_that_runs_out_of_time_leaves_its_instance_for_the_next():
+    overdue = Overdue()
+    before = overdue.wait.remote(0)
+
+    with pytest.raises(errors.FunctionTimeoutError):
+        overdue.wait.remote(20)
+
+    assert overdue.wait.remote(0) == before
+    assert "left" not in lines.texts("Overdue")
+
+
 def test_exit_hooks_run_at_scale_down_and_what_fails_in_one_is_shown():
     assert Leaving().f.remote() == 1
 
@@ -301,3 +344,33 @@ def test_what_exit_hooks_print_is_shown_when_a_program_ends_its_run():
         assert Model().f.remote() == 1
 
     assert said.texts("Model") == ["left at the end"]
+
+
+def test_functions_of_a_deployed_app_use_its_classes_and_those_with_parameters_to_give_are_refused():
+    deployed = offload.App("deployed")
+
+    @deployed.cls()
+    class Model:
+        size: str = offload.parameter(default="small")
+
+        @offload.method()
+        def f(self):
+            return self.size
+
+    @deployed.function()
+    def ask():
+        return Model().f.remote()
+
+    deployed.deploy()
+
+    @deployed.cls()
+    class Partial:
+        size: str = offload.parameter()
+
+        @offload.method()
+        def f(self):
+            return self.size
+
+    assert offload.Function.from_name("deployed", "ask").remote() == "small"
+    with pytest.raises(errors.InvalidError, match="give each one a default"):
+        deployed.deploy()
