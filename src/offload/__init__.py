@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from offload.errors import InputCancellation
     from offload.sdk.app import App
     from offload.sdk.call import FunctionCall, gather, wait_first
+    from offload.sdk.class_marks import enter, exit, method, parameter  # noqa: A004 - the field's names
+    from offload.sdk.cls import Cls
     from offload.sdk.concurrency import batched, concurrent
     from offload.sdk.current import current_function_call_id, current_input_id, is_local
     from offload.sdk.dict import Dict
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "Cls",
     "Cron",
     "DeadLetter",
     "Deployed",
@@ -48,9 +51,13 @@ __all__ = [
     "current_function_call_id",
     "current_input_id",
     "dead_letters",
+    "enter",
     "errors",
+    "exit",
     "gather",
     "is_local",
+    "method",
+    "parameter",
     "testing",
     "wait_first",
 ]
@@ -59,6 +66,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "offload.sdk.app",
+    "Cls": "offload.sdk.cls",
     "Cron": "offload.sdk.schedule",
     "DeadLetter": "offload.sdk.letters",
     "Deployed": "offload.sdk.values",
@@ -78,8 +86,12 @@ _HOME = {
     "current_function_call_id": "offload.sdk.current",
     "current_input_id": "offload.sdk.current",
     "dead_letters": "offload.sdk.letters",
+    "enter": "offload.sdk.class_marks",
+    "exit": "offload.sdk.class_marks",
     "gather": "offload.sdk.call",
     "is_local": "offload.sdk.current",
+    "method": "offload.sdk.class_marks",
+    "parameter": "offload.sdk.class_marks",
     "wait_first": "offload.sdk.call",
 }
 

@@ -58,6 +58,8 @@ def command(*, program: str, no_check: bool, as_json: bool, **named: str | None)
         return
     print(_sentence(done))
     for name, function in app.functions.items():
+        if function.is_class:  # its methods are called by functions of its app
+            continue
         print(
             f'  Function.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}'
         )

@@ -206,5 +206,8 @@ def _targets(module: types.ModuleType) -> list[Target]:
         for name, entrypoint in app.entrypoints.items():
             found.append(Target(name, app, _plain(entrypoint.function, name), is_remote=False))
         for name, function in app.functions.items():
-            found.append(Target(name, app, _plain(function.raw_function, name), is_remote=True))
+            if (
+                not function.is_class
+            ):  # a program's entrypoint says which method is called with which parameters
+                found.append(Target(name, app, _plain(function.raw_function, name), is_remote=True))
     return found

@@ -266,7 +266,8 @@ def _register_all(app: App) -> None:
 
     opened = app.current_run("offload serve")
     for function in app.functions.values():
-        function.register(opened)
+        if not function.is_partial:
+            function.register(opened)
     if isinstance(opened, AppRun):
         run(opened.prestart())
 

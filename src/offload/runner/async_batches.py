@@ -32,10 +32,11 @@ class AsyncBatchExecutor(AsyncExecutor):
             if batch.cancel is not None:
                 batch.interrupted = True
                 raise asyncio.CancelledError
-            ready, positional, named = gather(self._function, jobs, answers)
+            callee = self._callees.any
+            ready, positional, named = gather(callee.function, jobs, answers)
             if ready:
-                values = await self._function(*positional, **named)  # type: ignore[misc]  # it is async
-                spread(values, ready, self._function_name, answers)
+                values = await callee.function(*positional, **named)  # type: ignore[misc]  # it is async
+                spread(values, ready, callee.name, answers)
         except BaseException as error:  # noqa: BLE001 - as in `AsyncExecutor.answer`
             self._leave_if_child(error)
             answers.update(dict.fromkeys(jobs, error))

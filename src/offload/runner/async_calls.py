@@ -8,6 +8,7 @@ from _thread import start_new_thread
 from collections import deque
 
 from offload.runner.bodies import dump_value
+from offload.runner.callee import arguments_of
 from offload.runner.crowd import Places, SplitStreams, end_broken, send_results
 from offload.runner.execute import Executor
 from offload.runner.faults import describe
@@ -77,15 +78,18 @@ class AsyncExecutor(Executor):
             job.interrupted = True
             raise asyncio.CancelledError
         job.cancel_task = task.cancel
-        arguments: tuple[tuple[object, ...], dict[str, object]]
-        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
-        positional, named = arguments
-        value = self._function(*positional, **named)
-        if self._is_generator:
-            await self._stream_async(job, value)  # type: ignore[arg-type]  # an async generator, or TypeError
+        positional, named, method = arguments_of(job.args)
+        callee = self._callees.find(method)
+        value = callee.function(*positional, **named)
+        if callee.is_generator:
+            await self._stream_async(job, callee, value)  # type: ignore[arg-type]  # an async generator, or TypeError
             return None
         value = await value  # type: ignore[misc]  # a coroutine, or TypeError
-        return dump_value(value, f"the result of {self._function_name}()")
+        return dump_value(value, f"the result of {callee.name}()")
+
+
+async def _awaited(awaitable: object) -> object:
+    return await awaitable  # type: ignore[misc]  # it says that it can be awaited
 
 
 class Loop:
@@ -144,6 +148,11 @@ class AsyncCrowd:
             self._loop.hand(job)
         else:
             self._places.give()
+
+    def wait_for(self, awaitable: object) -> object:
+        """See `Crowd`."""
+        waited = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop.loop)
+        return waited.result()
 
     def close(self) -> None:
         """See `Crowd`."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from _thread import allocate_lock
-from types import FunctionType
+from types import FunctionType, MethodType
 
 from offload.runner.bodies import dump_value
+from offload.runner.callee import arguments_of
 from offload.runner.cancellation import Job
 from offload.runner.crowd import ThreadCrowd, ThreadExecutor, send_results
 from offload.runner.faults import describe
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from offload.runner.beside import Beside
     from offload.runner.bodies import Outgoing
+    from offload.runner.callee import UserFunction
     from offload.runner.link import Link
-    from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
     from offload.wire.guest import Cancel, Load
 
@@ -146,12 +147,13 @@ class BatchExecutor(ThreadExecutor):
         try:
             try:
                 self._interrupts.arm(batch)
-                ready, positional, named = gather(self._function, jobs, answers)
+                callee = self._callees.any
+                ready, positional, named = gather(callee.function, jobs, answers)
                 if ready:
-                    values = self._function(*positional, **named)
+                    values = callee.function(*positional, **named)
                     if hasattr(values, "__await__"):
                         values = self._await(batch, values)  # type: ignore[arg-type]  # it says so
-                    spread(values, ready, self._function_name, answers)
+                    spread(values, ready, callee.name, answers)
             finally:
                 self._interrupts.disarm()
         except BaseException as error:  # noqa: BLE001 - as in `Executor.run`
@@ -225,7 +227,9 @@ def gather(
     loaded: list[tuple[Job, tuple[object, ...], dict[str, object]]] = []
     for job in jobs:
         try:
-            loaded.append((job, *job.args.load()))  # type: ignore[misc]  # as the caller's side makes them
+            # A class with a batched method has no other: its name says nothing new.
+            positional, named, _ = arguments_of(job.args)
+            loaded.append((job, positional, named))
         except Exception as error:  # noqa: BLE001, PERF203 - whatever unpickling raises ends this input alone
             failed[job] = error
     count = _parameters(function)
@@ -244,10 +248,13 @@ def gather(
 
 def _parameters(function: UserFunction) -> int:
     """Return how many parameters a plain function has; of anything else only `inspect` knows."""
+    bound = 0
+    if type(function) is MethodType:
+        function, bound = function.__func__, 1
     if type(function) is not FunctionType:
         return -1
     code = function.__code__
-    return code.co_argcount + code.co_kwonlyargcount
+    return code.co_argcount + code.co_kwonlyargcount - bound
 
 
 def _bind(

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         def take(self, job: Job) -> None:
             """Have the job run; wait until there is a place for it."""
 
+        def wait_for(self, awaitable: object) -> object:
+            """Run a hook's awaitable, where no input runs, where inputs run that are async."""
+
         def close(self) -> None:
             """Wait until everything has ended, and end what it left behind."""
 
@@ -203,6 +206,10 @@ class ThreadCrowd:
             self._threads.run(lambda: self._run(job))
         else:
             self._places.give()
+
+    def wait_for(self, awaitable: object) -> object:
+        """See `Crowd`."""
+        return self._executor.wait_for(awaitable)
 
     def close(self) -> None:
         """See `Crowd`."""

@@ -8,9 +8,9 @@ from offload.runner.thread_interrupts import ThreadInterrupts
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from offload.runner.callee import Callees
     from offload.runner.crowd import Crowd
     from offload.runner.link import Link
-    from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
     from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Load
@@ -19,32 +19,32 @@ _CO_ASYNC = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def make_crowd(
-    link: Link, outbox: Outbox, streams: StandardStreams, function: UserFunction, order: Load
+    link: Link, outbox: Outbox, streams: StandardStreams, callees: Callees, order: Load
 ) -> Crowd:
-    """Return what runs inputs with this function, as many at the same time as the worker says."""
+    """Return what runs inputs with these, as many at the same time as the worker says."""
     if order.batch_size:
-        return _make_batched(link, outbox, streams, function, order)
-    if is_async(function):
+        return _make_batched(link, outbox, streams, callees, order)
+    if is_async(callees.any.function):
         from offload.runner.async_calls import AsyncCrowd, AsyncExecutor  # noqa: PLC0415 - slow
 
         asynchronous = AsyncExecutor(outbox, streams)
-        asynchronous.become(function, order.function_name, is_generator=order.is_generator)
+        asynchronous.become(callees)
         return AsyncCrowd(link, outbox, asynchronous, order.max_calls)
     interrupts = ThreadInterrupts(outbox.wake_reader)
     split = SplitStreams(streams, interrupts)
     executor = ThreadExecutor(outbox, interrupts, split)
-    executor.become(function, order.function_name, is_generator=order.is_generator)
+    executor.become(callees)
     return ThreadCrowd(link, outbox, interrupts, executor, order.max_calls)
 
 
 def _make_batched(
-    link: Link, outbox: Outbox, streams: StandardStreams, function: UserFunction, order: Load
+    link: Link, outbox: Outbox, streams: StandardStreams, callees: Callees, order: Load
 ) -> Crowd:
-    if is_async(function):
+    if is_async(callees.any.function):
         from offload.runner.async_batches import AsyncBatchExecutor, BatchedAsyncCrowd  # noqa: PLC0415 - slow
 
         asynchronous = AsyncBatchExecutor(outbox, streams)
-        asynchronous.become(function, order.function_name, is_generator=False)
+        asynchronous.become(callees)
         return BatchedAsyncCrowd(link, outbox, asynchronous, order)
     from offload.runner.batches import (  # noqa: PLC0415 - few functions are batched
         BatchedThreadCrowd,
@@ -54,7 +54,7 @@ def _make_batched(
 
     interrupts = BatchInterrupts(outbox)
     executor = BatchExecutor(outbox, interrupts, SplitStreams(streams, interrupts))
-    executor.become(function, order.function_name, is_generator=False)
+    executor.become(callees)
     return BatchedThreadCrowd(link, outbox, interrupts, executor, order)
 
 

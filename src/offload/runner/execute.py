@@ -6,6 +6,7 @@ import time
 from types import CoroutineType
 
 from offload.runner.bodies import dump_value
+from offload.runner.callee import Callees, arguments_of
 from offload.runner.faults import describe
 from offload.runner.outbox import exit_now
 from offload.wire.guest import Item, Result
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from offload.runner.bodies import Outgoing
+    from offload.runner.callee import Callee
     from offload.runner.cancellation import Job
-    from offload.runner.load import UserFunction
     from offload.runner.outbox import Outbox
     from offload.wire.guest import Body, Fault
 
@@ -53,10 +54,6 @@ _ASYNC_CODE = (
 )  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
 
 
-def _nothing(*_: object, **__: object) -> object:
-    raise RuntimeError("an input came before its function")
-
-
 class Executor:
     """Calls the function for a job and puts what comes of it into the outbox."""
 
@@ -64,19 +61,23 @@ class Executor:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = streams
-        self._function: UserFunction = _nothing
-        self._function_name = ""
-        self._is_generator = False
+        self._callees = Callees({})
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def become(self, function: UserFunction, name: str, *, is_generator: bool) -> None:
-        """Use this function from here on."""
-        self._function = function
-        self._function_name = name
-        self._is_generator = is_generator
-        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-        if flags & _ASYNC_CODE and self._loop is None:
+    def become(self, callees: Callees) -> None:
+        """Have inputs call these from here on."""
+        self._callees = callees
+        is_async = any(
+            getattr(getattr(each.function, "__code__", None), "co_flags", 0) & _ASYNC_CODE
+            for each in callees.all()
+        )
+        if is_async and self._loop is None:
             self._open_loop()
+
+    def wait_for(self, awaitable: object) -> object:
+        """Run a hook's awaitable, where no input runs, on the loop that inputs use."""
+        loop = self._loop or self._open_loop()
+        return loop.run_until_complete(awaitable)  # type: ignore[arg-type]  # it says that it can be awaited
 
     def run(self, job: Job) -> Result:
         """Run a job to its end, whatever end that is; large values go ahead of the result that names them."""
@@ -136,41 +137,40 @@ class Executor:
         loop.close()
 
     def _call(self, job: Job) -> Outgoing | None:
-        arguments: tuple[tuple[object, ...], dict[str, object]]
-        arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
-        positional, named = arguments
-        value = self._function(*positional, **named)
-        if self._is_generator:
-            self._stream(job, value)
+        positional, named, method = arguments_of(job.args)
+        callee = self._callees.find(method)
+        value = callee.function(*positional, **named)
+        if callee.is_generator:
+            self._stream(job, callee, value)
             return None
         if isinstance(value, CoroutineType):
             value = self._await(job, value)
-        return dump_value(value, f"the result of {self._function_name}()")
+        return dump_value(value, f"the result of {callee.name}()")
 
-    def _stream(self, job: Job, values: object) -> None:
+    def _stream(self, job: Job, callee: Callee, values: object) -> None:
         if hasattr(values, "__aiter__"):
-            self._await(job, self._stream_async(job, values))
+            self._await(job, self._stream_async(job, callee, values))
             return
         try:
             for value in values:  # type: ignore[attr-defined]  # a generator's, or TypeError
-                self._emit(job, value)
+                self._emit(job, callee, value)
         finally:
             close: Callable[[], object] | None = getattr(values, "close", None)
             if close is not None:
                 close()
 
-    async def _stream_async(self, job: Job, values: AsyncIterable[object]) -> None:
+    async def _stream_async(self, job: Job, callee: Callee, values: AsyncIterable[object]) -> None:
         try:
             async for value in values:
-                self._emit(job, value)
+                self._emit(job, callee, value)
         finally:
             close: Callable[[], Coroutine[object, object, None]] | None
             close = getattr(values, "aclose", None)
             if close is not None:
                 await close()
 
-    def _emit(self, job: Job, value: object) -> None:
-        outgoing = dump_value(value, f"item {job.item_count + 1} of {self._function_name}()")
+    def _emit(self, job: Job, callee: Callee, value: object) -> None:
+        outgoing = dump_value(value, f"item {job.item_count + 1} of {callee.name}()")
         with self._interrupts:
             body = outgoing.send(self._outbox)
             job.item_count += 1

@@ -11,8 +11,8 @@ _POOLS = ("openblas", "libgomp", "libomp", "libiomp", "mkl_")
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
 
 
-def why_not_forkable(own_fds: set[int]) -> str:
-    """Say what import-time code has started that no fork would have; empty where nothing."""
+def why_not_forkable(own_fds: set[int], done: str = "importing it") -> str:
+    """Say what has been started that no fork would have; empty where nothing. `done` names the code that may have."""
     threads = sys.modules.get("threading")
     names = [
         thread.name
@@ -20,17 +20,17 @@ def why_not_forkable(own_fds: set[int]) -> str:
         if thread is not threads.main_thread()  # type: ignore[union-attr]  # then there are none
     ]
     if names:
-        return f"importing it started the thread {names[0]!r}"
+        return f"{done} started the thread {names[0]!r}"
     native = len(os.listdir("/proc/self/task")) - 1  # noqa: PTH208 - pathlib is slow to import
     if native and not _has_known_pool():
-        return f"importing it started {native} threads that are not Python's"
+        return f"{done} started {native} threads that are not Python's"
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - see above
         try:
             target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - see above
         except OSError:  # the listing's own
             continue
         if int(name) not in own_fds and target not in _HARMLESS:
-            return f"importing it left {target} open"
+            return f"{done} left {target} open"
     return ""
 
 

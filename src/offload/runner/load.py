@@ -9,27 +9,26 @@ import time
 from types import ModuleType
 
 from offload.runner.by_value import load_code
+from offload.runner.callee import of_function
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Union
 
     from offload.runner.bodies import Incoming
+    from offload.runner.callee import Callees
+    from offload.runner.life import Life
     from offload.wire.guest import Load
 
-    class UserFunction(Protocol):
-        """The function as the runner knows it: anything goes in, anything comes out."""
-
-        def __call__(self, *args: object, **kwargs: object) -> object:
-            """Call it."""
+    Loaded = Union[Callees, Life]
 
 
 _GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
 
 
-def load_function(order: Load, code: Incoming) -> UserFunction:
-    """Set the process up as the caller's and return the function; whatever user code raises passes through."""
+def load_function(order: Load, code: Incoming) -> Loaded:
+    """Set the process up as the caller's and return what inputs call; whatever user code raises passes through."""
     os.environ.update(order.env)  # noqa: TID251 - this is where the user's environment comes to be
     if "TZ" in dict(order.env):
         time.tzset()
@@ -52,6 +51,11 @@ def load_function(order: Load, code: Incoming) -> UserFunction:
     sys.modules["__main__"] = ModuleType("__main__")
     with code.open() as file:
         function = load_code(file)
+    life_cycle = sys.modules.get("offload.sdk.life_cycle")
+    if life_cycle is not None and isinstance(function, life_cycle.Blueprint):
+        from offload.runner.life import Life  # noqa: PLC0415 - most code is a function
+
+        return Life(function)
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
-    return function
+    return of_function(function, order.function_name, is_generator=order.is_generator)

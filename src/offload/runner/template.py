@@ -27,7 +27,7 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 if TYPE_CHECKING:
     from typing import NamedTuple, NoReturn
 
-    from offload.runner.load import UserFunction
+    from offload.runner.load import Loaded as LoadedCode
 else:
     from offload.wire.records import NamedTuple
 
@@ -49,15 +49,16 @@ def main(fd: int, forks_fd: int) -> NoReturn:
     loading = parts.link.next()
     if not isinstance(loading, Loading):
         leave(0)
-    function, fault = parts.load(loading)
-    if fault is None:
-        reason = why_not_forkable({0, 1, 2, fd, forks_fd, *outbox.own_fds})
+    code, fault = parts.load(loading, in_template=True)
+    if code is not None:
+        done = code.done_in_template
+        reason = why_not_forkable({0, 1, 2, fd, forks_fd, *outbox.own_fds}, done)
         fault = Fault(UNFORKABLE, reason, (), None) if reason else None
     outbox.add(Loaded(fault), 64)
     outbox.flush()
-    if function is None or fault is not None:
+    if code is None or fault is not None:
         leave(0)
-    template = _Template(parts, connection, function, loading)
+    template = _Template(parts, connection, code, loading)
     gc.collect()
     gc.freeze()  # or the children's collections would copy every page that holds an object
     template.fork_for_ever(socket(fileno=forks_fd))
@@ -71,11 +72,11 @@ class _Request(NamedTuple):
 
 class _Template:
     def __init__(
-        self, parts: Parts, connection: socket, function: UserFunction, loading: Loading
+        self, parts: Parts, connection: socket, code: LoadedCode, loading: Loading
     ) -> None:
         self._parts = parts
         self._connection = connection
-        self._function = function
+        self._code = code
         self._loading = loading
 
     def fork_for_ever(self, forks: socket) -> NoReturn:
@@ -131,10 +132,8 @@ class _Template:
         self._connection.close()
         connection = open_connection(connection_fd)
         self._parts.adopt(connection)
-        self._parts.become(self._function, self._loading)
         self._parts.outbox.add(Hello(GUEST_PROTOCOL, os.getpid(), sys.version.split()[0]), 64)
-        self._parts.outbox.add(Loaded(None), 64)
-        self._parts.serve()
+        self._parts.serve(self._code, self._loading)
 
 
 def _read_request(data: bytes) -> _Request:

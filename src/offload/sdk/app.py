@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
-from offload.sdk.function import Function, with_marks
+from offload.sdk.function import Function
+from offload.sdk.kinds import with_marks
 from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.cls import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
     from offload.sdk.option_types import ImageChoice, SecretChoice
     from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
@@ -129,6 +131,12 @@ class App:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         return cast("FunctionDecorator", _Decorator(self, parsed, calls))
+
+    def cls(self, *misused: object, **options: Unpack[ClassArguments]) -> ClassDecorator:
+        """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
+        from offload.sdk.cls import ClassDecorator
+
+        return ClassDecorator(self, misused, {**self._defaults, **options})
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
@@ -318,9 +326,10 @@ class RunContext:
 
     def __enter__(self) -> App:
         from offload.sdk.blocking import run
+        from offload.sdk.run import start_run
 
         opened = self._new_run()
-        run(_start(opened))
+        run(start_run(opened))
         return self._entered(opened)
 
     def __exit__(
@@ -330,18 +339,20 @@ class RunContext:
         trace: TracebackType | None,
     ) -> None:
         from offload.sdk.blocking import run
+        from offload.sdk.run import stop_run
 
         try:
-            run(_stop(self._left(), error))
+            run(stop_run(self._left(), error))
         except OffloadError:
             if error is None:
                 raise
 
     async def __aenter__(self) -> App:
         from offload.sdk.blocking import run_aio
+        from offload.sdk.run import start_run
 
         opened = self._new_run()
-        await run_aio(_start(opened))
+        await run_aio(start_run(opened))
         return self._entered(opened)
 
     async def __aexit__(
@@ -351,9 +362,10 @@ class RunContext:
         trace: TracebackType | None,
     ) -> None:
         from offload.sdk.blocking import run_aio
+        from offload.sdk.run import stop_run
 
         try:
-            await run_aio(_stop(self._left(), error))
+            await run_aio(stop_run(self._left(), error))
         except OffloadError:
             if error is None:
                 raise
@@ -365,7 +377,7 @@ class RunContext:
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
         opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
         for function in self._app.functions.values():
-            if function.options.min_containers:
+            if function.options.min_containers and not function.is_partial:
                 function.register(opened)
         return opened
 
@@ -380,16 +392,3 @@ class RunContext:
         for app in self._app.with_included():
             app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
         return closed
-
-
-async def _start(opened: AppRun) -> None:
-    await opened.start()
-    await opened.prestart()
-
-
-async def _stop(closed: AppRun, error: BaseException | None) -> None:
-    from offload.sdk.run import reason_of_end
-
-    # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
-    interrupted = error is not None and not isinstance(error, Exception)
-    await closed.stop(cancel=interrupted, reason=reason_of_end(error))

@@ -33,7 +33,7 @@ def prepare(
     check: bool,
 ) -> NewVersion:
     """Pickle the functions. Raises `InvalidError` where there is none, or one cannot travel."""
-    registrations = [registration_of(function) for function in functions]
+    registrations = [registration_of(function) for function in map(_whole, functions)]
     if not registrations:
         raise InvalidError(
             f"the app {app.name!r} has no functions to deploy: decorate one with @app.function()"
@@ -48,6 +48,14 @@ def prepare(
         deployed_by=whoever_runs_this(),
         skip_check=not check,
     )
+
+
+def _whole(function: Definition) -> Definition:
+    if getattr(function, "is_partial", False):
+        raise InvalidError(
+            f"{function.name} has parameters without a default, and nobody gives them when it is deployed: give each one a default"
+        )
+    return function
 
 
 async def deploy(new: NewVersion, output: Output) -> Deployed:

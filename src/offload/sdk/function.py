@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
@@ -43,6 +42,9 @@ class FunctionOwner(Protocol):
 
 class Function(Generic[P, L, R]):
     """A function that can be called here (`f(x)`, `f.local(x)`) and in containers (`f.remote(x)` and the others)."""
+
+    is_class = False  # stands for a class's containers, and is not called itself
+    is_partial = False  # of a class whose parameters have to be given
 
     def __init__(
         self,
@@ -176,11 +178,9 @@ class Function(Generic[P, L, R]):
     @blocking
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[Ended, R]:
         """Run the function in a container and return its result, or raise what it raised."""
-        from offload.sdk import serialize
-
         registered = self._for("remote", wants_generator=False)
         call_id = self._new_call_id()
-        data = serialize.dumps((args, kwargs))
+        data = self._dump(args, kwargs)
         value = partial(self._value, call_id)
         direct = registered.direct(call_id, data) if self.call_options is None else None
         if direct is not None:
@@ -190,11 +190,10 @@ class Function(Generic[P, L, R]):
     @blocking_stream
     def remote_gen(self, /, *args: P.args, **kwargs: P.kwargs) -> StreamWork[object, R]:
         """Run a generator in a container and yield its items as they come."""
-        from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
 
         registered = self._for("remote_gen", wants_generator=True)
-        data = serialize.dumps((args, kwargs))
+        data = self._dump(args, kwargs)
         call: FunctionCall[R] = FunctionCall(self._new_call_id(), self.name, "generator")
         calls = self.call_options
         return StreamWork(lambda _: registered.follow(call.object_id, data, calls), call.items_of)
@@ -202,11 +201,10 @@ class Function(Generic[P, L, R]):
     @blocking
     def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Work[str, FunctionCall[R]]:
         """Start the function in a container and return the call at once, when it is on the server's disk."""
-        from offload.sdk import serialize
         from offload.sdk.call import FunctionCall
 
         registered = self._for("spawn", wants_generator=None)
-        data = serialize.dumps((args, kwargs))
+        data = self._dump(args, kwargs)
         submit = registered.submit(
             self._new_call_id(), data, self.call_options, kind=self._kind, attached=False
         )
@@ -228,7 +226,7 @@ class Function(Generic[P, L, R]):
         from offload.sdk.sources import check_sources, zipped
 
         check_sources(iterators, "map")
-        inputs = partial(zipped, iterators)
+        inputs = self._inputs(zipped, iterators)
         return self._map(
             "map", inputs, order_outputs=order_outputs, return_exceptions=return_exceptions
         )
@@ -245,7 +243,7 @@ class Function(Generic[P, L, R]):
         from offload.sdk.sources import check_sources, starred
 
         check_sources((iterator,), "starmap")
-        inputs = partial(starred, iterator)
+        inputs = self._inputs(starred, iterator)
         return self._map(
             "starmap", inputs, order_outputs=order_outputs, return_exceptions=return_exceptions
         )
@@ -259,7 +257,7 @@ class Function(Generic[P, L, R]):
 
         check_sources(iterators, "for_each")
         registered = self._for_attached("for_each")
-        inputs = partial(zipped, iterators, running_loop())
+        inputs = self._inputs(zipped, iterators, running_loop())
         run_all = registered.drain(inputs, self.call_options, stop_at_failure=not ignore_exceptions)
         return Work(run_all, self._nothing)
 
@@ -272,7 +270,7 @@ class Function(Generic[P, L, R]):
         check_sources(iterators, "spawn_map")
         registered = self._for("spawn_map", wants_generator=False)
         submit = registered.submit_map(
-            partial(zipped, iterators, running_loop()), self.call_options
+            self._inputs(zipped, iterators, running_loop()), self.call_options
         )
         return Work(submit, lambda call_id: FunctionCall(call_id, self.name, "map"))
 
@@ -308,6 +306,16 @@ class Function(Generic[P, L, R]):
     def _kind(self) -> str:
         of = self if self._found is None else self._found
         return "generator" if of.is_generator else "single"
+
+    def _dump(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+        from offload.sdk import serialize
+
+        return serialize.dumps((args, kwargs))
+
+    def _inputs(  # type: ignore[explicit-any]  # whatever `make` takes
+        self, make: Callable[..., Iterator[Arguments]], *sources: object
+    ) -> Callable[..., Iterator[Arguments]]:
+        return partial(make, *sources)
 
     def _new_call_id(self) -> str:
         """Return a fresh id; an empty one where the server is to find the call by its key."""
@@ -382,12 +390,3 @@ def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[e
     made: Function[..., Any, Any] = Function(found.owner, found.refuse_local, options)  # type: ignore[explicit-any]
     made._found = found  # noqa: SLF001  # this module's own
     return made
-
-
-def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
-    """Return the options with what decorators below `@app.function()` have left on the function."""
-    if "offload.sdk.concurrency" not in sys.modules:
-        return options  # then there are no such decorators
-    from offload.sdk.concurrency import marks_of
-
-    return marks_of(function).added_to(options)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # How long the end of a run waits for the last lines that its functions printed.
 DRAIN_SECONDS = 1.0
 
+# And for what exit hooks print, which have so much time in an idle container.
+LINGER_SECONDS = 5.0
+
 # How often a running program looks whether something keeps it waiting.
 WATCH_SECONDS = 2.0
 
@@ -243,6 +246,7 @@ class AppRun(Cancelling):
         self._is_served_here = True
         self._functions: dict[Definition, RegisteredFunction] = {}
         self._definitions = definitions if definitions is not None else {}  # the app's, by name
+        self._has_exit_hooks = False  # one of the classes that are registered
         self._attached: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -250,11 +254,12 @@ class AppRun(Cancelling):
         """Return a function in this run; pickle it where it is new."""
         known = self._functions.get(function)
         if known is None:
-            is_variant = self._definitions.get(function.name, function) is not function
+            is_variant = self._find(function.name) not in (None, function)
             registration = replace(
                 registration_of(function, is_served_here=self._is_served_here),
                 is_variant=is_variant,
             )
+            self._has_exit_hooks |= getattr(function, "has_exit_hooks", False)
             send = partial(self._send, registration)
             known = self._functions[function] = RegisteredFunction(self, send)
         return known
@@ -285,9 +290,12 @@ class AppRun(Cancelling):
             self._watching.cancel()
         await self.settle(DRAIN_SECONDS)
         try:
-            await current_client().stop_app(self.app_id, cancel=cancel, reason=reason)
+            linger = LINGER_SECONDS if self._has_exit_hooks else 0.0
+            await current_client().stop_app(
+                self.app_id, cancel=cancel, reason=reason, linger_seconds=linger
+            )
             if self._attached is not None:
-                await asyncio.wait({self._attached}, timeout=DRAIN_SECONDS)
+                await asyncio.wait({self._attached}, timeout=DRAIN_SECONDS + linger)
         finally:
             if self._attached is not None:
                 self._attached.cancel()
@@ -300,9 +308,17 @@ class AppRun(Cancelling):
     def _provide(self, names: Sequence[str]) -> None:
         """Register functions that are called from inside a container, as far as the app has them."""
         for name in names:
-            definition = self._definitions.get(name)
+            definition = self._find(name)
             if definition is not None:
                 self.in_background(self._register_again(definition))
+
+    def _find(self, name: str) -> Definition | None:
+        definition = self._definitions.get(name)
+        if definition is None:  # containers of a class have its parameters in their name
+            owner = self._definitions.get(name.partition("(")[0])
+            find: Callable[[str], Definition | None] | None = getattr(owner, "named", None)
+            definition = find(name) if find is not None else None
+        return definition
 
     async def _register_again(self, definition: Definition) -> None:
         # Whoever waits for it is told by the server that it has not come; the user's objects are pickled beside the loop.
@@ -331,10 +347,11 @@ def registration_of(function: Definition, *, is_served_here: bool = True) -> Reg
     Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
     """
     choice = function.options.image
-    image = image_of(function.raw_function, function.name, choice)
+    own = getattr(function.raw_function, "user_class", function.raw_function)
+    image = image_of(own, function.name, choice)
     elsewhere = None
     if choice is None and not is_served_here:
-        elsewhere = image_elsewhere(function.raw_function)
+        elsewhere = image_elsewhere(own)
     return Registration(
         name=function.name,
         code=pickle_function(function.raw_function, f"{function.name}()"),
@@ -364,3 +381,16 @@ def reason_of_end(error: BaseException | None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return f"cancelled by {who}, with Ctrl-C"
     return f"the app's run by {who} ended" + (f" with {type(error).__name__}" if error else "")
+
+
+async def start_run(opened: AppRun) -> None:
+    """Open an app on the server, with the containers that are to be ready."""
+    await opened.start()
+    await opened.prestart()
+
+
+async def stop_run(closed: AppRun, error: BaseException | None) -> None:
+    """End an app's run, which this error ended if any."""
+    # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
+    interrupted = error is not None and not isinstance(error, Exception)
+    await closed.stop(cancel=interrupted, reason=reason_of_end(error))

@@ -125,3 +125,40 @@ async def use_both() -> None:
     assert_type(await shared.contains.aio("a"), bool)
     assert_type(await jobs.len.aio(total=True), int)
     await offload.Dict.delete.aio("shared")
+
+
+@app.cls(memory=64, enable_memory_snapshot=True)
+@offload.concurrent(max_inputs=3)
+class Model:
+    size: str = offload.parameter(default="small")
+    name: str = offload.parameter(init=False)
+
+    @offload.enter(snap=True)
+    def load(self) -> None:
+        self.table = {1: "one"}
+
+    @offload.method()
+    def predict(self, x: int) -> str:
+        return self.table[x] + self.size
+
+    @offload.method()
+    def each(self, n: int) -> Iterator[str]:
+        yield self.predict(n)
+
+    @offload.method()
+    async def later(self, x: int) -> bytes:
+        return b""
+
+    @offload.exit()
+    def close(self) -> None:
+        self.table.clear()
+
+
+model = Model()
+assert_type(model, Model)
+assert_type(model.predict.remote(1), str)
+assert_type(model.predict.local(1), str)
+assert_type(model.later.remote(1), bytes)
+assert_type(list(model.each.remote_gen(3)), list[str])
+assert_type(list(model.predict.map([1])), list[str])
+assert_type(model.predict.spawn(1), offload.FunctionCall[str])

@@ -36,6 +36,7 @@ WANTED_SECONDS = (
     10.0  # how long an app's caller is waited for to register a function that a container calls
 )
 MAX_WANTED = 1_000
+MAX_LINGER_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -274,8 +275,10 @@ class Apps:
             if not (app.attached or app.is_deployed) and app.app_id in self._running:
                 self._start_lease(app)
 
-    async def stop(self, app_id: str, cancel: bool, reason: str) -> None:
-        """End the app: attached calls are cancelled, with `cancel` all. A stopped app stays so."""
+    async def stop(
+        self, app_id: str, cancel: bool, reason: str, linger_seconds: float = 0.0
+    ) -> None:
+        """End the app: attached calls are cancelled, with `cancel` all. A stopped app stays so. See `Logs.end_app`."""
         held = self._versions.of_app(app_id)
         if held is not None:
             raise DomainError(
@@ -288,7 +291,8 @@ class Apps:
             if await self._reading.get(self._reading.store.app, app_id) is None:
                 await self.require_running(app_id)
             return
-        self._end(app, cancel, reason or "its app was stopped")
+        linger = min(linger_seconds, MAX_LINGER_SECONDS)
+        self._end(app, cancel, reason or "its app was stopped", linger)
         await self._kernel.journal.flush()
 
     async def list(self, limit: int) -> list[tuple[StoredApp, str, int]]:
@@ -320,14 +324,14 @@ class Apps:
         log_event(_log, logging.INFO, "app_lease_expired", app_id=app.app_id)
         self._end(app, cancel=False, reason="its caller went away")
 
-    def _end(self, app: RunningApp, cancel: bool, reason: str) -> None:
+    def _end(self, app: RunningApp, cancel: bool, reason: str, linger: float = 0.0) -> None:
         if app.lease is not None:
             app.lease.cancel()
         self._kernel.journal.write((EndApp(app.app_id, self._kernel.clock.now()),))
         self._kernel.apply(AppStopped(app.app_id, cancel, reason))
         for tell in self._ending:
             tell(app.app_id)
-        self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id))
+        self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id, linger))
 
 
 class _Progress:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import split_input_id
+from offload.control.core.model import ContainerState
 from offload.control.ports.records import LogRow, SaveLogs
 from offload.control.services.feeds import Follower, Topic
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 # Lines shown but not written when a server dies have used numbers the store does not know. Whoever followed them asks for
 # what comes after: so a restarted server goes on well beyond.
 RESTART_GAP = 100_000
+
+# How often it is looked whether the containers of a stopped app have ended: hardly any are waited for, and that not long.
+_LOOK_SECONDS = 0.02
 
 
 class Logs:
@@ -93,11 +98,21 @@ class Logs:
         if topic is not None:
             topic.end()
 
-    def end_app(self, app_id: str) -> None:
-        """Say that the app is stopped."""
+    def end_app(self, app_id: str, linger_seconds: float = 0.0) -> None:
+        """Say that the app is stopped; up to so much later, where containers of it are still ending, and may print."""
+        if linger_seconds > 0 and self._is_ending(app_id):
+            left = linger_seconds - _LOOK_SECONDS
+            asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.end_app, app_id, left)
+            return
         topic = self._by_app.pop(app_id, None)
         if topic is not None:
             topic.end()
+
+    def _is_ending(self, app_id: str) -> bool:
+        return any(
+            view.function.app_id == app_id and view.state == ContainerState.STOPPING.value
+            for view in self._kernel.dispatcher.containers()
+        )
 
     def _number(self, lines: Sequence[LogRow]) -> tuple[LogRow, ...]:
         """Return the lines as they are kept. Everything else of the server waits meanwhile: what lines share is found once."""

@@ -94,9 +94,13 @@ class Client:
         reply = await self._unary("Apps/CreateApp", request, apps_pb2.CreateAppReply)
         return reply.has_worker_on_host
 
-    async def stop_app(self, app_id: str, *, cancel: bool, reason: str) -> None:
-        """End an app; with `cancel`, what was spawned in it too."""
-        request = apps_pb2.StopAppRequest(app_id=app_id, cancel=cancel, reason=reason)
+    async def stop_app(
+        self, app_id: str, *, cancel: bool, reason: str, linger_seconds: float = 0.0
+    ) -> None:
+        """End an app; with `cancel`, what was spawned in it too. Its output comes so much longer, if its containers do."""
+        request = apps_pb2.StopAppRequest(
+            app_id=app_id, cancel=cancel, reason=reason, linger_seconds=linger_seconds
+        )
         await self._unary("Apps/StopApp", request, apps_pb2.StopAppReply)
 
     async def register(self, app_id: str, function: Registration) -> str:

@@ -248,14 +248,16 @@ class AppEvents(_message.Message):
     def __init__(self, logs: _Optional[_Iterable[_Union[_common_pb2.LogLine, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolProgress, _Mapping]]] = ..., wanted_functions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StopAppRequest(_message.Message):
-    __slots__ = ("app_id", "cancel", "reason")
+    __slots__ = ("app_id", "cancel", "reason", "linger_seconds")
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    LINGER_SECONDS_FIELD_NUMBER: _ClassVar[int]
     app_id: str
     cancel: bool
     reason: str
-    def __init__(self, app_id: _Optional[str] = ..., cancel: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    linger_seconds: float
+    def __init__(self, app_id: _Optional[str] = ..., cancel: _Optional[bool] = ..., reason: _Optional[str] = ..., linger_seconds: _Optional[float] = ...) -> None: ...
 
 class StopAppReply(_message.Message):
     __slots__ = ()

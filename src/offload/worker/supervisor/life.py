@@ -187,7 +187,7 @@ class Life:
             ) from error
 
     async def _start_forked(self, function: Function) -> bool:
-        """Take a fork of the function's template; return False where there is none to be had, at once."""
+        """Take a fork of the function's template; return False where there is none to be had, or it cannot be loaded."""
         templates = self._options.templates
         if templates is None or self.gpu_indices or self.function.volumes:
             return False
@@ -198,7 +198,8 @@ class Life:
         try:
             async with asyncio.timeout(FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
-                await self._unless_gone(self._loaded)
+            if (fault := (await self._unless_gone(self._loaded)).fault) is not None:
+                raise not_loaded(self.function, fault, "")
         except (StartFailedError, TimeoutError):
             templates.fork_failed(function)
             await self._detach()

@@ -88,7 +88,8 @@ class AppsHandlers:
         self, request: apps_pb2.StopAppRequest, _context: RequestContext
     ) -> apps_pb2.StopAppReply:
         """See `Apps.StopApp`."""
-        await self._apps.stop(request.app_id, request.cancel, request.reason)
+        linger = request.linger_seconds
+        await self._apps.stop(request.app_id, request.cancel, request.reason, linger)
         return apps_pb2.StopAppReply()
 
     async def update_autoscaler(
