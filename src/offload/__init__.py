@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from offload.sdk.options import Retries
     from offload.sdk.queue import Queue
     from offload.sdk.schedule import Cron, Period
+    from offload.sdk.secret import Secret
     from offload.sdk.values import Deployed
     from offload.sdk.volume import Volume
 
@@ -43,6 +44,7 @@ __all__ = [
     "Period",
     "Queue",
     "Retries",
+    "Secret",
     "Volume",
     "batched",
     "concurrent",
@@ -78,6 +80,7 @@ _HOME = {
     "Queue": "offload.sdk.queue",
     "Retries": "offload.sdk.options",
     "Volume": "offload.sdk.volume",
+    "Secret": "offload.sdk.secret",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",

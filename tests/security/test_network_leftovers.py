@@ -17,13 +17,16 @@ _PAYLOAD = str(_ROOT / "tests" / "support" / "network_leftovers_payload.py")
 _SECONDS = 120
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+@pytest.fixture(scope="module", params=["bubblewrap", "docker"])
+def found(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
     """Run the payload as root of a machine of its own; every test reads what it found."""
     if os.getuid() != 0 or shutil.which("nft") is None or shutil.which("ip") is None:
         pytest.skip("only root has a network to leave behind; needs nftables and iproute2")
+    command = [sys.executable, _PAYLOAD, str(tmp_path_factory.mktemp("data")), request.param]
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, _PAYLOAD, str(tmp_path_factory.mktemp("data"))],
+        ["unshare", "--net", *command],
         env=plain_environment("/"),
         cwd="/",
         capture_output=True,
@@ -33,16 +36,20 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, object] = json.loads(done.stdout)
+    if "unavailable" in result:
+        pytest.skip(str(result["unavailable"]))
     return result
 
 
-def test_two_hundred_containers_in_a_row_leave_nothing_on_the_router(
+def test_containers_in_a_row_leave_nothing_on_the_router(
     found: dict[str, object],
 ) -> None:
     assert found["after_many"] == found["before"]
 
 
 def test_containers_that_are_forked_leave_nothing_on_the_router(found: dict[str, object]) -> None:
+    if "after_forks" not in found:
+        pytest.skip("this runtime does not fork")
     assert found["after_forks"] == found["before"]
 
 

@@ -64,7 +64,7 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _has_own_network(found: Findings) -> bool:
     capabilities = found["capabilities"]
     assert isinstance(capabilities, dict)
-    return bool(capabilities["holds_allow_lists"]) or capabilities["name"] == "docker"
+    return bool(capabilities["holds_allow_lists"])
 
 
 def _machines_interfaces() -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.clock import SettableClock
+from tests.support.keyring import MemoryKeyring
 
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.core.dispatch import Policy
@@ -48,6 +49,7 @@ def outside(store: MemoryStore, clock: SettableClock) -> Outside:
         MemoryBlobs(clock),
         clock,
         Telemetry(),
+        MemoryKeyring(),
         "t",
         str(Path("/nowhere")),
         Policy(recovery_seconds=0.0),

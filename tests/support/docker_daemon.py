@@ -35,8 +35,11 @@ _OWN_MOUNTS = ("--mount", "--propagation", "slave", "--")
 
 
 @contextmanager
-def docker_daemon(*, shares_network: bool = False) -> Iterator[str]:
-    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`."""
+def docker_daemon(*, shares_network: bool = False, has_bridge: bool | None = None) -> Iterator[str]:
+    """Give the path of the socket of an engine that runs meanwhile. Raises `NoDockerError`.
+
+    One that shares this network has no bridge in it, and no firewall, unless that is said.
+    """
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
         raise NoDockerError(
@@ -48,7 +51,8 @@ def docker_daemon(*, shares_network: bool = False) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="offload-docker-") as folder:
         Path(folder).chmod(0o755)
         group = f"offload-docker-{os.getpid()}"
-        process = _start(folder, group, shares_network=shares_network)
+        has_bridge = not shares_network if has_bridge is None else has_bridge
+        process = _start(folder, group, shares_network=shares_network, has_bridge=has_bridge)
         try:
             yield f"{folder}/docker.sock"
         finally:
@@ -57,7 +61,9 @@ def docker_daemon(*, shares_network: bool = False) -> Iterator[str]:
             _remove_groups(group)
 
 
-def _start(folder: str, group: str, *, shares_network: bool) -> subprocess.Popen[bytes]:
+def _start(
+    folder: str, group: str, *, shares_network: bool, has_bridge: bool
+) -> subprocess.Popen[bytes]:
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = [
         *("setpriv", "--pdeathsig", "TERM", "--"),  # should the tests be killed
@@ -66,7 +72,7 @@ def _start(folder: str, group: str, *, shares_network: bool) -> subprocess.Popen
         *(f"--{option}={folder}/{name}" for option, name in places.items()),
         f"--cgroup-parent=/{group}",
         "--userland-proxy=false",
-        *(_NO_NETWORK if shares_network else ()),
+        *(() if has_bridge else _NO_NETWORK),
     ]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as readiness:
         readiness.bind(f"{folder}/ready")

@@ -1,6 +1,7 @@
-"""What containers of one runtime reach in the world of `network_world`, as a program: `DATA_DIR RUNTIME [DOCKER_SOCKET]`.
+"""What containers of one runtime reach in the world of `network_world`, as a program: `DATA_DIR RUNTIME [bridged | STACK]`.
 
-It prints one JSON object: for each kind of policy, what each look gave.
+It prints one JSON object: for each kind of policy, what each look gave. Docker's engine is the world's machine's own, without a
+bridge unless that is said, and so without its firewall. STACK is the path of a network stack in user space.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from tests.support.docker_daemon import NoDockerError, docker_daemon
 from tests.support.network_world import (
     GATEWAY,
     HOST_PORT,
@@ -127,11 +129,8 @@ async def look_at_neighbours(runtime: Runtime) -> dict[str, object]:
     return found
 
 
-async def look(data_dir: str, kind: str, docker_socket: str | None = None) -> dict[str, object]:
+async def look(kind: str, options: RuntimeOptions) -> dict[str, object]:
     """Look from one container of each policy."""
-    options = RuntimeOptions(
-        data_dir=data_dir, guest_argv=GUEST_ARGV, docker_socket=docker_socket, platform=(SERVER,)
-    )
     runtime: Runtime = RUNTIMES[kind](options)
     found: dict[str, object] = {"capabilities": asdict(runtime.capabilities)}
     for policy, changes in POLICIES.items():
@@ -147,8 +146,20 @@ async def look(data_dir: str, kind: str, docker_socket: str | None = None) -> di
     return found
 
 
-if __name__ == "__main__":
+def main(data_dir: str, kind: str, option: str = "") -> dict[str, object]:
+    """Look around, with an engine where the runtime wants one."""
+    stack = option if option.startswith("/") else None
+    options = RuntimeOptions(
+        data_dir, guest_argv=GUEST_ARGV, platform=(SERVER,), network_stack=stack
+    )
     try:
-        print(json.dumps(asyncio.run(look(*sys.argv[1:]))))  # noqa: T201
-    except RuntimeUnavailableError as unavailable:
-        print(json.dumps({"unavailable": str(unavailable)}))  # noqa: T201
+        if kind != "docker":
+            return asyncio.run(look(kind, options))
+        with docker_daemon(shares_network=True, has_bridge=option == "bridged") as socket:
+            return asyncio.run(look(kind, replace(options, docker_socket=socket)))
+    except (RuntimeUnavailableError, NoDockerError) as unavailable:
+        return {"unavailable": str(unavailable)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))  # noqa: T201

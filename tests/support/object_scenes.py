@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.objects import an_object
+from tests.support.objects import a_secret, an_object
 
 from offload.control.core.objects import ObjectKind, Scope
 from offload.control.ports.contents import (
@@ -27,6 +27,7 @@ from offload.control.ports.contents import (
     Value,
 )
 from offload.control.ports.objects import CreateObject, DeleteObjects, RenameObject
+from offload.control.ports.sealed import PutSecret, Reseal, Sealed
 from offload.control.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 DICT = an_object("d", number=1)
 QUEUE = replace(an_object("q", number=2), object_id="qu-2", kind=ObjectKind.QUEUE)
+SECRET = a_secret("s", number=4)
+BOX = b"before" * 800  # several pages, as other values here
 D, Q = DICT.object_id, QUEUE.object_id
 NOW = 100.0
 
@@ -67,6 +70,11 @@ SCENES: dict[str, list[Operation]] = {
     "clear": [ClearDict(D), ClearItems(Q, None)],
     "put_many": [_items("m", 40)],
     "get_many": [TakeItems(Q, "", 15, 10**6, _request("take"))],
+    "put_secret": [PutSecret(a_secret("new", number=5), Sealed(("A",), "k1", BOX, NOW))],
+    "replace_secret": [PutSecret(SECRET, Sealed(("A", "B"), "k1", b"after" * 900, NOW))],
+    "reseal_secret": [Reseal(SECRET.object_id, BOX, Sealed(("A",), "k2", b"anew" * 900, NOW))],
+    "rename_secret": [RenameObject(SECRET.object_id, "renamed")],
+    "delete_secret": [DeleteObjects((SECRET.object_id,))],
     "several together": [_put("s", 5, 3), _items("s", 3), PopEntry(D, b"0001", _request("pop"))],
 }
 
@@ -75,6 +83,7 @@ def prepare(store: Store) -> None:
     """Make a dict and a queue with something in them."""
     store.objects.apply([CreateObject(DICT), CreateObject(QUEUE)])
     store.objects.apply([_put("before", 0, 10), _items("before", 20)])
+    store.objects.apply([PutSecret(SECRET, Sealed(("A",), "k1", BOX, NOW))])
 
 
 def play(store: Store, scene: str) -> None:
@@ -91,7 +100,15 @@ def look(store: Store) -> list[object]:
         [e.key.decode(), len(e.value)] for e in objects.entries(D, b"", 999, without_values=False)
     ]
     items = [len(item.value) for item in objects.items(Q, "", 0, NOW, 999)]
-    return [named, queues, entries, items]
+    secrets = [
+        [each.name, *_sealed(objects.sealed(each.object_id))]
+        for each in objects.list(ObjectKind.SECRET, Scope(), "", 100)
+    ]
+    return [named, queues, entries, items, secrets]
+
+
+def _sealed(sealed: Sealed | None) -> list[object]:
+    return ["no box"] if sealed is None else [*sealed.names, sealed.key_id, sealed.box.decode()]
 
 
 def kill_everywhere(folder: Path, scene: str) -> list[tuple[int, bool, list[object]]]:

@@ -40,6 +40,12 @@ def an_object(
     return StoredObject(object_id, ObjectKind.DICT, scope, name, 10.0, 10.0, app_id)
 
 
+def a_secret(name: str, *, number: int = 1) -> StoredObject:
+    """Return a secret, without what is in it."""
+    object_id = f"{PREFIX_OF[ObjectKind.SECRET]}{number:026}"
+    return StoredObject(object_id, ObjectKind.SECRET, Scope(), name, 10.0, 10.0)
+
+
 class LossyObjects(MemoryObjects):
     """Objects in memory; the next answers can be lost on their way."""
 

@@ -33,6 +33,7 @@ _COMMANDS = {
     "volume": "Make, list, fill, read, restore and delete volumes.",
     "logs": "Show what a call's or an app's functions printed.",
     "queue": "List, make and use queues that programs and containers share.",
+    "secret": "List, make and remove secrets that functions get as variables; change their key.",
     "server": "Be the server: accept work and hand it to workers.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",
 }

@@ -33,6 +33,11 @@ _FILE = click.Path(path_type=Path)
     help="How long entries of dicts are kept that nobody uses; 7.",
 )
 @click.option(
+    "--secrets-key-file",
+    type=click.Path(path_type=Path),
+    help="The keys of secrets, on another disk than they; default: secrets.key in the data directory.",
+)
+@click.option(
     "--worker-lost-seconds",
     type=float,
     help="How long a disconnected worker keeps what it runs; 10.",

@@ -67,15 +67,21 @@ class ServerConfig:
         str, ...
     ] = ()  # "name=weight" or "name=weight:max_containers"; others weigh 1, without a bound
     log_level: str = "info"  # "debug", "info", "warning" or "error"
+    secrets_key_file: Path | None = None  # None: secrets.key in data_dir; made on first need
 
     @property
     def state_dir(self) -> Path:
         """Where the state is."""
         return self.data_dir if self.data_dir is not None else default_data_dir()
 
+    @property
+    def secrets_key(self) -> Path:
+        """Where the keys are that open secrets."""
+        return self.secrets_key_file or self.state_dir / "secrets.key"
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ServerConfig:
-        """Read the variables OFFLOAD_HOST to OFFLOAD_LOG_LEVEL, one per field; raises `ConfigError`.
+        """Read the variables OFFLOAD_HOST to OFFLOAD_SECRETS_KEY_FILE, one per field; raises `ConfigError`.
 
         OFFLOAD_TOKEN_FILE names a file that holds the token.
         """
@@ -104,6 +110,7 @@ class ServerConfig:
             placement=given.get("OFFLOAD_PLACEMENT") or "spread",
             workspaces=tuple(given.get("OFFLOAD_WORKSPACES", "").replace(",", " ").split()),
             log_level=given.get("OFFLOAD_LOG_LEVEL") or "info",
+            secrets_key_file=path("OFFLOAD_SECRETS_KEY_FILE"),
         )
 
     def check(self) -> None:

@@ -28,6 +28,7 @@ from offload.control.frontends.rpc.handlers import handlers as make_handlers
 from offload.control.ports.blobs import BlobError
 from offload.control.ports.store import StoreError
 from offload.control.services.assembly import Outside, start
+from offload.control.stores.keyring import FileKeyring
 from offload.control.stores.sqlite import SqliteStore
 from offload.control.telemetry import Telemetry, log_event, set_up_logging
 from offload.wire.version import PACKAGE_VERSION
@@ -131,7 +132,7 @@ async def _serve(
         gc.disable()  # a restored backlog is millions of objects and no garbage
         services = await start(
             Outside(
-                store, blobs, clock, Telemetry(), incarnation, str(state_dir), config.policy(),
+                store, blobs, clock, Telemetry(), FileKeyring(config.secrets_key), incarnation, str(state_dir), config.policy(),
                 retention_seconds=config.retention_days * DAY_SECONDS,
                 object_seconds=config.object_retention_days * DAY_SECONDS,
             )

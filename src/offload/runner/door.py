@@ -1,11 +1,13 @@
 """Where a runtime cannot give a container's first process its descriptors, it fetches them here and then becomes the guest.
 
 Started as `python -I -S door.py DOOR ROLE GUEST_COMMAND…`. DOOR is the number of a connected socket, or the path of one that
-the worker listens on. ROLE is "guest", or "init" where this is the first process of a pid namespace of the kernel's: the
-guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code leaves. After the role, "=" and a filter of system calls in hexadecimal may
-follow: for engines whose own filter lets through what no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the
-command, as if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is
-the right process that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
+the worker listens on; there this process shows its network namespace first, so that the worker can have a link put into it, and
+gets its descriptors when that is there. ROLE is "guest", or "init" where this is the first process of a pid namespace of the
+kernel's: the guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code
+leaves. After the role, "=" and a filter of system calls in hexadecimal may follow: for engines whose own filter lets through what
+no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
+if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is the right process
+that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
 """
 
 import _socket
@@ -23,6 +25,7 @@ def enter(door: str) -> None:
     else:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.connect(door)
+        show_network(sock)
     size = len(_PLACES) * _INT_BYTES
     _, messages, _, _ = sock.recvmsg(1, _socket.CMSG_SPACE(size))
     if not messages:
@@ -41,6 +44,14 @@ def enter(door: str) -> None:
     for fd, place in zip(high, (0, *_PLACES)):
         os.dup2(fd, place)
         os.close(fd)
+
+
+def show_network(sock: _socket.socket) -> None:
+    """Send the network namespace that this process is in, as a descriptor."""
+    namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
+    rights = namespace.to_bytes(_INT_BYTES, sys.byteorder)
+    sock.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+    os.close(namespace)
 
 
 def stay_as_init() -> None:

@@ -8,23 +8,27 @@ from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function, with_marks
-from offload.sdk.option_checks import check_image
+from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from types import TracebackType
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
     from offload.sdk.cls import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
-    from offload.sdk.options import (
-        FunctionArguments,
-        FunctionOptions,
-        ImageChoice,
-        OptionArguments,
-    )
+    from offload.sdk.option_types import ImageChoice, SecretChoice
+    from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Deployed, Output
 
@@ -69,6 +73,7 @@ class App:
         name: str,
         *,
         image: ImageChoice | None = None,
+        secrets: Sequence[SecretChoice] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
         checked: object = name
@@ -78,6 +83,7 @@ class App:
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
             check_image(image)
+            check_secrets(secrets)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -85,15 +91,14 @@ class App:
         self.image = image  # of functions that name none; None: the caller's own environment
         # What functions get that say nothing else.
         self._defaults: FunctionArguments = {} if image is None else {"image": image}
+        self._secrets = tuple(secrets)  # what functions get besides their own
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
-        self._inside: InsideRun | None = (
-            None  # in a container: the run that the container belongs to
-        )
+        self._inside: InsideRun | None = None  # in a container: the run that it belongs to
         if tags is not None:
             self.set_tags(tags)
 
@@ -117,6 +122,7 @@ class App:
             of_function, of_calls = split_arguments(options)
             with_defaults: FunctionArguments = {**self._defaults, **of_function}
             parsed = parse_options(**with_defaults)
+            parsed = parsed._replace(secrets=(*self._secrets, *parsed.secrets))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -127,7 +133,7 @@ class App:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
         from offload.sdk.cls import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options})
+        return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None

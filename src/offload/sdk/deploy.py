@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offload.errors import InvalidError
@@ -11,7 +12,7 @@ from offload.sdk import fingerprint
 from offload.sdk.client.deployments import NewVersion
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
-from offload.sdk.run import registration_of
+from offload.sdk.run import registration_of, with_secrets
 from offload.sdk.session import current_client
 from offload.sdk.source import modules_by_value
 from offload.sdk.values import AppName
@@ -61,7 +62,10 @@ async def deploy(new: NewVersion, output: Output) -> Deployed:
     """Have it serve; return once it does."""
     config = await asyncio.to_thread(read_config)
     named = new.app.completed(config.workspace, config.environment)
-    return await current_client().deployments.deploy(new.for_app(named), output)
+    scope = (named.workspace, named.environment)
+    functions = [await with_secrets(each, scope, None) for each in new.functions]
+    new = replace(new.for_app(named), functions=functions)
+    return await current_client().deployments.deploy(new, output)
 
 
 def check_tags(tags: object) -> dict[str, str]:

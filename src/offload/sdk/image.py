@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import secrets as randomness
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -325,7 +325,7 @@ class Image:
                 f"no step sees them. Add them last, or write copy=True."
             )
         if force_build:
-            step = replace(step, settings=(*step.settings, ("built_anew", randomness.token_hex(8))))
+            step = replace(step, settings=(*step.settings, ("built_anew", os.urandom(8).hex())))
         return replace(self, steps=(*self.steps, step))
 
     def _check_not_local(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from offload.sdk.image import Image
     from offload.sdk.image_content import Files
-    from offload.sdk.options import ImageChoice
+    from offload.sdk.option_types import ImageChoice
 
 
 @dataclass(frozen=True)

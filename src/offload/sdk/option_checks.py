@@ -37,6 +37,23 @@ def check_image(image: object) -> None:
     raise InvalidError(f"image={image!r} is not an image: write image={example}")
 
 
+def check_secrets(secrets: object) -> None:
+    """Refuse what is no list of secrets."""
+    if isinstance(secrets, list | tuple):
+        wrong = [each for each in secrets if getattr(each, "is_secret", None) is not True]
+        if not wrong:
+            return
+        # It may be a value: it is not shown.
+        raise InvalidError(
+            f"secrets=[…] holds a {type(wrong[0]).__name__}, which is no secret: write "
+            'secrets=[offload.Secret.from_name("my-secret")]'
+        )
+    raise InvalidError(
+        f"secrets= is a {type(secrets).__name__}, not a list: write "
+        'secrets=[offload.Secret.from_name("my-secret")]'
+    )
+
+
 def check_schedule(schedule: object) -> None:
     """Refuse what is no schedule."""
     if schedule is None or getattr(schedule, "is_schedule", None) is True:

@@ -18,6 +18,7 @@ from offload.sdk.option_checks import (
     check_labels,
     check_number,
     check_schedule,
+    check_secrets,
     check_whole,
     parse_gpus,
     request_and_limit,
@@ -26,41 +27,15 @@ from offload.sdk.option_checks import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
-    from typing import Protocol, Self, Unpack
+    from typing import Self, Unpack
 
-    class CallReference(Protocol):
-        """A call that another one can come after."""
-
-        @property
-        def object_id(self) -> str:
-            """The call's id."""
-            ...
-
-    class ImageChoice(Protocol):
-        """What containers run in; see `offload.Image`."""
-
-        @property
-        def is_local(self) -> bool:
-            """Whether it is the caller's own environment."""
-            ...
-
-    class VolumeChoice(Protocol):
-        """A volume that containers find at a path; see `offload.Volume`."""
-
-        is_read_only: bool
-        mounted_path: str
-
-        async def find(self) -> str:
-            """Return its id. Raises `OffloadError` where there is no such volume."""
-            ...
-
-    class ScheduleChoice(Protocol):
-        """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
-
-        @property
-        def is_schedule(self) -> bool:
-            """Whether it is one."""
-            ...
+    from offload.sdk.option_types import (
+        CallReference,
+        ImageChoice,
+        ScheduleChoice,
+        SecretChoice,
+        VolumeChoice,
+    )
 
     After = CallReference | str | Iterable[CallReference | str]
 
@@ -156,6 +131,7 @@ class FunctionArguments(TypedDict, total=False):
     outbound_cidr_allowlist: Sequence[str] | None
     outbound_domain_allowlist: Sequence[str] | None
     env: Mapping[str, str]
+    secrets: Sequence[SecretChoice]
     image: ImageChoice | None
     volumes: Mapping[str, VolumeChoice]
     single_use_containers: bool
@@ -204,6 +180,7 @@ class FunctionOptions(NamedTuple):
     outbound_cidr_allowlist: Sequence[str] | None = None
     outbound_domain_allowlist: Sequence[str] | None = None
     env: Mapping[str, str] = MappingProxyType({})
+    secrets: Sequence[SecretChoice] = ()  # variables that nobody else sees; of one name, the last's
     image: ImageChoice | None = None  # None: the app's, else the caller's own environment
     volumes: Mapping[str, VolumeChoice] = MappingProxyType({})  # by the path they are found at
     single_use_containers: bool = False  # each container runs one input and ends
@@ -322,6 +299,7 @@ def _check(options: FunctionOptions) -> None:
     )
     check_volumes(options.volumes)
     check_image(options.image)
+    check_secrets(options.secrets)
     check_schedule(options.schedule)
     _check_sharing(options)
 

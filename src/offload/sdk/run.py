@@ -240,6 +240,7 @@ class AppRun(Cancelling):
         self._name = name
         self._workspace = workspace
         self._environment = environment
+        self._scope = ("", "")  # workspace and environment, once it is open
         self._output = Waiting(ToughOutput(output))
         # Where the caller's environment can be had, no function gets another because that worker is busy.
         self._is_served_here = True
@@ -267,11 +268,11 @@ class AppRun(Cancelling):
         """Open the app and begin to receive its output."""
         client = current_client()
         config = read_config()
-        workspace = self._workspace or config.workspace
-        environment = self._environment or config.environment
-        self._is_served_here = await client.create_app(
-            self._name, self.app_id, workspace, environment
+        self._scope = (
+            self._workspace or config.workspace,
+            self._environment or config.environment,
         )
+        self._is_served_here = await client.create_app(self._name, self.app_id, *self._scope)
         attach = client.attach(self.app_id, self._output, self._provide)
         self._attached = asyncio.get_running_loop().create_task(attach)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -300,6 +301,8 @@ class AppRun(Cancelling):
                 self._attached.cancel()
 
     async def _send(self, registration: Registration) -> str:
+        if registration.options.secrets:
+            registration = await with_secrets(registration, self._scope, self.app_id)
         return await current_client().register(self.app_id, registration)
 
     def _provide(self, names: Sequence[str]) -> None:
@@ -359,6 +362,17 @@ def registration_of(function: Definition, *, is_served_here: bool = True) -> Reg
         image=image,
         image_elsewhere=elsewhere,
     )
+
+
+async def with_secrets(
+    function: Registration, scope: tuple[str, str], app_id: str | None
+) -> Registration:
+    """Look the function's secrets up, in a workspace and environment; `app_id` is None for an app that is deployed.
+
+    Raises `OffloadError` where there is none of a name, or it lacks a variable.
+    """
+    ids = [await each.bind(scope, app_id) for each in function.options.secrets]
+    return replace(function, secret_ids=tuple(ids))
 
 
 def reason_of_end(error: BaseException | None) -> str:

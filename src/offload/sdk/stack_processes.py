@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -135,7 +135,8 @@ def make_token(path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         file: IO[str]
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+            # Not the `secrets` of the standard library: a program may be called that.
+            file.write(base64.urlsafe_b64encode(os.urandom(33)).decode() + "\n")
 
 
 def free_port() -> int:

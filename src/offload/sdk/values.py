@@ -91,6 +91,17 @@ class ObjectInfo(NamedTuple):
     last_used_at: float  # as exactly as its expiry needs it
 
 
+class SecretInfo(NamedTuple):
+    """A secret as it is listed: without its values."""
+
+    object_id: str
+    name: str
+    environment_name: str
+    keys: tuple[str, ...]  # the names of its variables
+    created_at: float  # Unix seconds
+    updated_at: float
+
+
 class Ended(NamedTuple):
     """How an input ended: `value` is the pickled result where `failure` is None."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from offload.sdk.options import VolumeChoice
+    from offload.sdk.option_types import VolumeChoice
     from offload.sdk.volume_files import Source
 
 

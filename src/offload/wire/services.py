@@ -18,6 +18,7 @@ from offload.wire.gen import (
     platform_pb2,
     queues_pb2,
     schedules_pb2,
+    secrets_pb2,
     volumes_pb2,
     workers_pb2,
 )
@@ -49,6 +50,7 @@ _MODULES = (
     queues_pb2,
     schedules_pb2,
     volumes_pb2,
+    secrets_pb2,
     workers_pb2,
 )
 

@@ -14,7 +14,14 @@ from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
-from offload.worker.link import Dial, PlatformLink, Session, SessionOptions, VolumeLink
+from offload.worker.link import (
+    Dial,
+    PlatformLink,
+    SecretLink,
+    Session,
+    SessionOptions,
+    VolumeLink,
+)
 from offload.worker.link import Listener as SessionListener
 from offload.worker.supervisor import (
     Supervisor,
@@ -136,6 +143,7 @@ class Agent:
                 output=options.output,
                 volumes=self._volumes,
                 platform=PlatformLink(self._session, self._volumes),
+                secrets=SecretLink(self._session),
             )
         )
 

@@ -38,7 +38,6 @@ class _Info(TypedDict):
 
 class _State(TypedDict):
     OOMKilled: bool
-    Pid: int
 
 
 class _Reply(TypedDict):
@@ -128,11 +127,6 @@ class DockerEngine:
         """Return the exit code of a container that was started, once it has ended."""
         answer = await self.ask(Request("POST", f"/containers/{container}/wait"))
         return answer["StatusCode"]
-
-    async def pid_of(self, container: str) -> int:
-        """Return the number of a started container's first process; 0 where it has ended."""
-        answer = await self.ask(Request("GET", f"/containers/{container}/json"))
-        return answer["State"]["Pid"]
 
     async def was_out_of_memory(self, container: str) -> bool:
         """Return whether the kernel killed a process of the container for its memory limit."""

@@ -114,11 +114,15 @@ def _make_runtimes(config: WorkerConfig) -> dict[str, Runtime]:
         "docker": functools.partial(DockerRuntime, options),
         "process": functools.partial(ProcessRuntime, options),
     }
-    made = {name: makers[name]() for name in config.runtimes}
-    for name in _OFFERED_WHERE_FOUND:
-        with suppress(RuntimeUnavailableError):
-            made[name] = made.get(name) or makers[name]()
-    return made
+    made: dict[str, Runtime] = {}
+    # In this order: Docker's starts a process, and the others make control groups before that: see `Cgroups`.
+    for name, make in makers.items():
+        if name in config.runtimes:
+            made[name] = make()
+        elif name in _OFFERED_WHERE_FOUND:
+            with suppress(RuntimeUnavailableError):
+                made[name] = make()
+    return {name: made[name] for name in dict.fromkeys((*config.runtimes, *made))}
 
 
 def make_builders(

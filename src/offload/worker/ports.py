@@ -182,6 +182,13 @@ class Platform(Protocol):
         """Store a blob; return the reply."""
 
 
+class SecretSource(Protocol):
+    """Whoever knows the values of secrets."""
+
+    async def reveal(self, container_id: str, function_id: str) -> dict[str, str]:
+        """Return the variables that the function's secrets are. Raises `ContainerStartError`."""
+
+
 class BuildListener(Protocol):
     """Whoever waits for an image."""
 

@@ -56,7 +56,14 @@ def hear(address, said=b"", family=socket.AF_INET, seconds=1.0):
         sock.settimeout(seconds)
         try:
             sock.connect(address)
-            sock.sendall(said)
+        except OSError:
+            return b""
+        try:
+            if said:
+                sock.sendall(said)
+        except OSError:
+            pass  # it has spoken, and gone
+        try:
             return sock.recv(100)
         except OSError:
             return b""

@@ -139,7 +139,8 @@ with open('/tmp/offload-attack-reserved', 'wb') as file:
 os.mkdir('/tmp/offload-attack-many')
 try:
     until = time.monotonic() + 20
-    for number in range(130_000):
+    # Real disks are slow: that nothing stops it is shown by fewer.
+    for number in range(20_000 if without_walls else 130_000):
         os.mknod(f'/tmp/offload-attack-many/{number}')
         if time.monotonic() > until:
             raise OSError('too slow to do harm')

@@ -51,7 +51,7 @@ def test_what_comes_through_an_inherited_door_lies_where_a_guest_looks_for_it() 
     assert [read_all(fd) for fd in ends] == [b"1/dev/null\n", b"2", b"5", b"6"]
 
 
-def test_a_door_can_be_a_path() -> None:
+def test_a_door_can_be_a_path_where_the_network_is_shown_first() -> None:
     with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/door")
         listener.listen()
@@ -59,9 +59,12 @@ def test_a_door_can_be_a_path() -> None:
 
         visitor, _ = listener.accept()
         with visitor:
+            _, (namespace,), _, _ = socket.recv_fds(visitor, 1, 1)
             ends = let_in(visitor)
 
         process.wait()
+    assert os.fstat(namespace).st_ino == Path("/proc/self/ns/net").stat().st_ino
+    os.close(namespace)
     assert [read_all(fd) for fd in ends] == [b"1/dev/null\n", b"2", b"5", b"6"]
 
 

@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from tests.support.runtime_guest import a_spec
 
-from offload.worker.sandbox.docker import DockerSandbox, RootEntry, creation, root_image
+from offload.worker.sandbox.docker import (
+    NO_NETWORK,
+    OWN_NETWORK,
+    DockerSandbox,
+    RootEntry,
+    creation,
+    root_image,
+)
 from offload.worker.sandbox.view import HostFacts, HostPath, Shown
 
 FACTS = HostFacts(
@@ -104,8 +111,16 @@ def test_no_privilege_is_given_and_every_limit_set() -> None:
 
 
 def test_a_blocked_network_is_none() -> None:
-    assert host_config(a_sandbox(spec=a_spec(block_network=True)))["NetworkMode"] == "none"
-    assert host_config(a_sandbox())["NetworkMode"] == "bridge"
+    assert host_config(a_sandbox(network=NO_NETWORK))["NetworkMode"] == "none"
+    assert "Dns" not in host_config(a_sandbox(network=NO_NETWORK))
+
+
+def test_a_network_of_its_own_begins_as_none_and_asks_the_router_for_names() -> None:
+    config = host_config(a_sandbox(network=OWN_NETWORK))
+
+    assert config["NetworkMode"] == "none"
+    assert config["Dns"] == ["198.18.0.1"]
+    assert config["ExtraHosts"] == ["offload:127.0.0.1"]
 
 
 def test_what_the_engine_writes_is_not_covered_by_the_machines_own_mounts() -> None:
@@ -117,8 +132,3 @@ def test_what_the_engine_writes_is_not_covered_by_the_machines_own_mounts() -> N
 
     assert "/etc/own" in shown
     assert "/etc/resolv.conf" not in shown
-
-
-def test_a_container_of_the_gateway_asks_its_name_server() -> None:
-    assert host_config(a_sandbox(has_own_names=True))["Dns"] == ["198.18.0.1"]
-    assert host_config(a_sandbox())["Dns"] == []

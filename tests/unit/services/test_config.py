@@ -92,13 +92,14 @@ def test_the_environment_fills_every_field() -> None:
         "OFFLOAD_PLACEMENT": "pack",
         "OFFLOAD_WORKSPACES": "lab=2, guests=1:5",
         "OFFLOAD_LOG_LEVEL": "debug",
+        "OFFLOAD_SECRETS_KEY_FILE": "/keys",
     }
 
     config = ServerConfig.from_env(environ)
 
     assert config == ServerConfig(
         "127.0.0.2", 1, 2, Path("/data"), "t", Path("/c"), Path("/k"), True, 3.5, 2.0, 4.0, 30.0, "pack",
-        ("lab=2", "guests=1:5"), "debug",
+        ("lab=2", "guests=1:5"), "debug", Path("/keys"),
     )  # fmt: skip
 
 

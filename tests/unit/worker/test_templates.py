@@ -53,6 +53,17 @@ def test_containers_are_forked_only_while_a_template_is_ready():
     assert (before, meanwhile, templates.may_fork("fu-1", 2.0)) == (False, False, True)
 
 
+def test_a_template_of_another_environment_makes_room_for_a_new_one_and_that_is_no_death():
+    templates = decisions()
+    for start in (0.0, 10.0, 20.0):
+        make_ready(templates, "fu-1", start)
+        templates.outdated("fu-1", start + 2.0)
+
+    make_ready(templates, "fu-1", 30.0)
+
+    assert templates.may_fork("fu-1", 32.0)
+
+
 def test_a_function_that_cannot_be_forked_is_never_tried_again():
     templates = decisions()
     templates.started_plainly("fu-1", 0.0)

@@ -14,6 +14,7 @@ class ErrorCode(enum.StrEnum):
     ALREADY_EXISTS = "already_exists"
     FAILED_PRECONDITION = "failed_precondition"
     SUPERSEDED = "superseded"
+    PERMISSION_DENIED = "permission_denied"
     RESOURCE_EXHAUSTED = "resource_exhausted"
     CORRUPTED = "corrupted"
     UNAVAILABLE = "unavailable"

@@ -109,6 +109,13 @@ class Views:
         pool = self._state.pools.get(function_id)
         return pool.function if pool is not None else None
 
+    def worker_of_container(self, container_id: str, function_id: str) -> str:
+        """Return the worker that was given this container of this function; empty where none was."""
+        known = self._state.containers.get(container_id)
+        if known is None or known.slot.pool.function.function_id != function_id:
+            return ""
+        return known.slot.worker.info.worker_id
+
     def is_idle(self) -> bool:
         """Whether no call is open and no container lives."""
         return not self._state.calls and not self._state.containers

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from offload.control.core.objects import StoredObject
 from offload.control.ports.contents import ContentAnswer, ContentOperation
+from offload.control.ports.sealed import SecretOperation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from offload.control.core.objects import ObjectKind, Scope
     from offload.control.ports.contents import Entry, Item, Value
+    from offload.control.ports.sealed import Sealed
 
 
 class Refusal(enum.Enum):
@@ -45,7 +47,7 @@ class RenameObject:
 class DeleteObjects:
     """Remove these objects, known or not, and all that is in them: nobody finds them any more. Answered with None.
 
-    What was in them goes in passes of `collect`.
+    What was in a secret goes at once, what was in the others in passes of `collect`.
     """
 
     object_ids: tuple[str, ...]
@@ -68,7 +70,9 @@ class Times:
     answered_before: float  # answers that were given before, and items that were taken
 
 
-Operation = CreateObject | RenameObject | DeleteObjects | NoteUse | ContentOperation
+Operation = (
+    CreateObject | RenameObject | DeleteObjects | NoteUse | SecretOperation | ContentOperation
+)
 Answer = StoredObject | Refusal | ContentAnswer
 
 
@@ -103,6 +107,12 @@ class ObjectStore(Protocol):
 
         That is what was in deleted objects, and what `times` says.
         """
+
+    def sealed(self, object_id: str) -> Sealed | None:
+        """Read what is in a secret."""
+
+    def sealed_otherwise(self, key_id: str, limit: int) -> Sequence[tuple[str, Sealed]]:
+        """List secrets by their ids with what is in them, those that were sealed with another key."""
 
     def entry(self, object_id: str, key: bytes) -> Value | None:
         """Read an entry of a dict."""

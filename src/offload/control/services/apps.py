@@ -91,6 +91,11 @@ class Apps:
         """How many apps have a caller, or one that may still come back within its lease."""
         return sum(not app.is_deployed for app in self._running.values())
 
+    def has_work(self, app_id: str) -> bool:
+        """Whether containers of the app may still be started, whether its caller is there or not."""
+        is_kept = self._versions.of_app(app_id) is not None
+        return is_kept or bool(self._kernel.dispatcher.open_calls().get(app_id))
+
     async def create(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
     ) -> str:

@@ -30,6 +30,7 @@ from offload.control.services.queues import MAX_ITEMS, Queues
 from offload.control.services.reading import Reading
 from offload.control.services.retention import Retention
 from offload.control.services.schedules import Schedules
+from offload.control.services.secrets import Secrets
 from offload.control.services.versions import Versions
 from offload.control.services.volumes import Volumes
 from offload.control.services.workers import Workers
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from offload.control.ports.clock import Clock
     from offload.control.ports.objects import Answer, Operation
     from offload.control.ports.records import Snapshot
+    from offload.control.ports.sealed import Keyring
     from offload.control.ports.store import Store
     from offload.control.telemetry import Telemetry
 
@@ -54,6 +56,7 @@ class Outside:
     blobs: Blobs
     clock: Clock
     telemetry: Telemetry
+    keyring: Keyring
     incarnation: str  # different at every start
     data_dir: str = ""
     policy: Policy = field(default_factory=Policy)
@@ -79,6 +82,7 @@ class Services:
     dicts: Dicts
     objects: Objects
     queues: Queues
+    secrets: Secrets
     object_writing: Grouping[Operation, Answer]
     logs: Logs
     workers: Workers
@@ -137,6 +141,8 @@ async def start(outside: Outside) -> Services:
     cluster.is_kept = lambda: schedules.is_waiting
     _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
+    secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
+    await secrets.finish_rotation()
     workers.start()
     retention.start()
     schedules.start()
@@ -155,6 +161,7 @@ async def start(outside: Outside) -> Services:
         dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
         objects=objects,
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
+        secrets=secrets,
         object_writing=object_writing,
         workers=workers,
         blobs=streams,

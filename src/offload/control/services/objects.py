@@ -89,6 +89,7 @@ class Objects:
         self._known: OrderedDict[str, StoredObject] = OrderedDict()  # those used last
         self._held: dict[str, _Held] = {}
         self._of_apps: dict[str, list[str]] = {}
+        self._waits: dict[str, asyncio.TimerHandle] = {}  # for the last work of apps that ended
         self._deleted: set[str] = set()  # a moment ago
         self._on_delete: list[Callable[[Sequence[str]], None]] = []
         self._background: set[asyncio.Task[None]] = set()
@@ -96,15 +97,13 @@ class Objects:
 
     def restore(self, anonymous: Sequence[StoredObject]) -> None:
         """Take in the anonymous objects that there are: those of an app that has ended go, the others wait for a holder."""
-        orphans = []
         for each in anonymous:
-            if not each.app_id:
-                self._expect_holder(each.object_id)
-            elif self._apps.is_running(each.app_id):
+            if each.app_id:
                 self._of_apps.setdefault(each.app_id, []).append(each.object_id)
             else:
-                orphans.append(each.object_id)
-        self._delete_soon(orphans)
+                self._expect_holder(each.object_id)
+        for app_id in [known for known in self._of_apps if not self._apps.is_running(known)]:
+            self._end_app(app_id)
 
     async def open(self, wanted: Wanted) -> StoredObject:
         """Return the object of a name, or an anonymous one; make it where that is wanted."""
@@ -217,8 +216,32 @@ class Objects:
         for held in self._held.values():
             if held.lease is not None:
                 held.lease.cancel()
+        for wait in self._waits.values():
+            wait.cancel()
+
+    async def prepare(self, wanted: Wanted) -> StoredObject:
+        """Return the object of a name or id, or the one that is to be made: what is in it is written together with it."""
+        check_environment(wanted.scope.environment)
+        if wanted.name:
+            check_name(wanted.kind, wanted.name)
+            found = await self._reading.get(
+                self._store.find, wanted.kind, wanted.scope, wanted.name
+            )
+            if found is not None:
+                return found
+        return await self._new(wanted)
 
     async def _create(self, wanted: Wanted) -> StoredObject:
+        made = await self._new(wanted)
+        answer = await self._writing.answer(CreateObject(made))
+        if not isinstance(answer, StoredObject):
+            raise DomainError(
+                ErrorCode.ALREADY_EXISTS, f"The id {made.object_id} is taken: choose a new one."
+            )
+        self.take_in(answer)
+        return answer
+
+    async def _new(self, wanted: Wanted) -> StoredObject:
         object_id = wanted.object_id or PREFIX_OF[wanted.kind] + secrets.token_hex(13)
         check_id(wanted.kind, object_id)
         if wanted.app_id:
@@ -229,25 +252,22 @@ class Objects:
                     f"App {wanted.app_id} is of another workspace or environment.",
                 )
         now = self._clock.now()
-        made = StoredObject(
+        return StoredObject(
             object_id, wanted.kind, wanted.scope, wanted.name, now, now, wanted.app_id
         )
-        answer = await self._writing.answer(CreateObject(made))
-        if not isinstance(answer, StoredObject):
-            raise DomainError(
-                ErrorCode.ALREADY_EXISTS, f"The id {object_id} is taken: choose a new one."
-            )
-        if not answer.name:
-            self._take_in(answer)
-        return answer
 
-    def _take_in(self, made: StoredObject) -> None:
+    def take_in(self, made: StoredObject) -> None:
+        """Watch for the end of an anonymous object that was made, or was there."""
+        if made.name:
+            return
         if not made.app_id:
             self._expect_holder(made.object_id)
-        elif self._apps.is_running(made.app_id):
-            self._of_apps.setdefault(made.app_id, []).append(made.object_id)
-        else:  # it ended while this was being written
-            self._delete_soon([made.object_id])
+            return
+        of_app = self._of_apps.setdefault(made.app_id, [])
+        if made.object_id not in of_app:
+            of_app.append(made.object_id)
+        if not self._apps.is_running(made.app_id):  # it ended while this was being written
+            self._end_app(made.app_id)
 
     def _expect_holder(self, object_id: str) -> None:
         if object_id not in self._held:
@@ -266,7 +286,17 @@ class Objects:
             self._delete_soon([object_id])
 
     def _end_app(self, app_id: str) -> None:
-        self._delete_soon(self._of_apps.pop(app_id, []))
+        of_app = self._of_apps.pop(app_id, [])
+        # What was spawned from the app goes on, in containers that may still have to start.
+        needed = [each for each in of_app if each.startswith(PREFIX_OF[ObjectKind.SECRET])]
+        if needed and self._apps.has_work(app_id):
+            self._of_apps[app_id] = needed
+            loop = asyncio.get_running_loop()
+            self._waits[app_id] = loop.call_later(self.lease_seconds, self._end_app, app_id)
+        else:
+            self._waits.pop(app_id, None)
+            needed = []
+        self._delete_soon([each for each in of_app if each not in needed])
 
     def _forget(self, known: StoredObject) -> None:
         held = self._held.pop(known.object_id, None)

@@ -41,8 +41,9 @@ class Batch:
 class WorkerSession:
     """The server's side of one worker's open session."""
 
-    def __init__(self, worker_id: str) -> None:
+    def __init__(self, worker_id: str, peer: str = "") -> None:
         self.worker_id = worker_id
+        self.peer = peer  # the other end of its connection
         self.is_draining = False
         self.last_heard = asyncio.get_running_loop().time()
         self._batches: list[Batch] = []

@@ -79,8 +79,11 @@ class Workers:
         for session in self._kernel.sessions.values():
             session.close()
 
-    def join(self, joined: WorkerJoined) -> WorkerSession:
-        """Open a worker's session; an older one of the same worker ends. Raises `DomainError` for one turned away."""
+    def join(self, joined: WorkerJoined, peer: str = "") -> WorkerSession:
+        """Open a worker's session; an older one of the same worker ends. Raises `DomainError` for one turned away.
+
+        `peer` is the address of the other end of its connection.
+        """
         worker_id = joined.worker.worker_id
         reason = self._turned_away.get(worker_id)
         if reason is not None:
@@ -88,7 +91,7 @@ class Workers:
         older = self._kernel.sessions.get(worker_id)
         if older is not None:
             older.close()
-        session = self._kernel.sessions[worker_id] = WorkerSession(worker_id)
+        session = self._kernel.sessions[worker_id] = WorkerSession(worker_id, peer)
         for held in joined.held:
             self._kernel.adopt_attempt(held.input_id, held.attempt)
         # A server after this one waits for those that took part.
@@ -99,6 +102,17 @@ class Workers:
             held=len(joined.held), containers=len(joined.containers),
         )  # fmt: skip
         return session
+
+    def require_container(self, peer: str, container_id: str, function_id: str) -> None:
+        """Refuse whoever is not the worker, over the connection of its session, that was given this container."""
+        worker_id = self._kernel.dispatcher.worker_of_container(container_id, function_id)
+        session = self._kernel.sessions.get(worker_id) if worker_id else None
+        if session is None or not peer or session.peer != peer:
+            raise DomainError(
+                ErrorCode.PERMISSION_DENIED,
+                f"Container {container_id[:80]!r} of function {function_id[:80]!r} is not one of yours: only the worker that "
+                "starts a container is told its secrets.",
+            )
 
     @property
     def has_room(self) -> bool:

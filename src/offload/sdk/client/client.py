@@ -15,6 +15,7 @@ from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.secrets import SecretRequests
 from offload.sdk.client.volumes import VolumeRequests
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
@@ -72,6 +73,7 @@ class Client:
         self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
         self.volumes = VolumeRequests(connection)
+        self.secrets = SecretRequests(connection)
         self.contents = ContentRequests(connection)
 
     async def close(self) -> None:

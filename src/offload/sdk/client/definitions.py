@@ -28,6 +28,7 @@ class Registration:
     python_version: str
     image: ChosenImage | None = None
     image_elsewhere: ChosenImage | None = None  # in place of the environment on other machines
+    secret_ids: tuple[str, ...] = ()  # on the server
     is_variant: bool = (
         False  # of another function of the same name, which is the one that the name leads to
     )
@@ -41,6 +42,7 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
         is_generator=function.is_generator,
         python_version=function.python_version,
         is_variant=function.is_variant,
+        secrets=function.secret_ids,
     )
     if function.environment is not None:
         definition.local_image.CopyFrom(translate.local_image(function.environment))

@@ -104,6 +104,10 @@ class TemplateDecisions:
             entry.state, entry.since = _State.GONE, now
             entry.deaths += 1
 
+    def outdated(self, function_id: str, now: float) -> None:
+        """Take note that the function's template was ended because its environment is another now."""
+        self._move(function_id, _State.READY, _State.GONE, now)
+
     def forget(self, function_id: str) -> list[Drop]:
         """Take note that the function is no more."""
         entry = self._entries.pop(function_id, None)

@@ -155,6 +155,7 @@ class Function:
     is_batched: bool = False  # it is called with lists
     is_single_use: bool = False  # each container runs one input and ends
     restrict_platform_access: bool = False  # its code may ask the platform nothing
+    secrets: tuple[str, ...] = ()  # ids of those whose values its containers get
 
     @property
     def max_inputs(self) -> int:

@@ -146,6 +146,10 @@ class Conversation:
             size_bytes += len(body.inline)
             if body.bulk:
                 spooled = self._spool.take(body.bulk)
+        if spooled is not None and fault is not None and self.container.hides_values:
+            # It is too large to be looked through for them; type, message and traceback remain.
+            spooled.close()
+            spooled, result = None, result._replace(fault=fault._replace(exception=None))
         if spooled is None and not self._commits and not self._owner.uploads.has(input_id):
             write_result(self._uplink.gathering(size_bytes), result, interrupt, None)
             self._owner.answered(input_id)

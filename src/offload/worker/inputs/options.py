@@ -21,6 +21,10 @@ class Guest(Protocol):
 
     container_id: str
 
+    @property
+    def hides_values(self) -> bool:
+        """Whether its function has secrets, which are hidden in errors."""
+
     def send(self, message: guest.Message) -> None:
         """Send a frame after those sent before."""
 

@@ -1,9 +1,17 @@
 """The worker's one session with its server."""
 
 from offload.worker.link.platform import PlatformLink
+from offload.worker.link.secrets import SecretLink
 from offload.worker.link.session import Dial, Listener, RefusedError, Session, SessionOptions
 from offload.worker.link.volumes import VolumeLink
 
 __all__ = [
-    "Dial", "Listener", "PlatformLink", "RefusedError", "Session", "SessionOptions", "VolumeLink",
-]  # fmt: skip
+    "Dial",
+    "Listener",
+    "PlatformLink",
+    "RefusedError",
+    "SecretLink",
+    "Session",
+    "SessionOptions",
+    "VolumeLink",
+]

@@ -88,6 +88,7 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         is_batched=definition.HasField("batching"),
         is_single_use=definition.single_use_containers,
         restrict_platform_access=definition.restrict_platform_access,
+        secrets=tuple(definition.secrets),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import tempfile
@@ -28,7 +29,7 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.docker_container import DockerContainer, DockerHeld, Door
-from offload.worker.runtimes.docker_network import DockerNetwork
+from offload.worker.runtimes.docker_network import DockerNetwork, describe_docker_network
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
@@ -36,6 +37,7 @@ from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.docker import (
+    BRIDGE,
     DOOR,
     DockerSandbox,
     RootEntry,
@@ -61,7 +63,7 @@ _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
 class DockerRuntime:
-    """See `Runtime`. Constructing it asks the engine three questions (a few milliseconds)."""
+    """See `Runtime`. Constructing it asks the engine three questions, and starts a gateway for root (0.1 s)."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
@@ -82,10 +84,13 @@ class DockerRuntime:
             ) from error
         compile_guest(guest_packages())
         self._facts = read_host_facts(options.data_dir)
-        self._network = DockerNetwork(options, networks)
+        self._shared_network = BRIDGE if BRIDGE in networks else "host"
+        self._network = DockerNetwork(options)
         self._uids = UidRange()
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
-        self.capabilities = _describe(self._network, self._enforced, has_quota=has_quota)
+        self._network.wait_until_ready()
+        shared = describe_docker_network(self._network.missing, self._shared_network)
+        self.capabilities = _describe(shared, self._enforced, has_quota=has_quota)
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -107,10 +112,10 @@ class DockerRuntime:
         self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
+        network = self._network.mode(spec, self._shared_network)
         shown, working_dir = self._view(spec)
         is_local = isinstance(spec.image, LocalImage)
         packages = guest_packages() if is_local else image_packages()
-        mode = self._network.mode(spec)
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
         held = DockerHeld(
@@ -134,8 +139,7 @@ class DockerRuntime:
             working_dir=working_dir,
             environment=guest_environment(spec, CONTAINER_HOME),
             command=self._guest(spec),
-            network=mode,
-            has_own_names=self._network.is_own and not spec.block_network,
+            network=network,
             owner=self._owner,
             devices=self._devices(spec),
         )
@@ -143,16 +147,15 @@ class DockerRuntime:
         try:
             held.engine_id = await self._create(name, sandbox)
             await self._engine.start(held.engine_id)
-            if self._network.is_own and not spec.block_network:
-                pid = await self._engine.pid_of(held.engine_id)
-                await self._network.connect(spec, pid, held.engine_id)
         except BaseException as error:
             pipes.close()
             await held.release()
             if isinstance(error, DockerError):
                 raise ContainerStartError(f"the Docker Engine: {error}") from error
             raise
-        container = DockerContainer(spec, pipes, held)
+        container = DockerContainer(
+            spec, pipes, held, functools.partial(self._network.connect, spec)
+        )
         self._containers[spec.container_id] = container
         return container
 
@@ -229,21 +232,10 @@ def _find_socket(options: RuntimeOptions) -> str:
     return found
 
 
-def _describe(
-    network: DockerNetwork, enforced: Enforced, *, has_quota: bool
-) -> RuntimeCapabilities:
+def _describe(shared_network: str, enforced: Enforced, *, has_quota: bool) -> RuntimeCapabilities:
     notes = [
         "scratch is bounded per mount (/tmp, home, /dev/shm), and together only by the memory limit"
     ]
-    if network.shares_machines:
-        notes.append(
-            "containers share this machine's network unless it is blocked, because the engine has no bridge"
-        )
-    elif not network.is_own:
-        notes.append(
-            "containers are on the engine's bridge unless their network is blocked, and reach one another and this machine "
-            f"there: {network.missing}"
-        )
     if not (enforced.memory and enforced.pids):
         notes.append(
             "memory or processes are limited per process or user and not per container, because the engine has no cgroup "
@@ -257,7 +249,8 @@ def _describe(
         name="docker",
         is_sandbox=True,
         blocks_network=True,
-        holds_allow_lists=network.is_own,
+        holds_allow_lists=not shared_network,
+        shared_network=shared_network,
         limits_memory="cgroup" if enforced.memory else "rlimit",
         limits_pids="cgroup" if enforced.pids else "rlimit",
         limits_scratch=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.docker_engine import DockerEngine, DockerError
-from offload.worker.ports import Exit
+from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from offload.worker.ports import ContainerSpec
     from offload.worker.runtimes.pipes import Pipes
     from offload.worker.runtimes.uids import UidRange
+
+    # Puts a link into a network namespace. Raises `ContainerStartError`.
+    Connect = Callable[[int], Awaitable[None]]
 
 _GIVEN = (
     "stdout",
@@ -44,11 +49,25 @@ class Door:
         Path(directory, "socket").chmod(0o777)
         self._socket.listen(1)
 
-    async def let_in(self, fds: list[int]) -> None:
-        """Wait for the first who comes, who is nobody of the user's yet, and give it the descriptors."""
+    async def let_in(self, fds: list[int], connect: Connect) -> bool:
+        """Wait for the first who comes, connect the network namespace that it shows, and give it the descriptors.
+
+        It is nobody of the user's yet, or an interpreter of the user's image: what it shows can only be its container's own.
+        Return whether it got them. Raises what `connect` raises.
+        """
         visitor, _ = await asyncio.get_running_loop().sock_accept(self._socket)
-        with visitor, suppress(OSError):  # it is dead already, and its exit says why
-            socket.send_fds(visitor, [b"\0"], fds)
+        with visitor:
+            await readable(visitor.fileno())
+            _, shown, _, _ = socket.recv_fds(visitor, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            if not shown:
+                return False  # it is dead already, and its exit says why; or it is not ours
+            try:
+                await connect(shown[0])
+            finally:
+                os.close(shown[0])
+            with suppress(OSError):  # it is dead by now
+                socket.send_fds(visitor, [b"\0"], fds)
+        return True
 
     def close(self) -> None:
         """Close it to everybody and remove it. Idempotent."""
@@ -80,7 +99,9 @@ class DockerHeld:
 class DockerContainer:
     """See `Container`."""
 
-    def __init__(self, spec: ContainerSpec, pipes: Pipes, held: DockerHeld) -> None:
+    def __init__(
+        self, spec: ContainerSpec, pipes: Pipes, held: DockerHeld, connect: Connect
+    ) -> None:
         self.container_id = spec.container_id
         self.socket = pipes.socket
         self.stdout_fd = pipes.stdout_fd
@@ -88,7 +109,9 @@ class DockerContainer:
         self._spec = spec
         self._pipes = pipes
         self._held = held
+        self._connect = connect
         self._is_inside = False  # the guest has its descriptors
+        self._refusal = ""  # why it got none
         self._kills: set[asyncio.Task[None]] = set()
         self._entering = asyncio.create_task(self._let_in(), name=f"door of {spec.container_id}")
         self._end = asyncio.create_task(self._watch(), name=f"end of {spec.container_id}")
@@ -124,8 +147,11 @@ class DockerContainer:
 
     async def _let_in(self) -> None:
         try:
-            await self._held.door.let_in([self._pipes.theirs[name] for name in _GIVEN])
-            self._is_inside = True
+            fds = [self._pipes.theirs[name] for name in _GIVEN]
+            self._is_inside = await self._held.door.let_in(fds, self._connect)
+        except ContainerStartError as error:
+            self._refusal = str(error)
+            self.kill()
         finally:
             self._pipes.close_theirs()
 
@@ -148,7 +174,7 @@ class DockerContainer:
             out_of_memory=is_out_of_memory,
             # The engine's counters end with the container; what was killed for its limit had reached it.
             peak_memory_mib=self._spec.bound_mib if is_out_of_memory else None,
-            detail=self._pipes.read_detail() or self._explain(code),
+            detail=self._refusal or self._pipes.read_detail() or self._explain(code),
         )
 
     def _explain(self, code: int) -> str:

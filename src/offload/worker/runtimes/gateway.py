@@ -86,6 +86,10 @@ class Gateway:
         fds = await self._ask(allowed, ())
         return fds[0]
 
+    async def attach(self, allowed: AllowList | None, namespace: int) -> None:
+        """Put such an `eth0` into a namespace that is there already, and stays the caller's. Raises `ContainerStartError`."""
+        await self._ask(allowed, (namespace,), attaches=True)
+
     async def serve(self, allowed: AllowList | None) -> socket.socket:
         """Return a socket over which a keeper may have such an `eth0` put into namespaces that it has made.
 
@@ -142,8 +146,10 @@ class Gateway:
             raise NetworkUnavailableError(str(said["error"]))
         self._socket.setblocking(False)
 
-    async def _ask(self, allowed: AllowList | None, fds: tuple[int, ...]) -> list[int]:
-        request = {"allowed": None if allowed is None else asdict(allowed)}
+    async def _ask(
+        self, allowed: AllowList | None, fds: tuple[int, ...], *, attaches: bool = False
+    ) -> list[int]:
+        request = {"allowed": None if allowed is None else asdict(allowed), "attaches": attaches}
         async with self._lock:
             try:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], fds)

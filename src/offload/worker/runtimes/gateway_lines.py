@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _CLONE_NEWNET = 0x40000000
 _READY_LINES = 4
-# The kernel's number of a container's end, in a namespace where only the loopback is.
-_FAR_INDEX = 2
+# The kernel's number of a container's end. Drivers of tunnels that a machine has loaded put a link of their own into every new
+# namespace, and take the low ones.
+_FAR_INDEX = 1000
 # Programs keep what a name was answered for longer than it says; a guess that lets them.
 _LEAST_SECONDS = 300
 # What one container may make the kernel hold.

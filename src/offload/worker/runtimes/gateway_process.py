@@ -7,8 +7,8 @@ Two threads, because an ordinary user's process that has left the machine's netw
 router's namespace, the other one stays *outside*, in the machine's, and opens there what is wanted. Namespaces of containers
 are made in threads of their own, which end at once.
 
-Requests and replies are JSON datagrams over SOCK_SEQPACKET sockets: the worker's, and one to each keeper, which may only have
-`eth0` put into a namespace that it has made. Standard library only, run with `python -I -S`.
+Requests and replies are JSON datagrams over SOCK_SEQPACKET sockets: the worker's, which asks for a namespace with `eth0`, or to
+have one put into a namespace it has, and one to each keeper, which may only ask for the latter. Standard library only, run with `python -I -S`.
 """
 
 from __future__ import annotations
@@ -128,11 +128,14 @@ class _Gateway:
         data, fds, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         if not data:
             sys.exit()
-        allowed = _read_allowed(json.loads(data)["allowed"])
+        request = json.loads(data)
+        allowed = _read_allowed(request["allowed"])
         given: list[int] = []
         reply: dict[str, object] = {}
         try:
-            if fds:
+            if request["attaches"]:
+                self._attach(fds, allowed)
+            elif fds:
                 self._serve_keeper(socket.socket(fileno=fds[0]), allowed)
             else:
                 given.append(self._lines.take(allowed))
@@ -141,6 +144,13 @@ class _Gateway:
         socket.send_fds(self._control, [json.dumps(reply).encode()], given)
         for fd in given:
             os.close(fd)
+
+    def _attach(self, fds: list[int], allowed: AllowList | None) -> None:
+        try:
+            self._lines.attach(fds[0], allowed)
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def _serve_keeper(self, keeper: socket.socket, allowed: AllowList | None) -> None:
         def attach() -> None:
@@ -154,15 +164,13 @@ class _Gateway:
                 return
             said = b"{}"
             try:
-                self._lines.attach(fds[0], allowed)
+                self._attach(fds, allowed)
             except (OSError, ValueError, IndexError) as error:
                 said = json.dumps({"error": _say(error)}).encode()
             try:  # noqa: SIM105 - contextlib would slow this process's start
                 keeper.send(said)
             except OSError:
                 pass
-            for fd in fds:
-                os.close(fd)
 
         self._loop.watch(keeper.fileno(), attach)
 

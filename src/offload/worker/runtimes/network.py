@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
     from offload.worker.sandbox.view import HostFacts
 
-_CHOSEN = "this worker was started with --host-network"
+CHOSEN = "this worker was started with --host-network"
 
 
 class ContainerNetwork:
@@ -33,7 +33,7 @@ class ContainerNetwork:
     def __init__(self, ground: Ground, options: RuntimeOptions) -> None:
         self._options = GatewayOptions(options.platform, options.network_stack)
         self._gateway: Gateway | None = None
-        self.missing = _CHOSEN if options.host_network else ""
+        self.missing = CHOSEN if options.host_network else ""
         if not self.missing:
             self._start(ground)
 
@@ -67,6 +67,11 @@ class ContainerNetwork:
             self._require_no_list(spec)
             return None
         return await self._living(ground).take(spec.allowed)
+
+    async def attach(self, spec: ContainerSpec, ground: Ground, namespace: int) -> None:
+        """Connect a container that somebody else started in an empty namespace. Raises `ContainerStartError`."""
+        if not spec.block_network:
+            await self._living(ground).attach(spec.allowed, namespace)
 
     async def serve(self, spec: ContainerSpec, ground: Ground) -> socket.socket | None:
         """Return what a keeper gets `eth0` by for the containers of a function, where they have one.

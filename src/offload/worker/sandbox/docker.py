@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from offload.worker.sandbox.view import HostFacts, Shown
 
 IMAGE_NAME = "offload-view"
+BRIDGE, NO_NETWORK = "bridge", "none"  # the engine's words
+OWN_NETWORK = "own"  # begins as none, and gets a link from outside
 DOOR_DIR = "/run/offload/door"
 DOOR = f"{DOOR_DIR}/socket"
 
@@ -60,10 +62,9 @@ class DockerSandbox:
     working_dir: str
     environment: Mapping[str, str]
     command: tuple[str, ...]
-    network: str
+    network: str  # the engine's word for it, or `OWN_NETWORK`
     owner: str  # who may remove it when it is left behind
     devices: tuple[Shown, ...] = ()
-    has_own_names: bool = False  # the gateway's name server answers
 
 
 def root_image(root: Iterable[RootEntry]) -> tuple[str, bytes]:
@@ -94,9 +95,8 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
         "WorkingDir": sandbox.working_dir,
         "Labels": {"offload.owner": sandbox.owner},
         "HostConfig": {
-            "NetworkMode": "none" if spec.block_network else sandbox.network,
+            **_network(sandbox.network),
             "ExtraHosts": [f"{HOSTNAME}:127.0.0.1"],
-            "Dns": [NAMES_ADDRESS] if sandbox.has_own_names else [],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,
@@ -120,6 +120,13 @@ def creation(sandbox: DockerSandbox, image: str) -> dict[str, object]:
             ],
         },
     }
+
+
+def _network(network: str) -> dict[str, object]:
+    if network != OWN_NETWORK:
+        return {"NetworkMode": network}
+    # What else the machine says about names the engine takes over by itself.
+    return {"NetworkMode": NO_NETWORK, "Dns": [NAMES_ADDRESS]}
 
 
 def _tmpfs(sandbox: DockerSandbox) -> dict[str, str]:

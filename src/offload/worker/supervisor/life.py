@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from offload.wire import guest
 from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
-from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
 from offload.worker.ports import ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
+from offload.worker.supervisor.ending import ending_of
 from offload.worker.supervisor.metering import OutputMeter
 from offload.worker.supervisor.output import OutputPipe
 from offload.worker.supervisor.preparation import Preparation, image_failure
+from offload.worker.supervisor.secrecy import Secrecy
 from offload.worker.supervisor.starting import (
     DEFAULT_STARTUP_SECONDS,
     StartFailedError,
@@ -30,57 +30,20 @@ from offload.worker.supervisor.starting import (
     send_load,
     spec_of,
 )
-from offload.worker.supervisor.templates import FORK_SECONDS, Templates
+from offload.worker.supervisor.templates import FORK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable
 
-    from offload.worker.core.values import Content, Function, Gpu, Start
-    from offload.worker.ports import Container, Exit, ImageBuilder, Platform, Runtime
-    from offload.worker.volumes import Volumes
+    from offload.worker.core.values import Function, Start
+    from offload.worker.ports import Container, Exit, Runtime
+    from offload.worker.supervisor.options import SupervisorOptions
+
 
 # Kept to say why a container did not start.
 _LAST_LINES = 20
 
 _T = TypeVar("_T")
-
-
-class Listener(Protocol):
-    """Whom the supervisor tells what happens."""
-
-    def on_report(self, report: Report) -> None:
-        """Take note of where a container is in its life."""
-
-    def on_ready(self, life: Life) -> None:
-        """Give the container work."""
-
-    def on_message(self, container_id: str, message: guest.Message) -> None:
-        """Take what a ready container said. May raise `guest.GuestProtocolError`."""
-
-    def on_gone(self, container_id: str, ending: Ending, *, is_innocent: bool) -> None:
-        """Settle what was in the hand of a container that was ready."""
-
-    def on_line(self, line: Line) -> None:
-        """Take a line of output."""
-
-    def current_input(self, container_id: str) -> str:
-        """Return the input that a container runs; empty when none."""
-
-
-@dataclass(frozen=True, slots=True)
-class SupervisorOptions:
-    """What containers are made with."""
-
-    runtimes: Mapping[str, Runtime]  # default first
-    host_id: str
-    open_blob: Callable[[Content], Awaitable[IO[bytes]]]  # raises OSError with a reason
-    listener: Listener
-    gpus: tuple[Gpu, ...] = ()  # what the worker has
-    images: Mapping[str, ImageBuilder] = field(default_factory=dict)  # see `RuntimeCapabilities`
-    templates: Templates | None = None
-    volumes: Volumes | None = None  # None: functions with volumes cannot start
-    output: OutputLimits = USUAL_OUTPUT
-    platform: Platform | None = None  # None: user code may ask nothing
 
 
 class Life:
@@ -102,6 +65,7 @@ class Life:
             options.listener.on_line,
             lambda: self._report(ContainerState.STARTING),
         )
+        self._secrecy = Secrecy(function, order.container_id, options.secrets)
         self._container: Container | None = None
         self._channel: Channel | None = None
         self._asks: Asks | None = None
@@ -134,6 +98,11 @@ class Life:
         """Pass a line of its output on, as far as it may print."""
         self._output.take(line)
 
+    @property
+    def hides_values(self) -> bool:
+        """See `Guest`."""
+        return self._secrecy.is_needed
+
     def hold(self, reason: str, *, on: bool) -> None:
         """Stop listening to it, or go on, for one reason of possibly several."""
         if on:
@@ -147,7 +116,7 @@ class Life:
 
     def kill(self, reason: str) -> None:
         """End it; `reason` is what its running input is told."""
-        self._killed_because = self._killed_because or reason
+        self._killed_because = self._killed_because or self._secrecy.text(reason)
         if self._container is not None:
             self._container.kill()
 
@@ -209,34 +178,36 @@ class Life:
         seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                if not await self._start_forked():
-                    await self._start_plainly(runtime)
+                function = await self._secrecy.learn()
+                if not await self._start_forked(function):
+                    await self._start_plainly(runtime, function)
         except TimeoutError as error:
             raise StartFailedError(
                 f"its container did not say it was ready within {seconds:g} s"
             ) from error
 
-    async def _start_forked(self) -> bool:
+    async def _start_forked(self, function: Function) -> bool:
         """Take a fork of the function's template; return False where there is none to be had, or it cannot be loaded."""
         templates = self._options.templates
         if templates is None or self.gpu_indices or self.function.volumes:
             return False
-        if (container := await templates.fork(self.function, self.container_id)) is None:
+        container = await templates.fork(function, self.container_id)
+        if container is None:
             return False
         self._attach(container)
         try:
             async with asyncio.timeout(FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
             if (fault := (await self._unless_gone(self._loaded)).fault) is not None:
-                raise not_loaded(self.function, fault, "")
+                raise not_loaded(function, fault, "")
         except (StartFailedError, TimeoutError):
-            templates.fork_failed(self.function)
+            templates.fork_failed(function)
             await self._detach()
             return False
         return True
 
-    async def _start_plainly(self, runtime: Runtime) -> None:
-        options, function = self._options, self.function
+    async def _start_plainly(self, runtime: Runtime, function: Function) -> None:
+        options = self._options
         gpus = choose_gpus(self.gpu_indices, options.gpus)
         root = self._preparation.root
         image = root or local_image_of(function, options.host_id)
@@ -272,7 +243,7 @@ class Life:
                 self.kill,
             )
         for fd, stream in ((container.stdout_fd, "stdout"), (container.stderr_fd, "stderr")):
-            self._pipes.append(OutputPipe(fd, self._line_writer(stream)))
+            self._pipes.append(OutputPipe(fd, self._line_writer(stream, hides=True)))
         for reason in self._holds:
             self.hold(reason, on=True)
         return channel
@@ -304,18 +275,7 @@ class Life:
             self._channel.drain()
         for pipe in self._pipes:
             pipe.finish()
-        exiting = self._exiting
-        return Ending(
-            code=exited.code,
-            signal=exited.signal,
-            out_of_memory=exited.out_of_memory,
-            peak_memory_mib=exited.peak_memory_mib,
-            memory_mib=self.function.memory_mib,
-            announced_code=exiting.code if exiting else None,
-            announced_input=exiting.input_id if exiting else "",
-            killed_because=self._killed_because,
-            detail=exited.detail,
-        )
+        return ending_of(exited, self.function.memory_mib, self._exiting, self._killed_because)
 
     async def _unless_gone(self, answer: asyncio.Future[_T]) -> _T:
         assert self._container is not None, "it was started"  # noqa: S101  # a bug here
@@ -348,6 +308,7 @@ class Life:
     # --- what it says ---
 
     def _on_message(self, message: guest.Message) -> None:
+        message = self._secrecy.message(message)
         if self._asks is not None and self._asks.hear(message):
             return
         if self.state is ContainerState.READY and not isinstance(message, guest.Exiting):
@@ -370,10 +331,11 @@ class Life:
     def _on_broken(self, why: str) -> None:
         self.kill(f"its container broke the runner's protocol: {one_line(why)}")
 
-    def _line_writer(self, stream: str) -> Callable[[str], None]:
+    def _line_writer(self, stream: str, *, hides: bool = False) -> Callable[[str], None]:
         function = self.function
 
         def write(text: str) -> None:
+            text = self._secrecy.line(stream, "", text) if hides else text
             if self.state is ContainerState.STARTING:
                 self._last_lines.append(cut(text, MAX_NAME_BYTES))
             input_id = self._listener.current_input(self.container_id)
@@ -397,4 +359,4 @@ class Life:
 
     def _report(self, state: ContainerState, failure: Failure | None = None) -> None:
         self.state = state
-        self._listener.on_report(self.report(failure))
+        self._listener.on_report(self.report(self._secrecy.failure(failure)))

@@ -7,7 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from offload.worker.core.values import ContainerState, Failure, FailureKind
-from offload.worker.supervisor.life import Life, Listener, SupervisorOptions
+from offload.worker.supervisor.life import Life
+from offload.worker.supervisor.options import Listener, SupervisorOptions
 
 if TYPE_CHECKING:
     from offload.worker.core.values import Function, Report, Start

@@ -91,6 +91,11 @@ class Templates:
         loaded = self._ready.get(function.function_id)
         if loaded is None or not self._decisions.may_fork(function.function_id, self._loop.time()):
             return None
+        if loaded.env != function.env:
+            # A secret has changed since: what the function made of it while it was loaded cannot be changed.
+            self._decisions.outdated(function.function_id, self._loop.time())
+            self._retire(function.function_id)
+            return None
         # An answer that never comes ends with its template.
         impatience = self._loop.call_later(FORK_SECONDS, loaded.template.kill)
         try:
@@ -231,6 +236,7 @@ class _Loaded:
     def __init__(self, template: Template, hold: ImageHold | None) -> None:
         loop = asyncio.get_running_loop()
         self.template = template
+        self.env: tuple[tuple[str, str], ...] = ()  # what it was loaded with
         self._hold = hold
         self._hello: asyncio.Future[guest.Hello] = loop.create_future()
         self._answer: asyncio.Future[guest.Loaded] = loop.create_future()
@@ -246,6 +252,7 @@ class _Loaded:
     ) -> guest.Fault | None:
         """Have it become the function; return why it cannot be forked, or None. Raises `StartFailedError`."""
         check_hello(await self._hello)
+        self.env = function.env
         await send_load(self._channel, function, open_blob, self.root)
         return (await self._answer).fault
 

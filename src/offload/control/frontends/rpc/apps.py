@@ -14,7 +14,7 @@ from offload.wire.gen import apps_pb2
 from offload.wire.limits import MAX_BATCH_WAIT_SECONDS, MAX_INPUTS_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from offload.control.core.dispatch import PoolView
     from offload.control.services.assembly import Services
@@ -32,6 +32,7 @@ class AppsHandlers:
 
     def __init__(self, services: Services) -> None:
         self._apps = services.apps
+        self._secrets = services.secrets
 
     async def create_app(
         self, request: apps_pb2.CreateAppRequest, _context: RequestContext
@@ -50,6 +51,10 @@ class AppsHandlers:
         self, request: apps_pb2.RegisterFunctionsRequest, _context: RequestContext
     ) -> apps_pb2.RegisterFunctionsReply:
         """See `Apps.RegisterFunctions`."""
+        named = secrets_of(request.functions)
+        if named:
+            app = await self._apps.require_running(request.app_id)
+            await self._secrets.check_named(named, app.scope)
         functions = [function_of(definition, request.app_id) for definition in request.functions]
         variants = {
             function.function_id
@@ -114,6 +119,11 @@ class AppsHandlers:
                 for app, state, open_calls in apps
             ]
         )
+
+
+def secrets_of(definitions: Iterable[apps_pb2.FunctionDefinition]) -> list[str]:
+    """Return the ids of all secrets that functions name."""
+    return [object_id for definition in definitions for object_id in definition.secrets]
 
 
 def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:

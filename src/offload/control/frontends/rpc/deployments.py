@@ -6,7 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from offload.control.core.deployments import VersionSchedule
-from offload.control.frontends.rpc.apps import function_of, pool_message
+from offload.control.core.objects import Scope
+from offload.control.frontends.rpc.apps import function_of, pool_message, secrets_of
 from offload.control.frontends.rpc.schedules import spec_of
 from offload.control.services.deployments import Deployed, NewVersion, deployment_key
 from offload.wire.gen import apps_pb2, deployments_pb2
@@ -26,6 +27,7 @@ class DeploymentsHandlers:
 
     def __init__(self, services: Services) -> None:
         self._deployments = services.deployments
+        self._secrets = services.secrets
 
     async def deploy(
         self, request: deployments_pb2.DeployRequest, _context: RequestContext
@@ -33,6 +35,9 @@ class DeploymentsHandlers:
         """See `Deployments.Deploy`."""
         digest = _digest(request)
         app_id = self._deployments.new_app_id()
+        key = _key(request.app)
+        named = secrets_of(request.functions)
+        await self._secrets.check_named(named, Scope(key.workspace, key.environment))
         schedules = tuple(
             VersionSchedule(
                 f.name, spec_of(f.name, f.schedule), f.schedule.args.SerializeToString()
@@ -41,7 +46,7 @@ class DeploymentsHandlers:
             if f.HasField("schedule")
         )
         new = NewVersion(
-            _key(request.app),
+            key,
             app_id,
             digest,
             [function_of(definition, app_id) for definition in request.functions],

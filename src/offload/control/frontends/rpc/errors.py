@@ -12,6 +12,7 @@ STATUS_OF: dict[ErrorCode, Status] = {
     ErrorCode.ALREADY_EXISTS: Status.ALREADY_EXISTS,
     ErrorCode.FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
     ErrorCode.SUPERSEDED: Status.ABORTED,  # by a newer version: look the name up again
+    ErrorCode.PERMISSION_DENIED: Status.PERMISSION_DENIED,
     ErrorCode.RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,
     ErrorCode.CORRUPTED: Status.DATA_LOSS,
     ErrorCode.UNAVAILABLE: Status.UNAVAILABLE,

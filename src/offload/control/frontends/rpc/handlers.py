@@ -18,6 +18,7 @@ from offload.control.frontends.rpc.objects import ObjectsHandlers
 from offload.control.frontends.rpc.platform import PlatformHandlers
 from offload.control.frontends.rpc.queues import QueuesHandlers
 from offload.control.frontends.rpc.schedules import SchedulesHandlers
+from offload.control.frontends.rpc.secrets import SecretsHandlers
 from offload.control.frontends.rpc.volumes import VolumesHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
@@ -49,6 +50,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Queues": QueuesHandlers(services),
         "Schedules": SchedulesHandlers(services),
         "Volumes": VolumesHandlers(services),
+        "Secrets": SecretsHandlers(services),
         "Workers": WorkersHandlers(services),
     }
     table: dict[str, Handler] = {}

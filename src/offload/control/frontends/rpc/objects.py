@@ -35,9 +35,12 @@ class ObjectsHandlers:
         self, request: objects_pb2.OpenObjectRequest, _context: RequestContext
     ) -> objects_pb2.ObjectSummary:
         """See `Objects.Open`."""
+        kind = _kind(request.kind)
+        if kind is ObjectKind.SECRET and (request.create_if_missing or not request.name):
+            raise invalid("A secret is made with what is in it: by Secrets/Put.")
         found = await self._objects.open(
             Wanted(
-                _kind(request.kind),
+                kind,
                 scope_of(request.scope),
                 request.name,
                 request.object_id,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf.message import DecodeError, Message
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.control.core.objects import Scope
+from offload.control.core.objects import PREFIX_OF, ObjectKind, Scope
 from offload.control.frontends.rpc.errors import invalid
 from offload.wire.gen import apps_pb2, calls_pb2, deployments_pb2, objects_pb2, platform_pb2
 from offload.wire.inside import ALLOWED, STREAMED, UPLOAD
@@ -139,8 +139,17 @@ def _other_environment(inside: Inside, wanted: str) -> WireError:
     )
 
 
+def _no_secrets() -> WireError:
+    return WireError(
+        Status.PERMISSION_DENIED,
+        "Secrets cannot be reached from inside a container: name them in secrets=[…] of its function, and read os.environ.",
+    )
+
+
 async def _own_scope(_access: Access, request: Message, inside: Inside) -> None:
     asked = cast("objects_pb2.OpenObjectRequest | objects_pb2.ListObjectsRequest", request)
+    if asked.kind == objects_pb2.OBJECT_KIND_SECRET:
+        raise _no_secrets()
     wanted = asked.scope.environment
     if wanted and wanted != inside.environment:
         raise _other_environment(inside, wanted)
@@ -152,6 +161,8 @@ async def _own_object(access: Access, request: Message, inside: Inside) -> None:
     asked = cast(
         "objects_pb2.HoldObjectRequest", request
     )  # all of these have an id in the same place
+    if asked.object_id.startswith(PREFIX_OF[ObjectKind.SECRET]):
+        raise _no_secrets()
     await access.require_object(asked.object_id, scope_of(inside))
 
 

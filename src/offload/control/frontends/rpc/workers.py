@@ -62,7 +62,7 @@ class WorkersHandlers:
         first = await anext(aiter(requests), None)
         if first is None or not first.hello.worker_id:
             raise invalid("A worker's first message must be its Hello with a worker_id.")
-        session = self._workers.join(_joined(first.hello))
+        session = self._workers.join(_joined(first.hello), context.peer)
         if context.shortcut is not None:
             self._cut_short(session, context.shortcut)
         reading = asyncio.create_task(_read(requests, first, session, self._workers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from offload.control.ports.contents import Entry, Item, Value
 from offload.control.ports.objects import (
@@ -16,6 +16,7 @@ from offload.control.ports.objects import (
     Refusal,
     RenameObject,
 )
+from offload.control.ports.sealed import PutSecret, Reseal, Sealed
 from offload.control.stores.memory.contents import MemoryContents
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class MemoryObjects:
         self._lock = threading.Lock()
         self._objects: dict[str, StoredObject] = {}
         self._contents = MemoryContents()
+        self._sealed: dict[str, Sealed] = {}
 
     def apply(self, operations: Sequence[Operation]) -> Sequence[Answer]:
         """See `ObjectStore`."""
@@ -70,6 +72,16 @@ class MemoryObjects:
         del limit
         with self._lock:
             return self._contents.collect(times)
+
+    def sealed(self, object_id: str) -> Sealed | None:
+        """See `ObjectStore`."""
+        with self._lock:
+            return self._sealed.get(object_id)
+
+    def sealed_otherwise(self, key_id: str, limit: int) -> Sequence[tuple[str, Sealed]]:
+        """See `ObjectStore`."""
+        with self._lock:
+            return [each for each in self._sealed.items() if each[1].key_id != key_id][:limit]
 
     def entry(self, object_id: str, key: bytes) -> Value | None:
         """See `ObjectStore`."""
@@ -120,26 +132,45 @@ class MemoryObjects:
             case RenameObject(object_id, name):
                 return self._rename(object_id, name)
             case DeleteObjects(object_ids):
-                for object_id in object_ids:
-                    self._objects.pop(object_id, None)
-                    self._contents.remove(object_id)
+                self._delete(object_ids)
             case NoteUse(object_ids, at):
                 for object_id in object_ids:
                     if object_id in self._objects:
                         used = replace(self._objects[object_id], last_used_at=at)
                         self._objects[object_id] = used
+            case PutSecret() | Reseal():
+                return self._apply_to_secret(operation)
             case _:
                 is_there = operation.object_id in self._objects
                 return self._contents.apply(operation) if is_there else Refusal.GONE
         return None
 
-    def _create(self, made: StoredObject) -> Answer:
+    def _create(self, made: StoredObject) -> StoredObject | Literal[Refusal.TAKEN]:
         known = self._named(made.kind, made.scope, made.name)
         if known is not None:
             return known
         known = self._objects.setdefault(made.object_id, made)
         is_same = (known.kind, known.scope, known.name) == (made.kind, made.scope, made.name)
         return known if is_same else Refusal.TAKEN
+
+    def _delete(self, object_ids: tuple[str, ...]) -> None:
+        for object_id in object_ids:
+            self._objects.pop(object_id, None)
+            self._contents.remove(object_id)
+            self._sealed.pop(object_id, None)
+
+    def _apply_to_secret(self, operation: PutSecret | Reseal) -> Answer:
+        if isinstance(operation, Reseal):
+            known = self._sealed.get(operation.object_id)
+            if known is None or known.box != operation.old_box:
+                return False
+            self._sealed[operation.object_id] = operation.sealed
+            return True
+        made = self._create(operation.made)
+        if made is Refusal.TAKEN or made.object_id != operation.made.object_id:
+            return Refusal.TAKEN
+        self._sealed[made.object_id] = operation.sealed
+        return made
 
     def _rename(self, object_id: str, name: str) -> Answer:
         known = self._objects.get(object_id)

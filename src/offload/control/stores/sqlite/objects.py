@@ -16,7 +16,15 @@ from offload.control.ports.objects import (
     Refusal,
     RenameObject,
 )
+from offload.control.ports.sealed import PutSecret, Reseal
 from offload.control.stores.sqlite.contents import Contents, collect, run
+from offload.control.stores.sqlite.sealed import (
+    forget_secrets,
+    other_keys,
+    put_secret,
+    read_secret,
+    reseal,
+)
 from offload.control.stores.sqlite.statements import statements
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from offload.control.ports.objects import Times
+    from offload.control.ports.sealed import Sealed
 
 
 class Connections(Protocol):
@@ -90,6 +99,16 @@ class SqliteObjects:
                 _run(writer, "forget_deleted")
             return removed
 
+    def sealed(self, object_id: str) -> Sealed | None:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            return read_secret(reader, object_id)
+
+    def sealed_otherwise(self, key_id: str, limit: int) -> Sequence[tuple[str, Sealed]]:
+        """See `ObjectStore`."""
+        with self._connections.reading() as reader:
+            return other_keys(reader, key_id, limit)
+
     def entry(self, object_id: str, key: bytes) -> Value | None:
         """See `ObjectStore`."""
         with self._connections.reading() as reader:
@@ -148,15 +167,27 @@ def _apply(writer: sqlite3.Connection, contents: Contents, operation: Operation)
         case RenameObject(object_id, name):
             return _rename(writer, object_id, name)
         case DeleteObjects(object_ids):
+            forget_secrets(writer, object_ids)
             _run(writer, "remember_deleted", object_ids=json.dumps(object_ids))
             _run(writer, "delete_objects", object_ids=json.dumps(object_ids))
             contents.forget(object_ids)
-            return None
         case NoteUse(object_ids, at):
             _run(writer, "note_use", object_ids=json.dumps(object_ids), at=at)
-            return None
+        case PutSecret() | Reseal():
+            return _apply_to_secret(writer, operation)
         case _:
             return contents.apply(operation)
+    return None
+
+
+def _apply_to_secret(writer: sqlite3.Connection, operation: PutSecret | Reseal) -> Answer:
+    if isinstance(operation, Reseal):
+        return reseal(writer, operation)
+    known = _create(writer, operation.made)
+    if not isinstance(known, StoredObject) or known.object_id != operation.made.object_id:
+        return Refusal.TAKEN
+    put_secret(writer, known.object_id, operation.sealed)
+    return known
 
 
 def _create(writer: sqlite3.Connection, made: StoredObject) -> Answer:

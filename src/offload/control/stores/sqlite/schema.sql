@@ -359,3 +359,13 @@ CREATE TABLE answers (
 ) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at);
 CREATE INDEX answers_by_blob ON answers (blob) WHERE blob <> '';
+
+-- What is in secrets: the names of the variables, and a box that only the key with this id opens. The keys are not in the
+-- database.
+CREATE TABLE secrets (
+    object_key INTEGER PRIMARY KEY,
+    names TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    box BLOB NOT NULL,
+    updated_at REAL NOT NULL
+);

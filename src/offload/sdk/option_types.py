@@ -1,0 +1,56 @@
+"""What options may be, as far as `options` looks at them: the classes themselves would be slow to import."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class CallReference(Protocol):
+    """A call that another one can come after."""
+
+    @property
+    def object_id(self) -> str:
+        """The call's id."""
+        ...
+
+
+class ImageChoice(Protocol):
+    """What containers run in; see `offload.Image`."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the caller's own environment."""
+        ...
+
+
+class VolumeChoice(Protocol):
+    """A volume that containers find at a path; see `offload.Volume`."""
+
+    is_read_only: bool
+    mounted_path: str
+
+    async def find(self) -> str:
+        """Return its id. Raises `OffloadError` where there is no such volume."""
+        ...
+
+
+class SecretChoice(Protocol):
+    """Variables that only containers see; see `offload.Secret`."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is one."""
+        ...
+
+    async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
+        """Return its id on the server."""
+        ...
+
+
+class ScheduleChoice(Protocol):
+    """When a function runs by itself; see `offload.Cron` and `offload.Period`."""
+
+    @property
+    def is_schedule(self) -> bool:
+        """Whether it is one."""
+        ...

@@ -1,0 +1,36 @@
+"""The values of secrets, asked of the server for a container that is being started. See `offload.worker.ports.SecretSource`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from offload.wire.gen import secrets_pb2
+from offload.wire.status import LinkClosedError, WireError
+from offload.worker.ports import ContainerStartError
+
+if TYPE_CHECKING:
+    from offload.worker.link.blobs import Connection
+
+
+class SecretLink:
+    """See `SecretSource`. Asked over the link of the session: by it the server knows who asks."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def reveal(self, container_id: str, function_id: str) -> dict[str, str]:
+        """See `SecretSource`."""
+        asked = secrets_pb2.RevealSecretsRequest(container_id=container_id, function_id=function_id)
+        while True:
+            link = await self._connection.link()
+            try:
+                reply = await link.unary(
+                    "offload.v1.Secrets/Reveal", asked, secrets_pb2.RevealSecretsReply
+                )
+            except LinkClosedError:
+                continue
+            except WireError as error:
+                raise ContainerStartError(
+                    f"its secrets could not be had: {error.message}"
+                ) from error
+            return dict(reply.values)
