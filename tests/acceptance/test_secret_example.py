@@ -63,3 +63,20 @@ def test_a_secret_of_the_command_line_reaches_the_functions_of_its_environment(u
     assert json.loads(rotated.stdout)["secrets"] >= 1
     everything = [made, there, here, rotated, again, logs]
     assert all(VALUE not in each.stdout + each.stderr for each in everything)
+
+
+def test_an_app_is_deployed_only_where_its_secrets_are(user):
+    program = user.write("deployed.py", PROGRAM.replace('"kept"', '"deployed"'))
+    there = ("--env", "staging")
+
+    missing = user.run("deploy", program, *there, seconds=60)
+    user.run("secret", "create", "db", "PASSWORT=wrong", *there, seconds=60)
+    lacking = user.run("deploy", program, *there, seconds=60)
+    user.run("secret", "create", "db", f"PASSWORD={VALUE}", "--force", *there, seconds=60)
+    deployed = user.run("deploy", program, *there, seconds=60)
+
+    assert missing.returncode
+    assert "There is no secret 'db' in environment 'staging'" in missing.stderr
+    assert lacking.returncode
+    assert "'db' lacks PASSWORD: it has PASSWORT" in lacking.stderr
+    assert deployed.returncode == 0, deployed.stderr

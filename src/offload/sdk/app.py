@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
-from offload.sdk.function import Function, with_marks
+from offload.sdk.function import Function
+from offload.sdk.kinds import with_marks
 from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
@@ -323,9 +324,10 @@ class RunContext:
 
     def __enter__(self) -> App:
         from offload.sdk.blocking import run
+        from offload.sdk.run import start_run
 
         opened = self._new_run()
-        run(_start(opened))
+        run(start_run(opened))
         return self._entered(opened)
 
     def __exit__(
@@ -335,18 +337,20 @@ class RunContext:
         trace: TracebackType | None,
     ) -> None:
         from offload.sdk.blocking import run
+        from offload.sdk.run import stop_run
 
         try:
-            run(_stop(self._left(), error))
+            run(stop_run(self._left(), error))
         except OffloadError:
             if error is None:
                 raise
 
     async def __aenter__(self) -> App:
         from offload.sdk.blocking import run_aio
+        from offload.sdk.run import start_run
 
         opened = self._new_run()
-        await run_aio(_start(opened))
+        await run_aio(start_run(opened))
         return self._entered(opened)
 
     async def __aexit__(
@@ -356,9 +360,10 @@ class RunContext:
         trace: TracebackType | None,
     ) -> None:
         from offload.sdk.blocking import run_aio
+        from offload.sdk.run import stop_run
 
         try:
-            await run_aio(_stop(self._left(), error))
+            await run_aio(stop_run(self._left(), error))
         except OffloadError:
             if error is None:
                 raise
@@ -385,16 +390,3 @@ class RunContext:
         for app in self._app.with_included():
             app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
         return closed
-
-
-async def _start(opened: AppRun) -> None:
-    await opened.start()
-    await opened.prestart()
-
-
-async def _stop(closed: AppRun, error: BaseException | None) -> None:
-    from offload.sdk.run import reason_of_end
-
-    # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
-    interrupted = error is not None and not isinstance(error, Exception)
-    await closed.stop(cancel=interrupted, reason=reason_of_end(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
@@ -389,12 +388,3 @@ def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[e
     made: Function[..., Any, Any] = Function(found.owner, found.refuse_local, options)  # type: ignore[explicit-any]
     made._found = found  # noqa: SLF001  # this module's own
     return made
-
-
-def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
-    """Return the options with what decorators below `@app.function()` have left on the function."""
-    if "offload.sdk.concurrency" not in sys.modules:
-        return options  # then there are no such decorators
-    from offload.sdk.concurrency import marks_of
-
-    return marks_of(function).added_to(options)

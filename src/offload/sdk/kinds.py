@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import FunctionType
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,12 @@ def check_function(function: object, options: FunctionOptions) -> None:
         from offload.sdk.schedule import check_callable_without_arguments
 
         check_callable_without_arguments(function, f"{name or given}")
+
+
+def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators below `@app.function()` have left on the function."""
+    if "offload.sdk.concurrency" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.concurrency import marks_of
+
+    return marks_of(function).added_to(options)

@@ -43,7 +43,10 @@ class SecretChoice(Protocol):
         ...
 
     async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
-        """Return its id on the server."""
+        """Return its id for functions of an app, in a workspace and environment. Raises `OffloadError`.
+
+        The app is None for one that is deployed.
+        """
         ...
 
 

@@ -381,3 +381,16 @@ def reason_of_end(error: BaseException | None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return f"cancelled by {who}, with Ctrl-C"
     return f"the app's run by {who} ended" + (f" with {type(error).__name__}" if error else "")
+
+
+async def start_run(opened: AppRun) -> None:
+    """Open an app on the server, with the containers that are to be ready."""
+    await opened.start()
+    await opened.prestart()
+
+
+async def stop_run(closed: AppRun, error: BaseException | None) -> None:
+    """End an app's run, which this error ended if any."""
+    # An interrupted program wants nothing left running; one that failed keeps what it spawned on purpose.
+    interrupted = error is not None and not isinstance(error, Exception)
+    await closed.stop(cancel=interrupted, reason=reason_of_end(error))

@@ -352,8 +352,11 @@ def gone(object_id: str, kind: ObjectKind | None) -> DomainError:
 def _missing(wanted: Wanted) -> DomainError:
     if not wanted.name:
         return gone(wanted.object_id, wanted.kind)
+    making = f"from_name({wanted.name!r}, create_if_missing=True)"
+    if wanted.kind is ObjectKind.SECRET:
+        making = f"`offload secret create {wanted.name} KEY=VALUE`"
     return DomainError(
         ErrorCode.NOT_FOUND,
         f"There is no {wanted.kind} {wanted.name!r} in environment {wanted.scope.environment!r}: "
-        f"`offload {wanted.kind} ls` lists them, and from_name({wanted.name!r}, create_if_missing=True) makes it.",
+        f"`offload {wanted.kind} ls` lists them, and {making} makes it.",
     )

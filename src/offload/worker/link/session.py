@@ -84,6 +84,7 @@ class Session:
         self._is_writer_idle = False  # it waits to be woken, and has sent all it has taken
         self._link: Link | None = None
         self._has_link = asyncio.Event()
+        self._is_welcome = asyncio.Event()  # over the link that is open
         self._heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
         self._has_joined = False
         self._was_welcome = False
@@ -144,6 +145,14 @@ class Session:
             if self._link is None or self._link.is_closed:
                 self._has_link.clear()
         return self._link
+
+    async def welcoming_link(self) -> Link:
+        """Return the open link once the server has welcomed this worker over it; wait while there is none."""
+        while True:
+            await self._is_welcome.wait()
+            if self._link is not None and not self._link.is_closed:
+                return self._link
+            self._is_welcome.clear()
 
     @property
     def is_open(self) -> bool:
@@ -223,6 +232,7 @@ class Session:
                     await writer
         finally:
             self._link = self._stream = None
+            self._is_welcome.clear()
             await link.close()
 
     def _hello(self) -> workers_pb2.WorkerMessage:
@@ -252,6 +262,7 @@ class Session:
                 self._is_empty.set()
         if message.HasField("welcome"):
             self._has_joined = self._was_welcome = True
+            self._is_welcome.set()
             self._heartbeat_seconds = message.welcome.heartbeat_seconds or self._heartbeat_seconds
             self._listener.on_joined()
         self._listener.on_orders(read_orders(message))

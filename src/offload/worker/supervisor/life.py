@@ -227,9 +227,7 @@ class Life:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
         type_name = error.type_name if isinstance(error, StartFailedError) else ""
-        return Failure(
-            FailureKind.START, reason, type_name=type_name, last_lines=tuple(self._last_lines)
-        )
+        return Failure(FailureKind.START, reason, 0, 0, tuple(self._last_lines), type_name)
 
     def _attach(self, container: Container) -> Channel:
         self._container = container
