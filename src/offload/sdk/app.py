@@ -99,9 +99,7 @@ class App:
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
         self._runs: list[AppRun] = []
-        self._inside: InsideRun | None = (
-            None  # in a container: the run that the container belongs to
-        )
+        self._inside: InsideRun | None = None  # in a container: the run that it belongs to
         if tags is not None:
             self.set_tags(tags)
 
@@ -136,7 +134,7 @@ class App:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
         from offload.sdk.cls import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options})
+        return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from offload.sdk.call_options import CallOptions
     from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
+    from offload.sdk.option_types import SecretChoice
     from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
     from offload.sdk.run import AppRun
 
@@ -82,7 +83,7 @@ class Cls(Generic[T]):
 
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; its pools are of the caller's run.
-        options = self.options._replace(image=None, schedule=None)  # not for user code
+        options = self.options._replace(image=None, schedule=None, secrets=())  # not for user code
         return {**self.__dict__, "_pools": {}, "options": options}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -328,7 +329,11 @@ class ClassDecorator:
     """Makes a class one of an app."""
 
     def __init__(
-        self, app: ClassOwner, misused: tuple[object, ...], arguments: Mapping[str, object]
+        self,
+        app: ClassOwner,
+        misused: tuple[object, ...],
+        arguments: Mapping[str, object],
+        secrets: tuple[SecretChoice, ...],
     ) -> None:
         given = dict(arguments)
         snapshot = given.pop("enable_memory_snapshot", False)
@@ -340,7 +345,8 @@ class ClassDecorator:
                 )
             if not isinstance(snapshot, bool):
                 raise InvalidError(f"enable_memory_snapshot={snapshot!r} is neither True nor False")
-            self._options = parse_options(**of_function)
+            own = parse_options(**of_function)
+            self._options = own._replace(secrets=(*secrets, *own.secrets))
             self._call_options = call_options.defaults_of("f", of_calls) if of_calls else None
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last

@@ -90,16 +90,14 @@ class Function(Generic[P, L, R]):
             raise
 
     def __getstate__(self) -> dict[str, object]:
-        # What travels to a container is the definition; the connection and the run stay with the caller.
+        # What travels to a container is the definition; the connection, the run and what is not for user code stay.
         if self._found is not None:
             app, version = self._found.app, self._found.version
             found = (app.name, self._found.name, version, app.environment)
             return {"found": found, "call_options": self.call_options}
         return {
             "app": self.app,
-            "options": self.options._replace(
-                image=None, schedule=None, secrets=()
-            ),  # not for user code
+            "options": self.options._replace(image=None, schedule=None, secrets=()),
             "call_options": self.call_options,
             "function": self.raw_function,
             "is_variant": self.is_variant,

@@ -209,3 +209,12 @@ def test_instances_and_their_methods_travel_by_their_parameters():
 
     assert method.parameters["size"] == "large"
     assert again.call_options.priority == 2
+
+
+def test_a_class_has_the_secrets_of_its_app_before_its_own():
+    first, second = (offload.Secret.from_name(name) for name in ("first", "second"))
+    with_secrets = offload.App("with-secrets", secrets=[first])
+
+    made = with_secrets.cls(secrets=[second])(with_method())
+
+    assert made.options.secrets == (first, second)

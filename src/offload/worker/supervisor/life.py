@@ -199,7 +199,7 @@ class Life:
             async with asyncio.timeout(FORK_SECONDS):
                 check_hello(await self._unless_gone(self._hello))
             if (fault := (await self._unless_gone(self._loaded)).fault) is not None:
-                raise not_loaded(self.function, fault, "")
+                raise not_loaded(function, fault, "")
         except (StartFailedError, TimeoutError):
             templates.fork_failed(function)
             await self._detach()
