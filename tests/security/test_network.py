@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.findings import found_by
 from tests.support.network_world import METADATA, OFFICE, OTHER_WEB, WEB
-from tests.support.ordinary_user import an_ordinary_user, plain_environment
+from tests.support.ordinary_user import an_ordinary_user
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORLD = str(_ROOT / "tests" / "support" / "network_world.py")
@@ -34,21 +34,7 @@ _NEVER = (
 
 def _run(become: tuple[str, ...], python: str, *words: str) -> Findings:
     world = ("unshare", "--net", "--mount", "--propagation", "private", sys.executable, _WORLD)
-    done = subprocess.run(
-        [*world, *become, python, _PAYLOAD, *words],
-        env=plain_environment("/"),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    if "Operation not permitted" in done.stderr and not done.stdout:
-        pytest.skip("only root can make a world of network namespaces")
-    assert done.returncode == 0, done.stderr
-    found: Findings = json.loads(done.stdout)
-    if "unavailable" in found:
-        pytest.skip(str(found["unavailable"]))
+    found: Findings = found_by([*world, *become, python, _PAYLOAD, *words], _SECONDS)
     if not found["capabilities"]["holds_allow_lists"]:
         pytest.skip(str(found["capabilities"]["shared_network"]))
     return found

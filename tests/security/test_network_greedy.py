@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.findings import found_by
 from tests.support.network_world import OFFICE
-from tests.support.ordinary_user import an_ordinary_user, plain_environment
+from tests.support.ordinary_user import an_ordinary_user
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORLD = str(_ROOT / "tests" / "support" / "network_world.py")
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_greedy_payload.py")
 _USER = "offload-greedy"
+_SECONDS = 120
 _NET_ADMIN, _NET_RAW = 12, 13
 
 Findings = dict[str, object]
@@ -25,20 +26,7 @@ Findings = dict[str, object]
 
 def _run(become: tuple[str, ...], python: str, data_dir: str) -> Findings:
     world = ("unshare", "--net", "--mount", "--propagation", "private", sys.executable, _WORLD)
-    done = subprocess.run(
-        [*world, *become, python, _PAYLOAD, data_dir],
-        env=plain_environment("/"),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: Findings = json.loads(done.stdout)
-    if "unavailable" in found:
-        pytest.skip(str(found["unavailable"]))
-    return found
+    return found_by([*world, *become, python, _PAYLOAD, data_dir], _SECONDS)
 
 
 @pytest.fixture(scope="module", params=["this user", "an ordinary user"])

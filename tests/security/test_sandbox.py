@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.support.ordinary_user import an_ordinary_user, plain_environment
+from tests.support.findings import found_by
+from tests.support.ordinary_user import an_ordinary_user
 
 _SECONDS = 90
 _USER = "offload-probe"
@@ -18,20 +18,7 @@ Findings = dict[str, object]
 
 
 def _run(argv: list[str]) -> Findings:
-    done = subprocess.run(
-        argv,
-        env=plain_environment("/"),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: Findings = json.loads(done.stdout)
-    if "unavailable" in found:
-        pytest.skip(str(found["unavailable"]))
-    return found
+    return found_by(argv, _SECONDS)
 
 
 @pytest.fixture(
