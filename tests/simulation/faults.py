@@ -53,7 +53,7 @@ class Faults:
         world = self._world
         happenings = (
             self._crash, self._disconnect, self._disconnect, self._leave, self._drain, self._add_worker,
-            self._rescale, self._jump, self._outage, self._part, world.boot, world.boot, world.clients.submit, world.clients.submit,
+            self._rescale, self._jump, self._outage, self._part, self._part, world.boot, world.boot, world.clients.submit, world.clients.submit,
             world.clients.stop_app, self._wait_for_calls, self._wait_for_calls,
         )  # fmt: skip
         world.rng.choice(happenings)()

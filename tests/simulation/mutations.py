@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = Path("control") / "core"
-SEEDS = 600
+SEEDS = 1500
 TIMEOUT_SECONDS = 120.0
 
 

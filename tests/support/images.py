@@ -99,7 +99,9 @@ def make_builder(folder: Path, settings: ImageSettings | None = None) -> RootfsB
 def _unpacked(owner: int) -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="offload-tests-")
     with tarfile.open(fileobj=io.BytesIO(tiny_root())) as archive:
-        archive.extractall(folder.name, filter="tar")
+        # Older releases of 3.11 know no filters, and newer ones warn of none.
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+        archive.extractall(folder.name)
     Path(folder.name).chmod(0o755)
     if os.getuid() == 0:
         words = ["chown", "-R", "--no-dereference", f"{owner}:{owner}", folder.name]
