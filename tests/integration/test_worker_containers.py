@@ -196,6 +196,19 @@ async def test_an_input_that_outlasts_the_grace_of_a_stop_is_given_back(bench: B
 
 
 @scenario
+async def test_a_container_whose_end_outlasts_the_grace_of_a_stop_is_killed_and_a_line_says_so(
+    bench: Bench,
+) -> None:
+    await bench.start()
+
+    bench.server.say(stop=[{"container_id": "co-1", "grace_seconds": 0.01}])
+    await bench.server.until(lambda: STOPPED in bench.server.states("co-1"))
+    await bench.server.until(lambda: bench.server.logs)
+
+    assert "such as exit hooks, took longer than its grace" in str(bench.server.logs[0])
+
+
+@scenario
 async def test_items_out_of_order_end_the_container(bench: Bench) -> None:
     await bench.start()
     bench.assign("in-1")

@@ -147,6 +147,11 @@ class Life:
 
     def _end_grace(self) -> None:
         self._is_out_of_grace = True
+        if not self._listener.current_input(self.container_id):
+            # Nobody waits for a result that could say so.
+            text = "a stopped container was killed: what it still ran, such as exit hooks, took longer than its grace"
+            function = self.function
+            self.print(Line(function.app_id, function.name, self.container_id, "", "system", text))
         self.kill("its container was stopped")
 
     # --- its life ---
