@@ -47,6 +47,7 @@ lint: $(DEV_STAMP)
 bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 	@test -n "$(NAME)" || { echo "Say which one: make bench NAME=…, of: $(basename $(notdir $(wildcard benchmarks/*.py)))"; exit 2; }
 	@test -f "benchmarks/$(NAME).py" || { echo "There is no benchmarks/$(NAME).py."; exit 2; }
+	@if [ "$(NAME)" = coldstart ]; then ./scripts/install_packages.sh dockerd=docker.io runsc=runsc; fi
 	@if [ "$(NAME)" = images ]; then ./scripts/install_packages.sh mmdebstrap=mmdebstrap newuidmap=uidmap; fi
 	@if [ "$(NAME)" = attacks ]; then ./scripts/install_packages.sh dockerd=docker.io ip=iproute2 runsc=runsc nft=nftables; fi
 	@if [ -f benchmarks/$(NAME).lock ]; then $(MAKE) --no-print-directory bench-peers; fi

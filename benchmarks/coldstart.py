@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.support.docker_daemon import NoDockerError, docker_daemon
 
 import offload
 from benchmarks.harness import own_stack, quantile, report, timed
@@ -19,11 +21,11 @@ from benchmarks.harness import own_stack, quantile, report, timed
 DOCKER_IMAGE = "offload-bench-empty"
 
 
-def first_result() -> float:
+def first_result(runtime: str | None = None) -> float:
     """Return the seconds a function without any container takes to answer."""
     app = offload.App("bench-coldstart")
 
-    @app.function()
+    @app.function(runtime=runtime)
     def noop(value: int) -> int:
         return value
 
@@ -63,15 +65,31 @@ def at_the_runtimes_port(rounds: int) -> dict[str, float]:
 
 @contextmanager
 def docker_run() -> Iterator[list[str] | None]:
-    """Give the command that runs this interpreter in a Docker container, or None where no engine can."""
+    """Give the command that runs this interpreter in a Docker container, or None where no engine can.
+
+    An engine that is there is taken; otherwise one is started for as long as this takes.
+    """
     docker = shutil.which("docker")
-    if docker is None or not _succeeds([docker, "info"]):
-        yield None
-        return
+    with ExitStack() as stack:
+        if (
+            docker is not None
+            and subprocess.run([docker, "info"], capture_output=True, check=False).returncode
+        ):
+            try:
+                socket = stack.enter_context(docker_daemon(shares_network=True))
+                docker = f"{docker} --host=unix://{socket}"
+            except NoDockerError as error:
+                print(f"no figure for docker: {error}", file=sys.stderr)
+                docker = None
+        yield None if docker is None else stack.enter_context(_prepared(docker.split()))
+
+
+@contextmanager
+def _prepared(docker: list[str]) -> Iterator[list[str] | None]:
     # No image can be taken for granted: an empty one that sees the host's interpreter is the same program.
     with subprocess.Popen(["tar", "-c", "-T", "/dev/null"], stdout=subprocess.PIPE) as empty:
         subprocess.run(
-            [docker, "import", "-", DOCKER_IMAGE],
+            [*docker, "import", "-", DOCKER_IMAGE],
             stdin=empty.stdout,
             capture_output=True,
             check=True,
@@ -79,14 +97,14 @@ def docker_run() -> Iterator[list[str] | None]:
     shown = {sys.base_prefix, "/usr", "/lib", "/lib64", "/etc"}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted(shown) if Path(path).exists()]
     interpreter = str(Path(sys.executable).resolve())
-    # The host's network, as our containers have unless they ask for none: a bridge would be work for Docker alone.
+    # The host's network: a bridge would be work for Docker alone, as our `eth0` comes from a pool of ready ones.
     options = ["--rm", "--network=host", *mounts]
-    command = [docker, "run", *options, DOCKER_IMAGE, interpreter, "-c", "print(1)"]
+    command = [*docker, "run", *options, DOCKER_IMAGE, interpreter, "-c", "print(1)"]
     try:
         # An engine on another machine has no such interpreter. Where it runs, it is warm after this, as ours is.
         yield command if _succeeds(command) else None
     finally:
-        subprocess.run([docker, "rmi", DOCKER_IMAGE], capture_output=True, check=False)
+        subprocess.run([*docker, "rmi", DOCKER_IMAGE], capture_output=True, check=False)
 
 
 def _succeeds(command: list[str]) -> bool:
@@ -103,6 +121,8 @@ def main() -> None:
     options = parser.parse_args()
     ours: list[float] = []
     docker: list[float] = []
+    gvisor: list[float] = []
+    has_gvisor = shutil.which("runsc") is not None
     with docker_run() as command, own_stack():
         first_result()
         for _ in range(options.rounds):
@@ -110,6 +130,8 @@ def main() -> None:
             if command is not None:
                 run = timed(lambda: subprocess.run(command, capture_output=True, check=True))
                 docker.append(run * 1e3)
+            if has_gvisor:
+                gvisor.append(first_result("gvisor") * 1e3)
         template = forked_results(options.rounds)
     port = at_the_runtimes_port(options.rounds)
     rows = {
@@ -126,6 +148,11 @@ def main() -> None:
             "p50 ms": f"{quantile(docker, 0.5):.1f}",
             "p90 ms": f"{quantile(docker, 0.9):.1f}",
         }
+    if gvisor:
+        rows["offload, gVisor"] = {
+            "p50 ms": f"{quantile(gvisor, 0.5):.1f}",
+            "p90 ms": f"{quantile(gvisor, 0.9):.1f}",
+        }
     result: dict[str, object] = {
         "cold_p50_ms": round(quantile(ours, 0.5), 2),
         "cold_p90_ms": round(quantile(ours, 0.9), 2),
@@ -134,6 +161,7 @@ def main() -> None:
         "heavy_plain_p50_ms": port["heavy_plain_ms"],
         "heavy_template_p50_ms": port["heavy_template_ms"],
         "docker_p50_ms": round(quantile(docker, 0.5), 2) if docker else None,
+        "gvisor_p50_ms": round(quantile(gvisor, 0.5), 2) if gvisor else None,
         "hundred_ready_ms": port["hundred_ready_ms"],
         "fresh_per_s": port["fresh_per_s"],
         "per_container_mb": port["per_container_mb"],

@@ -30,7 +30,7 @@ import json
 from offload.runner.outbox import exit_now
 from offload.runner.parts import Parts
 
-def serve(parts):
+def serve(parts, *loaded):
     import os, socket
     for fd in parts.outbox.own_fds:
         os.close(fd)
