@@ -10,6 +10,7 @@ import sys
 import traceback
 import types
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,15 @@ class Target:
     )
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles what the file says now: a cached module of the same second and size would be taken for it."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """See `importlib.abc.InspectLoader`."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def load(file: str) -> types.ModuleType:
     """Import a program as its own module, with its folder importable. Raises `CliError` and `ProgramError`."""
     path = Path(file)
@@ -47,7 +57,8 @@ def load(file: str) -> types.ModuleType:
     name = _free_name(package, path.stem)
     if "." in name:
         sys.path.insert(1, str(root))
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _FromSource(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise CliError(f"{file!r} cannot be imported.")
     module = importlib.util.module_from_spec(spec)
