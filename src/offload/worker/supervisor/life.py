@@ -252,9 +252,10 @@ class Life:
         return channel
 
     async def _detach(self) -> None:
-        """Leave a container that did not become ready, as if there had been none."""
-        await self._release()
-        self._container = self._channel = None
+        """Leave a container that did not become ready, as if there had been none; the next is started with what was prepared."""
+        await self._end_container()
+        self._container = self._channel = self._asks = self._exiting = None
+        self._killed_because = ""
         self._pipes.clear()
         self._last_lines.clear()
         loop = asyncio.get_running_loop()
@@ -294,18 +295,21 @@ class Life:
             gone.cancel()
         return answer.result()
 
-    async def _release(self) -> None:
-        if self._grace_timer is not None:
-            self._grace_timer.cancel()
+    async def _end_container(self) -> None:
         if self._asks is not None:
             self._asks.close()
         if self._channel is not None:
             self._channel.close()
         for pipe in self._pipes:
             pipe.finish()
-        self._output.close()
         if self._container is not None:
             await self._container.close()
+
+    async def _release(self) -> None:
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+        await self._end_container()
+        self._output.close()
         await self._preparation.release()
 
     # --- what it says ---
