@@ -77,6 +77,7 @@ class Life:
         self._exiting: guest.Exiting | None = None
         self._killed_because = ""
         self._is_stopping = False
+        self._is_releasing = False
         self._is_out_of_grace = False
         self._grace_timer: asyncio.TimerHandle | None = None
         self._holds: set[str] = set()
@@ -128,7 +129,9 @@ class Life:
         if not self._is_stopping:
             self._is_stopping = True
             if self.state is ContainerState.STARTING:
-                self.task.cancel()
+                # A start that has failed by itself lets go of what it held: nothing is to cut that short.
+                if not self._is_releasing:
+                    self.task.cancel()
                 return
             self.send(guest.Stop())
         if self.task.done() or self.state is ContainerState.STARTING:
@@ -306,6 +309,7 @@ class Life:
             await self._container.close()
 
     async def _release(self) -> None:
+        self._is_releasing = True
         if self._grace_timer is not None:
             self._grace_timer.cancel()
         await self._end_container()
