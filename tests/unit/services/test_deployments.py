@@ -202,6 +202,22 @@ def test_a_full_disk_leaves_the_version_before_serving_also_when_there_is_room_a
     play(scenario, comes_back)
 
 
+def test_a_stop_that_a_full_disk_refused_has_not_happened_after_a_restart_either() -> None:
+    async def stops(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+
+        store.refusal = "the disk is full"
+        with pytest.raises(DomainError, match="the disk is full"):
+            await services.deployments.stop(KEY, cancel=False, reason="")
+
+        assert services.deployments.describe(KEY).serving == 1
+
+    async def comes_back(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        assert services.deployments.resolve(KEY, "square", 0, "")[1] == "fu-1"
+
+    play(stops, comes_back)
+
+
 def test_two_deployments_of_one_app_at_once_are_not_mixed() -> None:
     async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
         first = services.deployments.deploy(NewVersion(KEY, "ap-1", "1", [a_function("ap-1")]))
