@@ -46,6 +46,11 @@ def check(core: Dispatcher) -> None:
     _same("total_gpus", state.total_gpus, sum(len(one.gpus) for one in online))
     held = {c for pool in state.pools.values() for s in pool.slots.values() for c in s.containers}
     _same("containers", set(state.containers), held)
+    lends = {
+        name: state.waits.get(name, 0) >= max(1, one.running)
+        for name, one in state.containers.items()
+    }
+    _same("lends", {name: one.lends for name, one in state.containers.items()}, lends)
     edges = {(other, call.call.call_id) for call in calls for other in call.blocked_on}
     known = {(other, one) for other, calls in state.dependants.items() for one in calls}
     _same("dependants", known, edges)

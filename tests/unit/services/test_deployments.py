@@ -202,6 +202,22 @@ def test_a_full_disk_leaves_the_version_before_serving_also_when_there_is_room_a
     play(scenario, comes_back)
 
 
+def test_a_stop_that_a_full_disk_refused_has_not_happened_after_a_restart_either() -> None:
+    async def stops(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+
+        store.refusal = "the disk is full"
+        with pytest.raises(DomainError, match="the disk is full"):
+            await services.deployments.stop(KEY, cancel=False, reason="")
+
+        assert services.deployments.describe(KEY).serving == 1
+
+    async def comes_back(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        assert services.deployments.resolve(KEY, "square", 0, "")[1] == "fu-1"
+
+    play(stops, comes_back)
+
+
 def test_two_deployments_of_one_app_at_once_are_not_mixed() -> None:
     async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
         first = services.deployments.deploy(NewVersion(KEY, "ap-1", "1", [a_function("ap-1")]))
@@ -266,6 +282,38 @@ def test_a_map_of_a_deployed_app_ends_when_nobody_has_followed_it_for_its_lease(
         assert (stored.state, stored.reason) == ("cancelled", "its caller went away")
 
     play(maps, comes_back)
+
+
+def test_a_call_whose_caller_waits_again_after_a_restart_has_no_lease_that_could_end_it() -> None:
+    async def runs(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+        worker.keeps = True
+        waits = asyncio.ensure_future(services.calls.run("fc-1", "fu-1", NewInput(0, b"one")))
+        await worker.until(lambda: bool(worker.kept))
+        waits.cancel()
+
+    async def comes_back(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        only = NewInput(0, b"one")
+        waits = asyncio.ensure_future(services.calls.run("fc-1", "fu-1", only, is_repeat=True))
+
+        assert services.abandoned._leases == {}
+        assert (await waits).body == b"one"
+
+    play(runs, comes_back)
+
+
+def test_a_map_among_calls_that_come_after_one_another_has_a_lease_too() -> None:
+    async def scenario(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        await deploy(services, 1)
+        worker.keeps = True
+
+        await services.calls.submit_graph(
+            [(a_call(1, "fc-1", closed=False), [NewInput(0, b"one")])]
+        )
+
+        assert list(services.abandoned._leases) == ["fc-1"]
+
+    play(scenario)
 
 
 def test_what_was_spawned_in_a_deployed_app_needs_nobody() -> None:

@@ -186,6 +186,7 @@ class Dispatcher(watching.Views):
         """Decide until nothing is left to decide; stopping a container may change what another pool may do."""
         state = self._state
         ledger.settle_dependants(state)
+        lending.settle(state)
         while state.dirty or state.touched or (state.replan and state.starving):
             for slot in state.touched.values():
                 assigning.refresh_room(slot)

@@ -195,7 +195,7 @@ class WorkerReported:
 
 
 class ContainerWaits(NamedTuple):
-    """A container waits for so many calls that the inputs in it have made. Ignored for an unknown container."""
+    """A container waits for so many calls that the inputs in it have made. It may be told before the container is known."""
 
     container_id: str
     calls: int

@@ -13,15 +13,30 @@ from offload.control.core.model import ContainerState
 
 if TYPE_CHECKING:
     from offload.control.core.events import ContainerWaits
+    from offload.control.core.records import ContainerRecord
     from offload.control.core.state import State
 
 
 def take(state: State, event: ContainerWaits) -> None:
-    """Note for how many calls of its own a container waits now."""
-    container = state.containers.get(event.container_id)
-    if container is None:
-        return
-    lends = event.calls >= max(1, container.running)
+    """Note for how many calls of its own a container waits now; it may be one that has still to come back."""
+    if event.calls:
+        state.waits[event.container_id] = event.calls
+    else:
+        state.waits.pop(event.container_id, None)
+    state.lenders[event.container_id] = None
+
+
+def settle(state: State) -> None:
+    """Have containers lend their cores while each of their inputs waits, and no longer."""
+    while state.lenders:
+        container = state.containers.get(state.lenders.popitem()[0])
+        if container is not None:
+            _settle(state, container)
+
+
+def _settle(state: State, container: ContainerRecord) -> None:
+    calls = state.waits.get(container.container_id, 0)
+    lends = calls >= max(1, container.running)
     if lends == container.lends:
         return
     cores = container.needs.cpu_milli if lends else -container.needs.cpu_milli

@@ -131,7 +131,7 @@ def _take_started(state: State, worker: WorkerRecord, started: Started) -> None:
     record.since = state.now
     record.container = record.slot.containers.get(started.container_id)
     if record.container is not None:
-        record.container.running += 1
+        state.count_running(record.container, 1)
     patience = record.pool.function.timeout_seconds + state.policy.overdue_seconds
     state.watch_timeouts(record.slot, state.now + patience)
 

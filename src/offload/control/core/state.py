@@ -51,6 +51,8 @@ class State:
         self.workspaces: dict[str, Workspace] = {}
         self.workers: dict[str, WorkerRecord] = {}
         self.containers: dict[str, ContainerRecord] = {}
+        self.waits: dict[str, int] = {}  # for how many calls of their own containers wait
+        self.lenders: dict[str, None] = {}  # containers that may lend now, or no more
         self.total_cpu = 0  # of online workers
         self.total_memory = 0
         self.total_gpus = 0
@@ -242,7 +244,7 @@ class State:
         if not slot.worker.is_online:
             slot.pool.away -= 1
         if record.container is not None:
-            record.container.running -= 1
+            self.count_running(record.container, -1)
             record.container = None
         record.slot = None
         self.touch(slot)
@@ -274,7 +276,14 @@ class State:
             worker.free_gpus.pop(index, None)
         self.candidates.note(worker)
         self._count_live(slot, 1)
+        self.count_running(container, 0)
         return container
+
+    def count_running(self, container: ContainerRecord, change: int) -> None:
+        """Count the inputs whose user code has begun in a container."""
+        container.running += change
+        if container.container_id in self.waits:
+            self.lenders[container.container_id] = None
 
     def stop_container(self, container: ContainerRecord, grace_seconds: float) -> None:
         """Have a live container end; its room is free once it has."""

@@ -31,10 +31,14 @@ class Abandoned:
         self._leases: dict[str, asyncio.TimerHandle] = {}
 
     def expect(self, call: Call) -> None:
-        """Wait for the follower of a call that was just taken in, or read back from the store."""
+        """Wait for the follower of a call that was just taken in, or read back from the store.
+
+        One that is not durable has none: its caller waits in `Run` for its only outcome, and asks for it again.
+        """
         function = self._kernel.dispatcher.function(call.function_id)
         if (
             call.attached
+            and call.durable
             and function is not None
             and self._versions.of_app(function.app_id) is not None
             and call.call_id not in self._followers

@@ -122,10 +122,8 @@ class Calls:
         if live is not None:
             await self._add(live, inputs, new.closed)
             return new.call_id
-        live = await self._open(new, inputs)
-        await self._flush_or_withdraw([new.call_id])
-        self._abandoned.expect(live.call)
-        self._kernel.calls.leave_resting(new.call_id)
+        await self._open(new, inputs)
+        await self._keep([new.call_id])
         return new.call_id
 
     async def submit_graph(self, graph: Sequence[tuple[NewCall, Inputs]]) -> list[str]:
@@ -153,9 +151,7 @@ class Calls:
             for call_id in opened:
                 self._withdraw(call_id, error.message)
             raise
-        await self._flush_or_withdraw(opened)
-        for call_id in opened:
-            self._kernel.calls.leave_resting(call_id)
+        await self._keep(opened)
         return [new.call_id for new, _ in calls]
 
     async def add_inputs(self, call_id: str, inputs: Inputs, close: bool) -> None:
@@ -223,13 +219,19 @@ class Calls:
             self._kernel.apply(InputsAdded(call_id, runs_of(rows), close))
         await journal.flush()
 
-    async def _flush_or_withdraw(self, call_ids: list[str]) -> None:
+    async def _keep(self, call_ids: list[str]) -> None:
+        """Return once calls that were taken in are on disk; where the store refuses them none is, and this raises."""
         try:
             await self._kernel.journal.flush()
         except DomainError as error:
             for call_id in call_ids:
                 self._withdraw(call_id, error.message)
             raise
+        for call_id in call_ids:
+            live = self._kernel.calls.get(call_id)
+            if live is not None:
+                self._abandoned.expect(live.call)
+                self._kernel.calls.leave_resting(call_id)
 
     def _withdraw(self, call_id: str, reason: str) -> None:
         if call_id in self._kernel.calls:

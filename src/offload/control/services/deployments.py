@@ -93,7 +93,7 @@ class Deployments:
                 before = replace(before, tags=new.app_tags)
             serving = before.serving_version if before is not None else None
             if before is not None and serving is not None and serving.digest == new.digest:
-                await self._save(before, ())
+                await self._save(before)
                 yield Deployed(serving, is_unchanged=True)
                 return
             now = self._kernel.clock.now()
@@ -149,7 +149,7 @@ class Deployments:
             before = self._versions.require(key)
             serving = before.serving_version
             switch = core.stop(before, self._kernel.clock.now())
-            await self._save(switch.deployment, ())
+            await self._save(switch.deployment)
             if serving is not None:
                 reason = reason or "its app was stopped"
                 self._apps.retire(serving.app_id, cancel=cancel, reason=reason)
@@ -186,7 +186,7 @@ class Deployments:
         async with self._alone(key):
             before = self._versions.require(key)
             kept = {name: value for name, value in before.tags if name not in remove} | tags
-            return await self._save(replace(before, tags=tuple(sorted(kept.items()))), ())
+            return await self._save(replace(before, tags=tuple(sorted(kept.items()))))
 
     async def tag_version(self, key: DeploymentKey, number: int, tag: str) -> Deployment:
         """Give one version a tag; 0 is the one that serves."""
@@ -195,7 +195,7 @@ class Deployments:
             before = self._versions.require(key)
             wanted = core.choose_version(before, number, "")
             tagged = tuple(replace(v, tag=tag) if v is wanted else v for v in before.versions)
-            return await self._save(replace(before, versions=tagged), ())
+            return await self._save(replace(before, versions=tagged))
 
     def of_workspace(self, workspace: str, environment: str) -> list[Deployment]:
         """List the deployed apps of a workspace, in one of its environments or in all."""
@@ -257,9 +257,16 @@ class Deployments:
             app=after.key.name, environment=after.key.environment, version=serving.number,
         )  # fmt: skip
 
-    async def _save(self, deployment: Deployment, more: Sequence[Record]) -> Deployment:
-        self._kernel.journal.require_working()
-        await self._kernel.journal.durable((SaveDeployment(deployment), *more))
+    async def _save(self, deployment: Deployment) -> Deployment:
+        """Keep a deployed app that there is, changed."""
+        journal = self._kernel.journal
+        journal.require_working()
+        try:
+            await journal.durable((SaveDeployment(deployment),))
+        except DomainError:
+            # What the store would not take now it takes later; so it must end with what is true.
+            journal.write([SaveDeployment(self._versions.require(deployment.key))])
+            raise
         self._versions.put(deployment)
         return deployment
 

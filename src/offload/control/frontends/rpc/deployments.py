@@ -13,7 +13,7 @@ from offload.control.services.deployments import Deployed, NewVersion, deploymen
 from offload.wire.gen import apps_pb2, deployments_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from offload.control.core.deployments import Deployment
     from offload.control.core.dispatch import PoolView
@@ -85,13 +85,17 @@ class DeploymentsHandlers:
     ) -> deployments_pb2.ListDeploymentsReply:
         """See `Deployments.ListDeployments`."""
         found = self._deployments.of_workspace(request.workspace, request.environment)
-        return deployments_pb2.ListDeploymentsReply(deployments=map(self._message, found))
+        open_calls = self._deployments.open_calls()
+        return deployments_pb2.ListDeploymentsReply(
+            deployments=[_message(deployment, open_calls) for deployment in found]
+        )
 
     async def describe_deployment(
         self, request: deployments_pb2.DescribeDeploymentRequest, _context: RequestContext
     ) -> deployments_pb2.Deployment:
         """See `Deployments.DescribeDeployment`."""
-        return self._message(self._deployments.describe(_key(request.app)))
+        found = self._deployments.describe(_key(request.app))
+        return _message(found, self._deployments.open_calls())
 
     async def stop_deployment(
         self, request: deployments_pb2.StopDeploymentRequest, _context: RequestContext
@@ -112,37 +116,37 @@ class DeploymentsHandlers:
             found = await self._deployments.set_tags(key, dict(request.set), list(request.remove))
         if request.HasField("version_tag"):
             found = await self._deployments.tag_version(key, request.version, request.version_tag)
-        return self._message(found)
-
-    def _message(self, deployment: Deployment) -> deployments_pb2.Deployment:
-        open_calls = self._deployments.open_calls()
-        key = deployment.key
-        return deployments_pb2.Deployment(
-            app=deployments_pb2.DeploymentName(
-                name=key.name, workspace=key.workspace, environment=key.environment
-            ),
-            state="serving" if deployment.serving else "stopped",
-            version=deployment.serving,
-            activated_at=deployment.activated_at,
-            tags=dict(deployment.tags),
-            versions=[
-                deployments_pb2.DeployedVersion(
-                    version=version.number,
-                    app_id=version.app_id,
-                    created_at=version.created_at,
-                    tag=version.tag,
-                    deployed_by=version.deployed_by,
-                    functions=[name for name, _ in version.functions],
-                    open_calls=open_calls.get(version.app_id, 0),
-                    is_serving=version.number == deployment.serving,
-                )
-                for version in reversed(deployment.versions)
-            ],
-        )
+        return _message(found, self._deployments.open_calls())
 
 
 def _key(app: deployments_pb2.DeploymentName) -> DeploymentKey:
     return deployment_key(app.name, app.workspace, app.environment)
+
+
+def _message(deployment: Deployment, open_calls: Mapping[str, int]) -> deployments_pb2.Deployment:
+    key = deployment.key
+    return deployments_pb2.Deployment(
+        app=deployments_pb2.DeploymentName(
+            name=key.name, workspace=key.workspace, environment=key.environment
+        ),
+        state="serving" if deployment.serving else "stopped",
+        version=deployment.serving,
+        activated_at=deployment.activated_at,
+        tags=dict(deployment.tags),
+        versions=[
+            deployments_pb2.DeployedVersion(
+                version=version.number,
+                app_id=version.app_id,
+                created_at=version.created_at,
+                tag=version.tag,
+                deployed_by=version.deployed_by,
+                functions=[name for name, _ in version.functions],
+                open_calls=open_calls.get(version.app_id, 0),
+                is_serving=version.number == deployment.serving,
+            )
+            for version in reversed(deployment.versions)
+        ],
+    )
 
 
 def _digest(request: deployments_pb2.DeployRequest) -> str:
