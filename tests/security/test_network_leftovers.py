@@ -29,7 +29,7 @@ def found(
 def test_containers_in_a_row_leave_nothing_on_the_router(
     found: dict[str, object],
 ) -> None:
-    assert found["after_many"] == found["before"]
+    assert found["after_many"] == found["before"] == found["ready"]
 
 
 def test_containers_that_are_forked_leave_nothing_on_the_router(found: dict[str, object]) -> None:
