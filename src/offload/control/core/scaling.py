@@ -112,7 +112,10 @@ def retire(state: State, slot: Slot) -> None:
 
 def close_if_over(state: State, pool: Pool) -> None:
     """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or pool.open_calls or state.now < pool.kept_until:
+    if not pool.is_stopped or pool.open_calls:
+        return
+    if state.now < pool.kept_until:
+        state.wake(pool.kept_until, pool)
         return
     promises.drop_spare(state, pool, 0)
     for slot in pool.slots.values():
