@@ -241,6 +241,16 @@ async def _look(server: Server) -> list[float]:
     return took
 
 
+async def _restart(server: Server, link: Link) -> tuple[Link, float]:
+    """Kill the server and start it again; return a new link, and how long it took from there until the server welcomed it."""
+    await link.close()
+    server.kill()
+    server.start()
+    began = time.perf_counter()
+    link = await server.connect()
+    return link, time.perf_counter() - began
+
+
 async def _measure(server: Server, count: int) -> dict[str, object]:
     link = await server.connect()
     await _open(link)
@@ -252,12 +262,7 @@ async def _measure(server: Server, count: int) -> dict[str, object]:
     looks = await _look(server)
     many = await claiming
     alone = await _claim(server)
-    await link.close()
-    server.kill()
-    server.start()
-    began = time.perf_counter()
-    link = await server.connect()
-    restart_seconds = time.perf_counter() - began
+    link, restart_seconds = await _restart(server, link)
     cold = await _claim(server)
     cold_rss = server.memory_mb("VmRSS")
     began = time.perf_counter()
@@ -292,12 +297,7 @@ async def _measure_calls(server: Server, count: int) -> dict[str, object]:
     rss = server.memory_mb("VmRSS")
     looks = await _look(server)
     claims = await _claim(server)
-    await link.close()
-    server.kill()
-    server.start()
-    began = time.perf_counter()
-    link = await server.connect()
-    restart_seconds = time.perf_counter() - began
+    link, restart_seconds = await _restart(server, link)
     cold = await _claim(server)
     await link.close()
     return {

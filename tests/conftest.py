@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from tests.support.docker_daemon import NoDockerError, docker_daemon
+
+from offload.worker.ports import RuntimeUnavailableError
+from offload.worker.runtimes.gvisor import GvisorRuntime
+from offload.worker.runtimes.options import RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,3 +31,13 @@ def docker_socket() -> Iterator[str]:
             yield path
     except NoDockerError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def gvisor(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where a worker cannot have gVisor."""
+    try:
+        runtime = GvisorRuntime(RuntimeOptions(str(tmp_path_factory.mktemp("gvisor"))))
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
+    asyncio.run(runtime.close())

@@ -5,36 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 from tests.support.acceptance import User, wait_gone
-from tests.support.oci import Layer, start_registry
-from tests.support.tiny_image import tiny_root, why_impossible
-
-# The base has the system's interpreter, and code by value needs the caller's version.
-SYSTEM_PYTHON = "/usr/bin/python3"
-
-
-def is_same_version():
-    name = os.path.realpath(SYSTEM_PYTHON)
-    return name.endswith(f"python3.{sys.version_info.minor}")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """Return the reference of a small image with Python."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("needs a registry: apt install docker-registry")
-    if why_impossible() or not is_same_version():
-        pytest.skip(why_impossible() or "the system's Python is of another version than this one")
-    registry = start_registry(tmp_path_factory.mktemp("registry"))
-    registry.push("team/base:1", [Layer(tiny_root())], env=("FROM_IMAGE=yes",))
-    yield f"{registry.address}/team/base:1"
-    registry.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import shutil
-import sys
 
 import pytest
 from tests.support.acceptance import User
-from tests.support.oci import Layer, start_registry
-from tests.support.tiny_image import tiny_root, why_impossible
-
-from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.gvisor import GvisorRuntime
-from offload.worker.runtimes.options import RuntimeOptions
 
 PROGRAM = """
 import offload
@@ -52,31 +42,13 @@ def look():
 """
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """Return the reference of a small image with Python."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("needs a registry: apt install docker-registry")
-    version = os.path.realpath("/usr/bin/python3").rpartition("python")[2]
-    if why_impossible() or version != f"3.{sys.version_info.minor}":
-        pytest.skip(why_impossible() or "the system's Python is of another version than this one")
-    registry = start_registry(tmp_path_factory.mktemp("registry"))
-    registry.push("team/base:1", [Layer(tiny_root())], env=("FROM_IMAGE=yes",))
-    yield f"{registry.address}/team/base:1"
-    registry.close()
-
-
 @pytest.fixture(params=["gvisor", "docker"])
 def ann(request, tmp_path):
     someone = User(tmp_path)
     if request.param == "docker":
         someone.extra = {"DOCKER_HOST": f"unix://{request.getfixturevalue('docker_socket')}"}
     else:
-        try:
-            runtime = GvisorRuntime(RuntimeOptions(str(tmp_path / "trial")))
-        except RuntimeUnavailableError as error:
-            pytest.skip(str(error))
-        asyncio.run(runtime.close())
+        request.getfixturevalue("gvisor")
     someone.runtime = request.param
     yield someone
     someone.end()

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.support.acceptance import EXAMPLES, User, wait_gone
-from tests.support.oci import Layer, start_registry
-from tests.support.tiny_image import PYTHON, tiny_root, why_impossible
 
 import offload
 from offload.worker.images.ids import first_free
@@ -133,18 +131,6 @@ def apt():
 """
 
 
-@pytest.fixture
-def reference(tmp_path):
-    if shutil.which("docker-registry") is None:
-        pytest.skip("needs a registry: apt install docker-registry")
-    if why_impossible() or not os.path.realpath(PYTHON).endswith(f"3.{sys.version_info.minor}"):
-        pytest.skip(why_impossible() or "the system's Python is of another version than this one")
-    registry = start_registry(tmp_path / "registry")
-    registry.push("base:1", [Layer(tiny_root())])
-    yield f"{registry.address}/base:1"
-    registry.close()
-
-
 def set_subordinate_ids(*, there):
     """Have the ordinary user own a range of ids, or none."""
     for file in (Path("/etc/subuid"), Path("/etc/subgid")):
@@ -154,12 +140,12 @@ def set_subordinate_ids(*, there):
         file.write_text("".join([*others, f"{NAME}:{first}:65536\n"] if there else others))
 
 
-def test_an_ordinary_user_with_subordinate_ids_builds_with_many_users(ordinary, reference):
+def test_an_ordinary_user_with_subordinate_ids_builds_with_many_users(ordinary, base):
     if shutil.which("newuidmap") is None:
         pytest.skip("needs uidmap")
     someone, become = ordinary
     set_subordinate_ids(there=True)
-    program = someone.write("images.py", IMAGE.replace("BASE", reference))
+    program = someone.write("images.py", IMAGE.replace("BASE", base))
 
     done = command(someone, become, "run", "--json", f"{program}::owned")
     command(someone, become, "down")
@@ -171,10 +157,10 @@ def test_an_ordinary_user_with_subordinate_ids_builds_with_many_users(ordinary, 
     assert list(someone.data_dir.glob("workers/*/images/layers/*")) == []
 
 
-def test_an_ordinary_user_without_them_is_told_how_to_get_them(ordinary, reference):
+def test_an_ordinary_user_without_them_is_told_how_to_get_them(ordinary, base):
     someone, become = ordinary
     set_subordinate_ids(there=False)
-    program = someone.write("images.py", IMAGE.replace("BASE", reference))
+    program = someone.write("images.py", IMAGE.replace("BASE", base))
 
     plain = command(someone, become, "run", "--json", f"{program}::look")
     apt = command(someone, become, "run", f"{program}::apt")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -13,9 +12,6 @@ import pytest
 
 import offload
 from offload import errors, testing
-from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.gvisor import GvisorRuntime
-from offload.worker.runtimes.options import RuntimeOptions
 
 VALUE = "correct horse battery staple"
 EXTRA = "tr0ub4dor&3 and more"
@@ -261,15 +257,6 @@ def test_a_function_whose_secret_was_deleted_says_so():
         errors.ContainerStartError, match="its secrets could not be had: There is no secret"
     ):
         orphan.remote()
-
-
-@pytest.fixture
-def gvisor(tmp_path):
-    try:
-        runtime = GvisorRuntime(RuntimeOptions(str(tmp_path / "data")))
-    except RuntimeUnavailableError as error:
-        pytest.skip(str(error))
-    asyncio.run(runtime.close())
 
 
 @pytest.mark.usefixtures("gvisor")

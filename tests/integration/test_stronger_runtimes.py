@@ -1,14 +1,9 @@
 """Functions that name a stronger sandbox than the default, through the SDK and a stack of their own."""
 
-import asyncio
-
 import pytest
 
 import offload
 from offload import testing
-from offload.worker.ports import RuntimeUnavailableError
-from offload.worker.runtimes.gvisor import GvisorRuntime
-from offload.worker.runtimes.options import RuntimeOptions
 
 app = offload.App("stronger-runtimes")
 
@@ -26,15 +21,6 @@ def on_docker(number):
     import os  # noqa: PLC0415  # in the container
 
     return number + 1, sorted(os.listdir("/sys/class/net"))  # noqa: PTH208
-
-
-@pytest.fixture
-def gvisor(tmp_path):
-    try:
-        runtime = GvisorRuntime(RuntimeOptions(str(tmp_path / "data")))
-    except RuntimeUnavailableError as error:
-        pytest.skip(str(error))
-    asyncio.run(runtime.close())
 
 
 @pytest.mark.usefixtures("gvisor")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
+import threading
 
-from tests.support.worker_bench import FAILED, READY, Bench, scenario
+from tests.support.worker_bench import FAILED, READY, STOPPED, Bench, scenario
 
 from offload.wire import guest
 from offload.wire.gen import common_pb2
@@ -118,6 +121,34 @@ async def test_an_image_is_let_go_with_its_container(bench: Bench) -> None:
     await bench.server.until(lambda: bench.images.holds[0].is_released)
 
     assert not held
+
+
+@scenario
+async def test_a_stop_does_not_cut_short_the_cleaning_up_after_a_failed_start(
+    bench: Bench,
+) -> None:
+    may_end = threading.Event()
+
+    def stubborn(sock: socket.socket, stop: threading.Event) -> int:
+        sock.sendall(guest.encode(guest.Hello(0, 1, "3.11")))
+        may_end.wait(10)
+        return 1
+
+    bench.runtime.script.guest = stubborn
+    define(bench)
+    bench.images.finish.set()
+    start(bench)
+    while not any(one.has_ended for one in bench.runtime.containers.values()):  # noqa: ASYNC110 - nobody is told of it
+        await asyncio.sleep(0)
+
+    bench.server.say(stop=[{"container_id": "co-1", "grace_seconds": 5}])
+    bench.assign("in-1")
+    await bench.server.until(lambda: bench.server.returned)
+    may_end.set()
+    await bench.server.until(lambda: {FAILED, STOPPED} & set(bench.server.states("co-1")))
+
+    assert bench.images.holds[0].is_released
+    assert "speaks protocol 0" in bench.server.reports("co-1")[-1].failure.reason
 
 
 @scenario

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.worker_bench import READY, Bench, scenario
+from tests.support.worker_bench import DIED, READY, STOPPED, Bench, scenario
 
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR, step_digest
 from offload.worker.core.templates import TemplatePolicy
+from offload.worker.ports import Exit
 
 AT_ONCE = TemplatePolicy(settle_seconds=0.0)
 
@@ -122,6 +123,39 @@ async def test_where_a_fork_dies_before_it_is_ready_the_container_starts_plainly
 
     assert bench.runner.forks == 1
     assert [spec.container_id for spec in bench.runtime.started] == ["co-1", "co-2"]
+
+
+@templates
+async def test_a_container_whose_fork_died_keeps_its_image_until_it_ends(bench: Bench) -> None:
+    bench.images.finish.set()
+    await bench.start("co-1", image=IMAGE)
+    await template_ready(bench)
+    bench.runner.forks_die = True
+
+    start(bench, "co-2")
+    await ready(bench, "co-2")
+    was_held = not bench.images.holds[2].is_released
+    bench.server.say(stop=[{"container_id": "co-2"}])
+    await bench.server.until(lambda: STOPPED in bench.server.states("co-2"))
+
+    assert was_held
+    assert bench.images.holds[2].is_released
+
+
+@templates
+async def test_why_a_fork_was_killed_is_not_said_of_the_container_started_in_its_place(
+    bench: Bench,
+) -> None:
+    await with_template(bench)
+    bench.runner.forks_babble = True
+    start(bench, "co-2")
+    await ready(bench, "co-2")
+
+    bench.runtime.containers["co-2"].die(Exit(code=None, signal=11))
+    await bench.server.until(lambda: DIED in bench.server.states("co-2"))
+
+    reason = bench.server.reports("co-2")[-1].failure.reason
+    assert reason == "its container was ended by signal SIGSEGV (11)"
 
 
 @templates

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.support.ordinary_user import plain_environment
+from tests.support.findings import found_by
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_leftovers_payload.py")
@@ -25,26 +23,13 @@ def found(
     if os.getuid() != 0 or shutil.which("nft") is None or shutil.which("ip") is None:
         pytest.skip("only root has a network to leave behind; needs nftables and iproute2")
     command = [sys.executable, _PAYLOAD, str(tmp_path_factory.mktemp("data")), request.param]
-    done = subprocess.run(
-        ["unshare", "--net", *command],
-        env=plain_environment("/"),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, object] = json.loads(done.stdout)
-    if "unavailable" in result:
-        pytest.skip(str(result["unavailable"]))
-    return result
+    return found_by(["unshare", "--net", *command], _SECONDS)
 
 
 def test_containers_in_a_row_leave_nothing_on_the_router(
     found: dict[str, object],
 ) -> None:
-    assert found["after_many"] == found["before"]
+    assert found["after_many"] == found["before"] == found["ready"]
 
 
 def test_containers_that_are_forked_leave_nothing_on_the_router(found: dict[str, object]) -> None:

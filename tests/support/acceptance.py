@@ -55,55 +55,19 @@ class User:
     def run(
         self, *words: str, seconds: float = 60, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*prefix, *COMMAND, *words],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return self._run([*prefix, *COMMAND, *words], seconds)
 
     def run_python(
         self, file: str, seconds: float = 60, words: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, file, *words],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return self._run([sys.executable, file, *words], seconds)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*COMMAND, *words],
-            env=self.environment,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
+        return self._start([*COMMAND, *words], subprocess.DEVNULL)
 
     def start_python(self, file: str) -> subprocess.Popen[str]:
         """Start a program that can be written to."""
-        return subprocess.Popen(
-            [sys.executable, file],
-            env=self.environment,
-            cwd=self.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
+        return self._start([sys.executable, file], subprocess.PIPE)
 
     def status(self) -> dict[str, list[dict[str, object]]]:
         return json.loads(self.run("status", "--json").stdout)
@@ -130,6 +94,30 @@ class User:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _run(self, argv: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv,
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def _start(self, argv: list[str], stdin: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            argv,
+            env=self.environment,
+            cwd=self.folder,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:

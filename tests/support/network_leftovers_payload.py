@@ -71,7 +71,7 @@ def _child_of(pid: int) -> int:
 
 
 def router(ground: Ground) -> list[object]:
-    """Return how many lines the router has, and how many elements its sets have for lines."""
+    """Return how many lines the router has, and how many elements those of its sets for lines have that are not empty."""
     enter = ["nsenter", f"--net=/proc/{gateway_of(ground)}/ns/net"]
     said = subprocess.run(
         [*enter, "nft", "-j", "list", "ruleset"], check=True, capture_output=True, text=True
@@ -84,7 +84,7 @@ def router(ground: Ground) -> list[object]:
     links = subprocess.run(
         [*enter, "ip", "-o", "link"], check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    return [len(links), counts]
+    return [len(links), {name: count for name, count in counts.items() if count}]
 
 
 def wait_for(look: Callable[[], object], wanted: object) -> object:
@@ -116,8 +116,8 @@ async def look(data_dir: str, docker_socket: str | None) -> dict[str, object]:
     runtime = make(data_dir, docker_socket)
     ground, network = parts_of(runtime)
     # Lines that are kept ready are there from the start on.
-    ready = [6, {"lines": 4, "flows": 4, "marks": 4, "open": 0, "networks": 0, "names": 0}]
-    found: dict[str, object] = {"before": wait_for(lambda: router(ground), ready)}
+    ready = [6, {"lines": 4, "flows": 4, "marks": 4}]
+    found: dict[str, object] = {"ready": ready, "before": wait_for(lambda: router(ground), ready)}
     found["machine_while_closed"] = machine()
     await many(runtime, _MANY[runtime.capabilities.name])
     found["after_many"] = wait_for(lambda: router(ground), ready)

@@ -177,6 +177,21 @@ class RunnerProcess:
         return self.process.returncode, stderr.decode()
 
 
+def race_cancels(runner: RunnerProcess) -> None:
+    """Have cancels race with the ends of many short inputs; what was not named must succeed."""
+    outcomes: list[guest.Result] = []
+    for number in range(300):
+        named, innocent = f"in-{number}a", f"in-{number}b"
+        runner.send(
+            guest.Run((runner.task(named), runner.task(innocent))),
+            guest.Cancel((named,), timed_out=False, reason=""),
+        )
+        while not any(result.input_id == innocent for result in outcomes):
+            outcomes += runner.wait_for(guest.Results).results
+    assert all(result.fault is None for result in outcomes if result.input_id.endswith("b"))
+    assert all(result.interrupted for result in outcomes if result.fault is not None)
+
+
 def round_trip_microseconds(runner: RunnerProcess, count: int) -> float:
     """Median time of a warm call, socket to socket."""
     frame = guest.encode(guest.Run((runner.task("in-1"),)))

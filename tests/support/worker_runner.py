@@ -27,6 +27,7 @@ class ScriptedRunner:
         self.exit_code = 0
         self.forks = 0
         self.forks_die = False
+        self.forks_babble = False  # they send what is no frame
 
     def __call__(self, sock: socket.socket, stop: threading.Event) -> int:
         if not self._is_silent:
@@ -52,6 +53,8 @@ class ScriptedRunner:
         self.forks += 1
         if self.forks_die:
             return 1
+        if self.forks_babble:
+            sock.sendall(b"\xff" * 64)
         sock.sendall(guest.encode(guest.Hello(guest.GUEST_PROTOCOL, os.getpid(), "3.11")))
         sock.sendall(guest.encode(guest.Loaded(None)))
         return self._converse(sock)

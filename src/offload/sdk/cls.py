@@ -20,7 +20,7 @@ from offload.sdk.function import Function
 from offload.sdk.kinds import is_generator
 from offload.sdk.life_cycle import Blueprint, Parameter, parameters_of, roles_of
 from offload.sdk.local_instance import LocalInstance
-from offload.sdk.options import OptionArguments, parse_options, split_arguments
+from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from offload.sdk.inside import InsideRun
     from offload.sdk.map_call import Arguments
     from offload.sdk.option_types import SecretChoice
-    from offload.sdk.options import Batching, CallArguments, Concurrency, FunctionOptions
+    from offload.sdk.options import (
+        Batching,
+        CallArguments,
+        Concurrency,
+        FunctionOptions,
+        OptionArguments,
+    )
     from offload.sdk.run import AppRun
 
     class ClassOwner(Protocol):
@@ -43,15 +49,14 @@ if TYPE_CHECKING:
             """See `FunctionOwner`."""
             ...
 
+    class ClassArguments(OptionArguments, total=False):
+        """The keyword arguments of `App.cls`."""
+
+        enable_memory_snapshot: bool
+
     AnyCls: TypeAlias = "Cls[Any]"  # type: ignore[explicit-any]  # of whichever class
 
 T = TypeVar("T")
-
-
-class ClassArguments(OptionArguments, total=False):
-    """The keyword arguments of `App.cls`."""
-
-    enable_memory_snapshot: bool
 
 
 class Cls(Generic[T]):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from offload.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NamedTuple
+else:
+    from offload.wire.records import NamedTuple
 
 _MOST_ENTRIES = 256
 _MOST_NAME_CHARS, _MOST_LABEL_CHARS = 253, 63

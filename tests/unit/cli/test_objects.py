@@ -5,21 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.support.objects import TOKEN, object_server
 
 from offload.cli.main import run_command
 
 
-@pytest.fixture(autouse=True)
-def server(monkeypatch):
-    with object_server() as running:
-        monkeypatch.setenv("OFFLOAD_SERVER_URL", f"http://127.0.0.1:{running.link.port}")
-        monkeypatch.setenv("OFFLOAD_TOKEN", TOKEN)
-        yield running
-
-
 @pytest.fixture
-def offload(capsys):
+def offload(server, capsys):
     """Return a function that runs a command and returns its exit code and its output."""
 
     def run(*words):

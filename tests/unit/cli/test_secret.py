@@ -6,23 +6,14 @@ import json
 import os
 
 import pytest
-from tests.support.objects import TOKEN, object_server
 
 from offload.cli.main import run_command
 
 VALUE = "correct horse battery"
 
 
-@pytest.fixture(autouse=True)
-def server(monkeypatch):
-    with object_server() as running:
-        monkeypatch.setenv("OFFLOAD_SERVER_URL", f"http://127.0.0.1:{running.link.port}")
-        monkeypatch.setenv("OFFLOAD_TOKEN", TOKEN)
-        yield running
-
-
 @pytest.fixture
-def offload(capsys):
+def offload(server, capsys):
     """Return a function that runs a command and returns its exit code and all that it printed."""
 
     def run(*words):

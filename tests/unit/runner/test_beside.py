@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.runner import RunnerEndError, RunnerProcess
+from tests.support.runner import RunnerEndError, RunnerProcess, race_cancels
 
 from offload.wire import guest
 
@@ -150,21 +150,10 @@ def test_one_of_many_is_cancelled_and_cleans_up_and_the_others_do_not_notice(fun
 
 
 def test_cancelling_never_hits_another_thread_or_what_comes_after_in_the_same_one() -> None:
-    """Cancels race with the ends of many short inputs; what was not named must succeed."""
     with RunnerProcess() as runner:
         runner.load(lambda: [sum(range(200)) for _ in range(20)] and None, calls=(4, 0, 0.0))
-        outcomes = []
-        for number in range(300):
-            named, innocent = f"in-{number}a", f"in-{number}b"
-            runner.send(
-                guest.Run((runner.task(named), runner.task(innocent))),
-                guest.Cancel((named,), timed_out=False, reason=""),
-            )
-            while not any(r.input_id == innocent for r in outcomes):
-                outcomes += runner.wait_for(guest.Results).results
 
-        assert all(r.fault is None for r in outcomes if r.input_id.endswith("b"))
-        assert all(r.interrupted for r in outcomes if r.fault is not None)
+        race_cancels(runner)
 
 
 def test_what_a_shielded_line_was_in_the_middle_of_is_sent_before_the_interrupt_comes() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.runner import RunnerProcess
+from tests.support.runner import RunnerProcess, race_cancels
 
 from offload.wire import guest
 
@@ -171,21 +171,10 @@ def test_a_queued_input_comes_back_unrun_and_the_others_run() -> None:
 
 
 def test_cancelling_an_input_never_hits_the_next_one() -> None:
-    """Cancels race with the ends of many short inputs; what was not named must succeed."""
     with RunnerProcess() as runner:
         runner.load(lambda: sum(range(200)))
-        outcomes = []
-        for round_number in range(300):
-            named, innocent = f"in-{round_number}a", f"in-{round_number}b"
-            runner.send(
-                guest.Run((runner.task(named), runner.task(innocent))),
-                guest.Cancel((named,), timed_out=False, reason=""),
-            )
-            while not any(r.input_id == innocent for r in outcomes):
-                outcomes += runner.wait_for(guest.Results).results
 
-        assert all(r.fault is None for r in outcomes if r.input_id.endswith("b"))
-        assert all(r.interrupted for r in outcomes if r.fault is not None)
+        race_cancels(runner)
 
 
 def test_a_cancel_for_an_input_that_has_ended_is_ignored() -> None:

@@ -77,6 +77,7 @@ class Life:
         self._exiting: guest.Exiting | None = None
         self._killed_because = ""
         self._is_stopping = False
+        self._is_releasing = False
         self._is_out_of_grace = False
         self._grace_timer: asyncio.TimerHandle | None = None
         self._holds: set[str] = set()
@@ -128,7 +129,9 @@ class Life:
         if not self._is_stopping:
             self._is_stopping = True
             if self.state is ContainerState.STARTING:
-                self.task.cancel()
+                # A start that has failed by itself lets go of what it held: nothing is to cut that short.
+                if not self._is_releasing:
+                    self.task.cancel()
                 return
             self.send(guest.Stop())
         if self.task.done() or self.state is ContainerState.STARTING:
@@ -252,9 +255,10 @@ class Life:
         return channel
 
     async def _detach(self) -> None:
-        """Leave a container that did not become ready, as if there had been none."""
-        await self._release()
-        self._container = self._channel = None
+        """Leave a container that did not become ready, as if there had been none; the next is started with what was prepared."""
+        await self._end_container()
+        self._container = self._channel = self._asks = self._exiting = None
+        self._killed_because = ""
         self._pipes.clear()
         self._last_lines.clear()
         loop = asyncio.get_running_loop()
@@ -294,18 +298,22 @@ class Life:
             gone.cancel()
         return answer.result()
 
-    async def _release(self) -> None:
-        if self._grace_timer is not None:
-            self._grace_timer.cancel()
+    async def _end_container(self) -> None:
         if self._asks is not None:
             self._asks.close()
         if self._channel is not None:
             self._channel.close()
         for pipe in self._pipes:
             pipe.finish()
-        self._output.close()
         if self._container is not None:
             await self._container.close()
+
+    async def _release(self) -> None:
+        self._is_releasing = True
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+        await self._end_container()
+        self._output.close()
         await self._preparation.release()
 
     # --- what it says ---
