@@ -134,8 +134,8 @@ class Dispatcher(watching.Views):
         elif pool.is_stopped and not event.is_stopped:
             pool.is_stopped = False
             state.touch_pool(pool)
-        if event.is_stopped:
-            # What is to run of it nevertheless comes with an event after this one.
+        if event.is_stopped or pool.function.is_on_demand:
+            # What is to run of it comes with an event after this one.
             pool.kept_until = state.now + state.policy.stop_grace_seconds
             state.touch_pool(pool)
 
