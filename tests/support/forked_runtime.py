@@ -21,6 +21,8 @@ from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, fini
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
+    import socket
+
     from offload.worker.ports import Container
     from offload.worker.runtimes.options import RuntimeOptions
 
@@ -113,6 +115,9 @@ class _Forked:
 
     async def wait(self) -> Exit:
         return await self._container.wait()
+
+    async def open_console(self) -> socket.socket:
+        return await self._container.open_console()
 
     def kill(self) -> None:
         self._container.kill()

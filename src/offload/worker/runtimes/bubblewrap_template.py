@@ -10,10 +10,11 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.ports import ConsoleRefusedError, ContainerStartError, Exit
 from offload.worker.runtimes.cgroups import GroupLimits
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.sandbox_console import open_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
     from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer
     from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+    from offload.worker.runtimes.ground import Entry, Ground
 
 _NEWS_BYTES = 64 * 1024
 
@@ -52,6 +54,7 @@ class BubblewrapTemplate:
         keeper: BubblewrapContainer,
         control: socket.socket,
         cgroups: Cgroups,
+        console: Callable[[ContainerSpec], Entry],
         forget: Callable[[], object],
     ) -> None:
         self.container_id = keeper.container_id
@@ -61,6 +64,7 @@ class BubblewrapTemplate:
         self._keeper = keeper
         self._control = control
         self._cgroups = cgroups
+        self._console = console
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._forking: dict[str, asyncio.Future[int]] = {}
@@ -137,12 +141,22 @@ class BubblewrapTemplate:
             pipes.close_theirs()
             for fd in groups:
                 os.close(fd)
-        container = ForkedContainer(spec.container_id, pipes, pidfd, cgroup, self)
+        console = self._console(spec)
+        container = ForkedContainer(pipes, pidfd, cgroup, self, (spec.container_id, console))
         self._containers[spec.container_id] = container
         if not cgroup.has_entered():  # the template's code is the user's: it is looked after
             await container.close()
             raise ContainerStartError("its template did not put it into its control group")
         return container
+
+    @property
+    def ground(self) -> Ground:
+        """What its sandboxes stand on."""
+        return self._keeper.ground
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`. Whoever could look into a template would see what all its containers begin with."""
+        raise ConsoleRefusedError("it is a template, which runs no input")
 
     def forget(self, container_id: str) -> None:
         """Take note that a container is closed."""
@@ -217,13 +231,13 @@ class ForkedContainer:
 
     def __init__(
         self,
-        container_id: str,
         pipes: Pipes,
         init_fd: int,
         cgroup: ContainerCgroup,
         template: BubblewrapTemplate,
+        named: tuple[str, Entry],  # its id, and what a console is in it
     ) -> None:
-        self.container_id = container_id
+        self.container_id, self._console = named
         self.socket = pipes.socket
         self.stdout_fd = pipes.stdout_fd
         self.stderr_fd = pipes.stderr_fd
@@ -233,12 +247,18 @@ class ForkedContainer:
         self._template = template
         self._told: asyncio.Future[tuple[int | None, int | None]]
         self._told = asyncio.get_running_loop().create_future()
-        self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
+        self._end = asyncio.create_task(self._watch(), name=f"end of {self.container_id}")
         self._closing: asyncio.Task[None] | None = None
 
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        if self._end.done():
+            raise ConsoleRefusedError("it has ended")
+        return await open_console(self._template.ground, self._console, self._init_fd, self._cgroup)
 
     def kill(self) -> None:
         """See `Container`."""
