@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from offload.wire.gen import common_pb2 as offload_dot_v1_dot_common__pb2
+from offload.wire.gen import endpoints_pb2 as offload_dot_v1_dot_endpoints__pb2
 from offload.wire.gen import images_pb2 as offload_dot_v1_dot_images__pb2
 from offload.wire.gen import schedules_pb2 as offload_dot_v1_dot_schedules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15offload/v1/apps.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x17offload/v1/images.proto\x1a\x1aoffload/v1/schedules.proto\"i\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x0f\n\x07host_id\x18\n \x01(\t\"S\n\x0e\x43reateAppReply\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\x12\x1a\n\x12has_worker_on_host\x18\n \x01(\x08\"y\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\r\x12\x1d\n\x15initial_delay_seconds\x18\x02 \x01(\x01\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x19\n\x11max_delay_seconds\x18\x04 \x01(\x01\")\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"+\n\tAllowList\x12\r\n\x05\x63idrs\x18\x01 \x03(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\"m\n\nLocalImage\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08sys_path\x18\x03 \x03(\t\x12\x17\n\x0fread_only_paths\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"S\n\x0bVolumeMount\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\tread_only\x18\x03 \x01(\x08\x12\x10\n\x08sub_path\x18\x04 \x01(\t\"8\n\x0b\x43oncurrency\x12\x12\n\nmax_inputs\x18\x01 \x01(\r\x12\x15\n\rtarget_inputs\x18\x02 \x01(\r\"8\n\x08\x42\x61tching\x12\x16\n\x0emax_batch_size\x18\x01 \x01(\r\x12\x14\n\x0cwait_seconds\x18\x02 \x01(\x01\"\xc2\t\n\x12\x46unctionDefinition\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x04\x63ode\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\x12\x14\n\x0cis_generator\x18\x05 \x01(\x08\x12\x11\n\tcpu_milli\x18\x06 \x01(\r\x12\x12\n\nmemory_mib\x18\x07 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\x12\x1f\n\x17startup_timeout_seconds\x18\t \x01(\x01\x12(\n\x07retries\x18\n \x01(\x0b\x32\x17.offload.v1.RetryPolicy\x12\x16\n\x0emin_containers\x18\x0b \x01(\r\x12\x16\n\x0emax_containers\x18\x0c \x01(\r\x12 \n\x18scaledown_window_seconds\x18\r \x01(\x01\x12\x0f\n\x07runtime\x18\x0e \x01(\t\x12\x15\n\rblock_network\x18\x0f \x01(\x08\x12+\n\x0blocal_image\x18\x10 \x01(\x0b\x32\x16.offload.v1.LocalImage\x12\x34\n\x03\x65nv\x18\x11 \x03(\x0b\x32\'.offload.v1.FunctionDefinition.EnvEntry\x12\x16\n\x0epython_version\x18\x12 \x01(\t\x12\x19\n\x11\x62uffer_containers\x18\x13 \x01(\r\x12#\n\x03gpu\x18\x14 \x01(\x0b\x32\x16.offload.v1.GpuRequest\x12:\n\x06labels\x18\x15 \x03(\x0b\x32*.offload.v1.FunctionDefinition.LabelsEntry\x12 \n\x05image\x18\x16 \x01(\x0b\x32\x11.offload.v1.Image\x12(\n\x07volumes\x18+ \x03(\x0b\x32\x17.offload.v1.VolumeMount\x12\x17\n\x0f\x63pu_limit_milli\x18\x17 \x01(\r\x12\x18\n\x10memory_limit_mib\x18\x18 \x01(\x04\x12\x1a\n\x12\x65phemeral_disk_mib\x18\x19 \x01(\x04\x12,\n\x0b\x63oncurrency\x18\x1e \x01(\x0b\x32\x17.offload.v1.Concurrency\x12&\n\x08\x62\x61tching\x18\x1f \x01(\x0b\x32\x14.offload.v1.Batching\x12\x1d\n\x15single_use_containers\x18  \x01(\x08\x12)\n\nallow_list\x18# \x01(\x0b\x32\x15.offload.v1.AllowList\x12 \n\x18restrict_platform_access\x18( \x01(\x08\x12\x12\n\nis_variant\x18) \x01(\x08\x12\x0f\n\x07secrets\x18, \x03(\t\x12\x13\n\x0b\x63ode_digest\x18\x32 \x01(\t\x12&\n\x08schedule\x18\x42 \x01(\x0b\x32\x14.offload.v1.Schedule\x12*\n\x0fimage_elsewhere\x18I \x01(\x0b\x32\x11.offload.v1.Image\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"]\n\x18RegisterFunctionsRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\".\n\x16RegisterFunctionsReply\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"6\n\rAttachRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rafter_log_seq\x18\x02 \x01(\x04\"\xe9\x01\n\x0cPoolProgress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x15\n\rfunction_name\x18\x02 \x01(\t\x12\x1b\n\x13\x63ontainers_starting\x18\x03 \x01(\r\x12\x18\n\x10\x63ontainers_ready\x18\x04 \x01(\r\x12\x16\n\x0einputs_pending\x18\x05 \x01(\x04\x12\x16\n\x0einputs_running\x18\x06 \x01(\x04\x12\x16\n\x0ewaiting_reason\x18\x07 \x01(\t\x12\x17\n\x0finputs_finished\x18\x08 \x01(\x04\x12\x15\n\ris_impossible\x18\t \x01(\x08\"q\n\tAppEvents\x12!\n\x04logs\x18\x01 \x03(\x0b\x32\x13.offload.v1.LogLine\x12\'\n\x05pools\x18\x02 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12\x18\n\x10wanted_functions\x18\x03 \x03(\t\"X\n\x0eStopAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0elinger_seconds\x18\x04 \x01(\x01\"\x0e\n\x0cStopAppReply\" \n\x0fListAppsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"\x89\x01\n\nAppSummary\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nopen_calls\x18\x05 \x01(\r\x12\x11\n\tworkspace\x18\x06 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x07 \x01(\t\"5\n\rListAppsReply\x12$\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x16.offload.v1.AppSummary\"E\n\x13\x46indFunctionRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\">\n\x11\x46indFunctionReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x14\n\x0cis_generator\x18\x02 \x01(\x08\"\x88\x02\n\x17UpdateAutoscalerRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x1b\n\x0emin_containers\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x1b\n\x0emax_containers\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1e\n\x11\x62uffer_containers\x18\x04 \x01(\rH\x02\x88\x01\x01\x12%\n\x18scaledown_window_seconds\x18\x05 \x01(\x01H\x03\x88\x01\x01\x42\x11\n\x0f_min_containersB\x11\n\x0f_max_containersB\x14\n\x12_buffer_containersB\x1b\n\x19_scaledown_window_seconds\"\x17\n\x15UpdateAutoscalerReply2\x9b\x04\n\x04\x41pps\x12\x45\n\tCreateApp\x12\x1c.offload.v1.CreateAppRequest\x1a\x1a.offload.v1.CreateAppReply\x12]\n\x11RegisterFunctions\x12$.offload.v1.RegisterFunctionsRequest\x1a\".offload.v1.RegisterFunctionsReply\x12<\n\x06\x41ttach\x12\x19.offload.v1.AttachRequest\x1a\x15.offload.v1.AppEvents0\x01\x12?\n\x07StopApp\x12\x1a.offload.v1.StopAppRequest\x1a\x18.offload.v1.StopAppReply\x12\x42\n\x08ListApps\x12\x1b.offload.v1.ListAppsRequest\x1a\x19.offload.v1.ListAppsReply\x12N\n\x0c\x46indFunction\x12\x1f.offload.v1.FindFunctionRequest\x1a\x1d.offload.v1.FindFunctionReply\x12Z\n\x10UpdateAutoscaler\x12#.offload.v1.UpdateAutoscalerRequest\x1a!.offload.v1.UpdateAutoscalerReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15offload/v1/apps.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\x1a\x1aoffload/v1/endpoints.proto\x1a\x17offload/v1/images.proto\x1a\x1aoffload/v1/schedules.proto\"i\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x0f\n\x07host_id\x18\n \x01(\t\"S\n\x0e\x43reateAppReply\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\x12\x1a\n\x12has_worker_on_host\x18\n \x01(\x08\"y\n\x0bRetryPolicy\x12\x13\n\x0bmax_retries\x18\x01 \x01(\r\x12\x1d\n\x15initial_delay_seconds\x18\x02 \x01(\x01\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x19\n\x11max_delay_seconds\x18\x04 \x01(\x01\")\n\nGpuRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\"+\n\tAllowList\x12\r\n\x05\x63idrs\x18\x01 \x03(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\"m\n\nLocalImage\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08sys_path\x18\x03 \x03(\t\x12\x17\n\x0fread_only_paths\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"S\n\x0bVolumeMount\x12\x11\n\tvolume_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\tread_only\x18\x03 \x01(\x08\x12\x10\n\x08sub_path\x18\x04 \x01(\t\"8\n\x0b\x43oncurrency\x12\x12\n\nmax_inputs\x18\x01 \x01(\r\x12\x15\n\rtarget_inputs\x18\x02 \x01(\r\"8\n\x08\x42\x61tching\x12\x16\n\x0emax_batch_size\x18\x01 \x01(\r\x12\x14\n\x0cwait_seconds\x18\x02 \x01(\x01\"\xe8\t\n\x12\x46unctionDefinition\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12!\n\x04\x63ode\x18\x04 \x01(\x0b\x32\x13.offload.v1.Payload\x12\x14\n\x0cis_generator\x18\x05 \x01(\x08\x12\x11\n\tcpu_milli\x18\x06 \x01(\r\x12\x12\n\nmemory_mib\x18\x07 \x01(\x04\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\x12\x1f\n\x17startup_timeout_seconds\x18\t \x01(\x01\x12(\n\x07retries\x18\n \x01(\x0b\x32\x17.offload.v1.RetryPolicy\x12\x16\n\x0emin_containers\x18\x0b \x01(\r\x12\x16\n\x0emax_containers\x18\x0c \x01(\r\x12 \n\x18scaledown_window_seconds\x18\r \x01(\x01\x12\x0f\n\x07runtime\x18\x0e \x01(\t\x12\x15\n\rblock_network\x18\x0f \x01(\x08\x12+\n\x0blocal_image\x18\x10 \x01(\x0b\x32\x16.offload.v1.LocalImage\x12\x34\n\x03\x65nv\x18\x11 \x03(\x0b\x32\'.offload.v1.FunctionDefinition.EnvEntry\x12\x16\n\x0epython_version\x18\x12 \x01(\t\x12\x19\n\x11\x62uffer_containers\x18\x13 \x01(\r\x12#\n\x03gpu\x18\x14 \x01(\x0b\x32\x16.offload.v1.GpuRequest\x12:\n\x06labels\x18\x15 \x03(\x0b\x32*.offload.v1.FunctionDefinition.LabelsEntry\x12 \n\x05image\x18\x16 \x01(\x0b\x32\x11.offload.v1.Image\x12(\n\x07volumes\x18+ \x03(\x0b\x32\x17.offload.v1.VolumeMount\x12\x17\n\x0f\x63pu_limit_milli\x18\x17 \x01(\r\x12\x18\n\x10memory_limit_mib\x18\x18 \x01(\x04\x12\x1a\n\x12\x65phemeral_disk_mib\x18\x19 \x01(\x04\x12,\n\x0b\x63oncurrency\x18\x1e \x01(\x0b\x32\x17.offload.v1.Concurrency\x12&\n\x08\x62\x61tching\x18\x1f \x01(\x0b\x32\x14.offload.v1.Batching\x12\x1d\n\x15single_use_containers\x18  \x01(\x08\x12)\n\nallow_list\x18# \x01(\x0b\x32\x15.offload.v1.AllowList\x12 \n\x18restrict_platform_access\x18( \x01(\x08\x12\x12\n\nis_variant\x18) \x01(\x08\x12\x0f\n\x07secrets\x18, \x03(\t\x12\x13\n\x0b\x63ode_digest\x18\x32 \x01(\t\x12$\n\x03web\x18< \x03(\x0b\x32\x17.offload.v1.WebEndpoint\x12&\n\x08schedule\x18\x42 \x01(\x0b\x32\x14.offload.v1.Schedule\x12*\n\x0fimage_elsewhere\x18I \x01(\x0b\x32\x11.offload.v1.Image\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"]\n\x18RegisterFunctionsRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\".\n\x16RegisterFunctionsReply\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"6\n\rAttachRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x15\n\rafter_log_seq\x18\x02 \x01(\x04\"\xe9\x01\n\x0cPoolProgress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x15\n\rfunction_name\x18\x02 \x01(\t\x12\x1b\n\x13\x63ontainers_starting\x18\x03 \x01(\r\x12\x18\n\x10\x63ontainers_ready\x18\x04 \x01(\r\x12\x16\n\x0einputs_pending\x18\x05 \x01(\x04\x12\x16\n\x0einputs_running\x18\x06 \x01(\x04\x12\x16\n\x0ewaiting_reason\x18\x07 \x01(\t\x12\x17\n\x0finputs_finished\x18\x08 \x01(\x04\x12\x15\n\ris_impossible\x18\t \x01(\x08\"q\n\tAppEvents\x12!\n\x04logs\x18\x01 \x03(\x0b\x32\x13.offload.v1.LogLine\x12\'\n\x05pools\x18\x02 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12\x18\n\x10wanted_functions\x18\x03 \x03(\t\"X\n\x0eStopAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0elinger_seconds\x18\x04 \x01(\x01\"\x0e\n\x0cStopAppReply\" \n\x0fListAppsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"\x89\x01\n\nAppSummary\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nopen_calls\x18\x05 \x01(\r\x12\x11\n\tworkspace\x18\x06 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x07 \x01(\t\"5\n\rListAppsReply\x12$\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x16.offload.v1.AppSummary\"E\n\x13\x46indFunctionRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08\x61pp_name\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\">\n\x11\x46indFunctionReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x14\n\x0cis_generator\x18\x02 \x01(\x08\"\x88\x02\n\x17UpdateAutoscalerRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x1b\n\x0emin_containers\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x1b\n\x0emax_containers\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1e\n\x11\x62uffer_containers\x18\x04 \x01(\rH\x02\x88\x01\x01\x12%\n\x18scaledown_window_seconds\x18\x05 \x01(\x01H\x03\x88\x01\x01\x42\x11\n\x0f_min_containersB\x11\n\x0f_max_containersB\x14\n\x12_buffer_containersB\x1b\n\x19_scaledown_window_seconds\"\x17\n\x15UpdateAutoscalerReply2\x9b\x04\n\x04\x41pps\x12\x45\n\tCreateApp\x12\x1c.offload.v1.CreateAppRequest\x1a\x1a.offload.v1.CreateAppReply\x12]\n\x11RegisterFunctions\x12$.offload.v1.RegisterFunctionsRequest\x1a\".offload.v1.RegisterFunctionsReply\x12<\n\x06\x41ttach\x12\x19.offload.v1.AttachRequest\x1a\x15.offload.v1.AppEvents0\x01\x12?\n\x07StopApp\x12\x1a.offload.v1.StopAppRequest\x1a\x18.offload.v1.StopAppReply\x12\x42\n\x08ListApps\x12\x1b.offload.v1.ListAppsRequest\x1a\x19.offload.v1.ListAppsReply\x12N\n\x0c\x46indFunction\x12\x1f.offload.v1.FindFunctionRequest\x1a\x1d.offload.v1.FindFunctionReply\x12Z\n\x10UpdateAutoscaler\x12#.offload.v1.UpdateAutoscalerRequest\x1a!.offload.v1.UpdateAutoscalerReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,58 +39,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_options = b'8\001'
   _globals['_FUNCTIONDEFINITION_LABELSENTRY']._loaded_options = None
   _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CREATEAPPREQUEST']._serialized_start=115
-  _globals['_CREATEAPPREQUEST']._serialized_end=220
-  _globals['_CREATEAPPREPLY']._serialized_start=222
-  _globals['_CREATEAPPREPLY']._serialized_end=305
-  _globals['_RETRYPOLICY']._serialized_start=307
-  _globals['_RETRYPOLICY']._serialized_end=428
-  _globals['_GPUREQUEST']._serialized_start=430
-  _globals['_GPUREQUEST']._serialized_end=471
-  _globals['_ALLOWLIST']._serialized_start=473
-  _globals['_ALLOWLIST']._serialized_end=516
-  _globals['_LOCALIMAGE']._serialized_start=518
-  _globals['_LOCALIMAGE']._serialized_end=627
-  _globals['_VOLUMEMOUNT']._serialized_start=629
-  _globals['_VOLUMEMOUNT']._serialized_end=712
-  _globals['_CONCURRENCY']._serialized_start=714
-  _globals['_CONCURRENCY']._serialized_end=770
-  _globals['_BATCHING']._serialized_start=772
-  _globals['_BATCHING']._serialized_end=828
-  _globals['_FUNCTIONDEFINITION']._serialized_start=831
-  _globals['_FUNCTIONDEFINITION']._serialized_end=2049
-  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_start=1960
-  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_end=2002
-  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_start=2004
-  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_end=2049
-  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_start=2051
-  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_end=2144
-  _globals['_REGISTERFUNCTIONSREPLY']._serialized_start=2146
-  _globals['_REGISTERFUNCTIONSREPLY']._serialized_end=2192
-  _globals['_ATTACHREQUEST']._serialized_start=2194
-  _globals['_ATTACHREQUEST']._serialized_end=2248
-  _globals['_POOLPROGRESS']._serialized_start=2251
-  _globals['_POOLPROGRESS']._serialized_end=2484
-  _globals['_APPEVENTS']._serialized_start=2486
-  _globals['_APPEVENTS']._serialized_end=2599
-  _globals['_STOPAPPREQUEST']._serialized_start=2601
-  _globals['_STOPAPPREQUEST']._serialized_end=2689
-  _globals['_STOPAPPREPLY']._serialized_start=2691
-  _globals['_STOPAPPREPLY']._serialized_end=2705
-  _globals['_LISTAPPSREQUEST']._serialized_start=2707
-  _globals['_LISTAPPSREQUEST']._serialized_end=2739
-  _globals['_APPSUMMARY']._serialized_start=2742
-  _globals['_APPSUMMARY']._serialized_end=2879
-  _globals['_LISTAPPSREPLY']._serialized_start=2881
-  _globals['_LISTAPPSREPLY']._serialized_end=2934
-  _globals['_FINDFUNCTIONREQUEST']._serialized_start=2936
-  _globals['_FINDFUNCTIONREQUEST']._serialized_end=3005
-  _globals['_FINDFUNCTIONREPLY']._serialized_start=3007
-  _globals['_FINDFUNCTIONREPLY']._serialized_end=3069
-  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_start=3072
-  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_end=3336
-  _globals['_UPDATEAUTOSCALERREPLY']._serialized_start=3338
-  _globals['_UPDATEAUTOSCALERREPLY']._serialized_end=3361
-  _globals['_APPS']._serialized_start=3364
-  _globals['_APPS']._serialized_end=3903
+  _globals['_CREATEAPPREQUEST']._serialized_start=143
+  _globals['_CREATEAPPREQUEST']._serialized_end=248
+  _globals['_CREATEAPPREPLY']._serialized_start=250
+  _globals['_CREATEAPPREPLY']._serialized_end=333
+  _globals['_RETRYPOLICY']._serialized_start=335
+  _globals['_RETRYPOLICY']._serialized_end=456
+  _globals['_GPUREQUEST']._serialized_start=458
+  _globals['_GPUREQUEST']._serialized_end=499
+  _globals['_ALLOWLIST']._serialized_start=501
+  _globals['_ALLOWLIST']._serialized_end=544
+  _globals['_LOCALIMAGE']._serialized_start=546
+  _globals['_LOCALIMAGE']._serialized_end=655
+  _globals['_VOLUMEMOUNT']._serialized_start=657
+  _globals['_VOLUMEMOUNT']._serialized_end=740
+  _globals['_CONCURRENCY']._serialized_start=742
+  _globals['_CONCURRENCY']._serialized_end=798
+  _globals['_BATCHING']._serialized_start=800
+  _globals['_BATCHING']._serialized_end=856
+  _globals['_FUNCTIONDEFINITION']._serialized_start=859
+  _globals['_FUNCTIONDEFINITION']._serialized_end=2115
+  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_start=2026
+  _globals['_FUNCTIONDEFINITION_ENVENTRY']._serialized_end=2068
+  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_start=2070
+  _globals['_FUNCTIONDEFINITION_LABELSENTRY']._serialized_end=2115
+  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_start=2117
+  _globals['_REGISTERFUNCTIONSREQUEST']._serialized_end=2210
+  _globals['_REGISTERFUNCTIONSREPLY']._serialized_start=2212
+  _globals['_REGISTERFUNCTIONSREPLY']._serialized_end=2258
+  _globals['_ATTACHREQUEST']._serialized_start=2260
+  _globals['_ATTACHREQUEST']._serialized_end=2314
+  _globals['_POOLPROGRESS']._serialized_start=2317
+  _globals['_POOLPROGRESS']._serialized_end=2550
+  _globals['_APPEVENTS']._serialized_start=2552
+  _globals['_APPEVENTS']._serialized_end=2665
+  _globals['_STOPAPPREQUEST']._serialized_start=2667
+  _globals['_STOPAPPREQUEST']._serialized_end=2755
+  _globals['_STOPAPPREPLY']._serialized_start=2757
+  _globals['_STOPAPPREPLY']._serialized_end=2771
+  _globals['_LISTAPPSREQUEST']._serialized_start=2773
+  _globals['_LISTAPPSREQUEST']._serialized_end=2805
+  _globals['_APPSUMMARY']._serialized_start=2808
+  _globals['_APPSUMMARY']._serialized_end=2945
+  _globals['_LISTAPPSREPLY']._serialized_start=2947
+  _globals['_LISTAPPSREPLY']._serialized_end=3000
+  _globals['_FINDFUNCTIONREQUEST']._serialized_start=3002
+  _globals['_FINDFUNCTIONREQUEST']._serialized_end=3071
+  _globals['_FINDFUNCTIONREPLY']._serialized_start=3073
+  _globals['_FINDFUNCTIONREPLY']._serialized_end=3135
+  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_start=3138
+  _globals['_UPDATEAUTOSCALERREQUEST']._serialized_end=3402
+  _globals['_UPDATEAUTOSCALERREPLY']._serialized_start=3404
+  _globals['_UPDATEAUTOSCALERREPLY']._serialized_end=3427
+  _globals['_APPS']._serialized_start=3430
+  _globals['_APPS']._serialized_end=3969
 # @@protoc_insertion_point(module_scope)
