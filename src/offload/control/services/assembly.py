@@ -18,6 +18,7 @@ from offload.control.services.calls import Calls
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.deployments import Deployments
 from offload.control.services.dicts import Dicts
+from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -93,6 +94,7 @@ class Services:
     reading: Reading
     retention: Retention
     volumes: Volumes
+    exchanges: Exchanges
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -134,10 +136,8 @@ async def start(outside: Outside) -> Services:
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     streams = BlobStreams(outside.blobs)
-    kept = outside.object_seconds
-    retention = Retention(
-        outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
-    )
+    kept = (outside.retention_seconds, outside.object_seconds)
+    retention = Retention(outside.store, outside.blobs, outside.clock, *kept)
     cluster.is_kept = lambda: schedules.is_waiting
     _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
@@ -158,7 +158,7 @@ async def start(outside: Outside) -> Services:
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
-        dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
+        dicts=Dicts(reading, object_writing, objects, outside.clock, outside.object_seconds),
         objects=objects,
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         secrets=secrets,
@@ -171,6 +171,7 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
+        exchanges=Exchanges(dispatcher),
     )
 
 
