@@ -24,6 +24,7 @@ from offload.control.blobs.disk import DiskBlobs
 from offload.control.config import ConfigError, ensure_token, prepare_data_dir
 from offload.control.frontends.grpc import server as grpc_frontend
 from offload.control.frontends.link import server as link_frontend
+from offload.control.frontends.rpc.classes import EncodedDefinitions
 from offload.control.frontends.rpc.handlers import handlers as make_handlers
 from offload.control.frontends.web import server as web_frontend
 from offload.control.ports.blobs import BlobError
@@ -133,7 +134,7 @@ async def _serve(
         gc.disable()  # a restored backlog is millions of objects and no garbage
         services = await start(
             Outside(
-                store, blobs, clock, Telemetry(), FileKeyring(config.secrets_key), incarnation, str(state_dir), config.policy(),
+                store, blobs, clock, Telemetry(), FileKeyring(config.secrets_key), EncodedDefinitions(), incarnation, str(state_dir), config.policy(),
                 retention_seconds=config.retention_days * DAY_SECONDS,
                 object_seconds=config.object_retention_days * DAY_SECONDS,
             )

@@ -16,6 +16,7 @@ ALLOWED = frozenset(
         "Calls/Run",
         "Calls/Submit",
         "Deployments/Resolve",
+        "Deployments/ResolveClass",
         "Dicts/Clear",
         "Dicts/Entries",
         "Dicts/Get",

@@ -70,6 +70,9 @@ class Needs:
     abilities: tuple[str, ...] = ()  # what the worker's runtime must be able to hold it to
 
 
+# Ids of functions that are registered when they are first asked for, and go when they are idle, begin with it.
+ON_DEMAND_PREFIX = "fo-"
+
 DEFAULT_WORKSPACE = "default"
 DEFAULT_ENVIRONMENT = "main"
 
@@ -106,6 +109,11 @@ class Function:
     body: bytes = b""
     blob: str = ""  # SHA-256 of the code where it is a blob
     image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether it goes when nothing is left to run and no container is left, and comes back with the next call."""
+        return self.function_id.startswith(ON_DEMAND_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,11 @@ class Views:
         pool = self._state.pools.get(function_id)
         return pool.function if pool is not None else None
 
+    def on_demand(self, app_id: str) -> list[Function]:
+        """List the registered functions of an app that go when they are idle."""
+        functions = [pool.function for pool in self._state.pools.values()]
+        return [each for each in functions if each.is_on_demand and each.app_id == app_id]
+
     def worker_of_container(self, container_id: str, function_id: str) -> str:
         """Return the worker that was given this container of this function; empty where none was."""
         known = self._state.containers.get(container_id)

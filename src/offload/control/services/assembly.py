@@ -15,6 +15,7 @@ from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
+from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.deployments import Deployments
 from offload.control.services.dicts import Dicts
@@ -39,6 +40,7 @@ from offload.control.services.workers import Workers
 if TYPE_CHECKING:
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
+    from offload.control.ports.definitions import Definitions
     from offload.control.ports.objects import Answer, Operation
     from offload.control.ports.records import Snapshot
     from offload.control.ports.sealed import Keyring
@@ -58,6 +60,7 @@ class Outside:
     clock: Clock
     telemetry: Telemetry
     keyring: Keyring
+    definitions: Definitions
     incarnation: str  # different at every start
     data_dir: str = ""
     policy: Policy = field(default_factory=Policy)
@@ -75,6 +78,7 @@ class Services:
     apps: Apps
     abandoned: Abandoned
     calls: Calls
+    classes: Classes
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -143,6 +147,7 @@ async def start(outside: Outside) -> Services:
     objects.restore(await reading.get(outside.store.objects.anonymous))
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
+    classes = Classes(kernel, archive, apps, versions, outside.definitions)
     workers.start()
     retention.start()
     schedules.start()
@@ -152,13 +157,14 @@ async def start(outside: Outside) -> Services:
         apps=apps,
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
-        deployments=Deployments(kernel, reading, apps, versions, schedules),
+        classes=classes,
+        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
-        dicts=Dicts(reading, object_writing, objects, outside.clock, outside.object_seconds),
+        dicts=Dicts(reading, object_writing, objects, outside.clock, kept[1]),
         objects=objects,
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         secrets=secrets,

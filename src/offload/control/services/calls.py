@@ -14,7 +14,7 @@ from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import RecordOutcomes, RecordRuns
 from offload.control.core.model import Call, CallKind
-from offload.control.ports.records import CloseCall, SaveInputs
+from offload.control.ports.records import CloseCall, SaveFunction, SaveInputs
 from offload.control.services.submission import (
     NO_OPTIONS,
     CallOptions,
@@ -306,12 +306,16 @@ class Calls:
         """Raise where the function takes no calls; return whether it takes this one although its app is stopped."""
         function = await self._archive.require_function(new.function_id, new.call_id)
         held = self._versions.of_app(function.app_id) if new.options.any_version else None
-        if held is None or held[0].serving == held[1].number:
+        is_stopped = held is not None and held[0].serving != held[1].number
+        if not is_stopped:
             await self._apps.require_running(function.app_id)
-            return False
         # Known until it has been idle for a while; the call that comes with it keeps it.
-        self._kernel.apply(FunctionRegistered(function, is_stopped=True))
-        return True
+        if function.is_on_demand:
+            # Unless what is written before the call takes it away; a repeat is harmless.
+            self._kernel.journal.write((SaveFunction(function),))
+        if is_stopped or function.is_on_demand:
+            self._kernel.apply(FunctionRegistered(function, is_stopped=is_stopped))
+        return is_stopped
 
     async def _find_repeated(self, new: NewCall) -> StoredCall | None:
         # A look into the store costs a warm call a third of its time, so only a possible repeat gets one.
