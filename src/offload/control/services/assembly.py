@@ -122,12 +122,8 @@ async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
     now = outside.clock.now()
-    dispatcher = Dispatcher(
-        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
-    )
     reading = Reading(outside.store)
-    journal = Journal(outside.store, outside.telemetry.observe_commit)
-    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
@@ -177,8 +173,15 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
-        exchanges=Exchanges(dispatcher),
+        exchanges=Exchanges(kernel.dispatcher),
     )
+
+
+def _kernel(outside: Outside, snapshot: Snapshot, reading: Reading) -> Kernel:
+    clock = outside.clock
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, clock.steady(), snapshot.workers)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    return Kernel(dispatcher, journal, reading, clock, outside.telemetry)
 
 
 def _restore(
