@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.closing import close_now
 from tests.support.forked_runtime import make_forked
 from tests.support.image_runtime import ImageRuntime
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
@@ -60,7 +61,7 @@ def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]
             pytest.skip(str(error))
         made = ImageRuntime(made, root) if root is not None else made
     yield made
-    asyncio.run(made.close())
+    close_now(made)
 
 
 def test_the_socket_leads_to_the_guest(runtime: Runtime) -> None:
