@@ -9,8 +9,9 @@ from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
 from offload.sdk.kinds import with_marks
+from offload.sdk.mount_checks import check_volumes
 from offload.sdk.option_checks import check_image, check_secrets
-from offload.sdk.options import parse_options, split_arguments
+from offload.sdk.options import AppWide, parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from offload.sdk.call_options import CallOptions
     from offload.sdk.class_decorator import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
-    from offload.sdk.option_types import ImageChoice, SecretChoice
+    from offload.sdk.option_types import ImageChoice, SecretChoice, VolumeChoice
     from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Deployed, Output
@@ -75,6 +76,7 @@ class App:
         *,
         image: ImageChoice | None = None,
         secrets: Sequence[SecretChoice] = (),
+        volumes: Mapping[str, VolumeChoice] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         checked: object = name
@@ -85,6 +87,7 @@ class App:
                 )
             check_image(image)
             check_secrets(secrets)
+            check_volumes(volumes or {})
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
@@ -92,7 +95,7 @@ class App:
         self.image = image  # of functions that name none; None: the caller's own environment
         # What functions get that say nothing else.
         self._defaults: FunctionArguments = {} if image is None else {"image": image}
-        self._secrets = tuple(secrets)  # what functions get besides their own
+        self._app_wide = AppWide(tuple(secrets), dict(volumes or {}))
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
@@ -122,8 +125,7 @@ class App:
                 )
             of_function, of_calls = split_arguments(options)
             with_defaults: FunctionArguments = {**self._defaults, **of_function}
-            parsed = parse_options(**with_defaults)
-            parsed = parsed._replace(secrets=(*self._secrets, *parsed.secrets))
+            parsed = self._app_wide.before(parse_options(**with_defaults))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -134,7 +136,7 @@ class App:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
         from offload.sdk.class_decorator import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
+        return ClassDecorator(self, misused, {**self._defaults, **options}, self._app_wide)
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
