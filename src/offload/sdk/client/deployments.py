@@ -32,6 +32,8 @@ class NewVersion:
     app_tags: Mapping[str, str] = field(default_factory=dict)
     deployed_by: str = ""
     skip_check: bool = False
+    # Secrets without a name, by the keys that `secret_ids` of the functions name them by.
+    own_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def for_app(self, app: AppName) -> NewVersion:
         """Return the same under another name."""
@@ -54,6 +56,8 @@ class DeploymentRequests:
             deployed_by=new.deployed_by,
             skip_check=new.skip_check,
         )
+        for key, values in new.own_secrets.items():
+            request.own_secrets[key].values.update(values)
         for function, fingerprint in zip(new.functions, new.fingerprints, strict=True):
             definition = await definitions.describe(self._connection, function)
             definition.code_digest = fingerprint
