@@ -79,6 +79,17 @@ class Views:
         call = self._state.calls.peek(call_id)
         return call is not None and (index in call.open or index in call.waiting)
 
+    def container_of(self, input_id: str) -> str:
+        """Return which container runs the input; empty while none is known to."""
+        record = self._state.inputs.get(input_id)
+        held = record.container if record is not None else None
+        return held.container_id if held is not None else ""
+
+    def waiting(self, function_id: str) -> int:
+        """Count the function's inputs that wait for a container."""
+        pool = self._state.pools.get(function_id)
+        return pool.queue.size if pool is not None else 0
+
     def open_calls(self) -> dict[str, int]:
         """Count the unfinished calls of each app."""
         counts: dict[str, int] = {}

@@ -19,6 +19,7 @@ from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
+from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -97,6 +98,7 @@ class Services:
     reading: Reading
     retention: Retention
     volumes: Volumes
+    exchanges: Exchanges
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -120,12 +122,8 @@ async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
     now = outside.clock.now()
-    dispatcher = Dispatcher(
-        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
-    )
     reading = Reading(outside.store)
-    journal = Journal(outside.store, outside.telemetry.observe_commit)
-    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
@@ -175,7 +173,15 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
+        exchanges=Exchanges(kernel.dispatcher),
     )
+
+
+def _kernel(outside: Outside, snapshot: Snapshot, reading: Reading) -> Kernel:
+    clock = outside.clock
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, clock.steady(), snapshot.workers)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    return Kernel(dispatcher, journal, reading, clock, outside.telemetry)
 
 
 def _restore(
