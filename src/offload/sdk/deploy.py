@@ -34,7 +34,7 @@ def prepare(
     check: bool,
 ) -> NewVersion:
     """Pickle the functions. Raises `InvalidError` where there is none, or one cannot travel."""
-    registrations = [registration_of(function) for function in functions]
+    registrations = [registration_of(function, is_served_here=False) for function in functions]
     if not registrations:
         raise InvalidError(
             f"the app {app.name!r} has no functions to deploy: decorate one with @app.function()"
@@ -56,13 +56,19 @@ async def deploy(new: NewVersion, output: Output) -> Deployed:
     config = await asyncio.to_thread(read_config)
     named = new.app.completed(config.workspace, config.environment)
     scope = (named.workspace, named.environment)
+    client = current_client()
+    is_served_here = await client.deployments.has_worker_here()
     own = OwnSecrets()
     functions = [
-        replace(each, secret_ids=await own.bind(each.options.secrets, scope))
+        replace(
+            each,
+            secret_ids=await own.bind(each.options.secrets, scope),
+            image_elsewhere=None if is_served_here else each.image_elsewhere,
+        )
         for each in new.functions
     ]
     new = replace(new.for_app(named), functions=functions, own_secrets=own.values)
-    return await current_client().deployments.deploy(new, output)
+    return await client.deployments.deploy(new, output)
 
 
 class OwnSecrets:

@@ -9,6 +9,7 @@ from offload.sdk.client import classes, definitions, translate
 from offload.sdk.client.refusals import from_wire
 from offload.sdk.values import AppName, Deployed, ResolvedClass, ResolvedFunction
 from offload.wire.gen import deployments_pb2
+from offload.wire.host import host_id
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
@@ -79,6 +80,16 @@ class DeploymentRequests:
                 raise from_wire(error) from None
             finally:
                 stream.cancel()
+
+    async def has_worker_here(self) -> bool:
+        """Whether a worker of this machine takes work."""
+        request = deployments_pb2.PrepareDeployRequest(host_id=host_id())
+        reply = await self._connection.repeat(
+            lambda link: link.unary(
+                "offload.v1.Deployments/PrepareDeploy", request, deployments_pb2.PrepareDeployReply
+            )
+        )
+        return reply.has_worker_on_host
 
     async def resolve(
         self, app: AppName, function: str, version: int | str | None

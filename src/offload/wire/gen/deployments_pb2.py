@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from offload.wire.gen import apps_pb2 as offload_dot_v1_dot_apps__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coffload/v1/deployments.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\"F\n\x0e\x44\x65ploymentName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"\xaf\x03\n\rDeployRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x15\n\rsource_digest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x38\n\x08\x61pp_tags\x18\x05 \x03(\x0b\x32&.offload.v1.DeployRequest.AppTagsEntry\x12\x13\n\x0b\x64\x65ployed_by\x18\x06 \x01(\t\x12\x12\n\nskip_check\x18\x07 \x01(\x08\x12>\n\x0bown_secrets\x18\x08 \x03(\x0b\x32).offload.v1.DeployRequest.OwnSecretsEntry\x1a.\n\x0c\x41ppTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aK\n\x0fOwnSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.offload.v1.SecretValues:\x02\x38\x01\"s\n\x0cSecretValues\x12\x34\n\x06values\x18\x01 \x03(\x0b\x32$.offload.v1.SecretValues.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x0b\x44\x65ployEvent\x12\'\n\x05pools\x18\x01 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x18.offload.v1.DeployResultH\x00\x88\x01\x01\x42\t\n\x07_result\"_\n\x0c\x44\x65ployResult\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x14\n\x0cis_unchanged\x18\x02 \x01(\x08\x12\x18\n\x10replaced_version\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"i\n\x0eResolveRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\"Z\n\x0cResolveReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0cis_generator\x18\x03 \x01(\x08\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xc6\x02\n\x13ResolveClassRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x12\n\nclass_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x43\n\nparameters\x18\x05 \x03(\x0b\x32/.offload.v1.ResolveClassRequest.ParametersEntry\x12/\n\x07\x63hanges\x18\x06 \x01(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x0f\n\x07\x63hanged\x18\x07 \x03(\t\x1aM\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.offload.v1.ParameterValue:\x02\x38\x01\"s\n\x11ResolveClassReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12(\n\x07methods\x18\x03 \x03(\x0b\x32\x17.offload.v1.ClassMethod\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xa3\x01\n\x0f\x44\x65ployedVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\x01\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65ployed_by\x18\x05 \x01(\t\x12\x11\n\tfunctions\x18\x06 \x03(\t\x12\x12\n\nopen_calls\x18\x07 \x01(\r\x12\x12\n\nis_serving\x18\x08 \x01(\x08\"\xf7\x01\n\nDeployment\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x63tivated_at\x18\x04 \x01(\x01\x12.\n\x04tags\x18\x05 \x03(\x0b\x32 .offload.v1.Deployment.TagsEntry\x12-\n\x08versions\x18\x06 \x03(\x0b\x32\x1b.offload.v1.DeployedVersion\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x16ListDeploymentsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\"C\n\x14ListDeploymentsReply\x12+\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x16.offload.v1.Deployment\"D\n\x19\x44\x65scribeDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\"`\n\x0fRollbackRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65ployed_by\x18\x03 \x01(\t\"`\n\x15StopDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13StopDeploymentReply\"\xe2\x01\n\x0eSetTagsRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x30\n\x03set\x18\x02 \x03(\x0b\x32#.offload.v1.SetTagsRequest.SetEntry\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x18\n\x0bversion_tag\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x05 \x01(\r\x1a*\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_version_tag2\xe5\x04\n\x0b\x44\x65ployments\x12>\n\x06\x44\x65ploy\x12\x19.offload.v1.DeployRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12?\n\x07Resolve\x12\x1a.offload.v1.ResolveRequest\x1a\x18.offload.v1.ResolveReply\x12N\n\x0cResolveClass\x12\x1f.offload.v1.ResolveClassRequest\x1a\x1d.offload.v1.ResolveClassReply\x12W\n\x0fListDeployments\x12\".offload.v1.ListDeploymentsRequest\x1a .offload.v1.ListDeploymentsReply\x12S\n\x12\x44\x65scribeDeployment\x12%.offload.v1.DescribeDeploymentRequest\x1a\x16.offload.v1.Deployment\x12\x42\n\x08Rollback\x12\x1b.offload.v1.RollbackRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12T\n\x0eStopDeployment\x12!.offload.v1.StopDeploymentRequest\x1a\x1f.offload.v1.StopDeploymentReply\x12=\n\x07SetTags\x12\x1a.offload.v1.SetTagsRequest\x1a\x16.offload.v1.Deploymentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coffload/v1/deployments.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\"F\n\x0e\x44\x65ploymentName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"\xaf\x03\n\rDeployRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x15\n\rsource_digest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x38\n\x08\x61pp_tags\x18\x05 \x03(\x0b\x32&.offload.v1.DeployRequest.AppTagsEntry\x12\x13\n\x0b\x64\x65ployed_by\x18\x06 \x01(\t\x12\x12\n\nskip_check\x18\x07 \x01(\x08\x12>\n\x0bown_secrets\x18\x08 \x03(\x0b\x32).offload.v1.DeployRequest.OwnSecretsEntry\x1a.\n\x0c\x41ppTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aK\n\x0fOwnSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.offload.v1.SecretValues:\x02\x38\x01\"s\n\x0cSecretValues\x12\x34\n\x06values\x18\x01 \x03(\x0b\x32$.offload.v1.SecretValues.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\'\n\x14PrepareDeployRequest\x12\x0f\n\x07host_id\x18\x01 \x01(\t\"0\n\x12PrepareDeployReply\x12\x1a\n\x12has_worker_on_host\x18\x01 \x01(\x08\"p\n\x0b\x44\x65ployEvent\x12\'\n\x05pools\x18\x01 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x18.offload.v1.DeployResultH\x00\x88\x01\x01\x42\t\n\x07_result\"_\n\x0c\x44\x65ployResult\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x14\n\x0cis_unchanged\x18\x02 \x01(\x08\x12\x18\n\x10replaced_version\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"i\n\x0eResolveRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\"Z\n\x0cResolveReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0cis_generator\x18\x03 \x01(\x08\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xc6\x02\n\x13ResolveClassRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x12\n\nclass_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x43\n\nparameters\x18\x05 \x03(\x0b\x32/.offload.v1.ResolveClassRequest.ParametersEntry\x12/\n\x07\x63hanges\x18\x06 \x01(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x0f\n\x07\x63hanged\x18\x07 \x03(\t\x1aM\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.offload.v1.ParameterValue:\x02\x38\x01\"s\n\x11ResolveClassReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12(\n\x07methods\x18\x03 \x03(\x0b\x32\x17.offload.v1.ClassMethod\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xa3\x01\n\x0f\x44\x65ployedVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\x01\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65ployed_by\x18\x05 \x01(\t\x12\x11\n\tfunctions\x18\x06 \x03(\t\x12\x12\n\nopen_calls\x18\x07 \x01(\r\x12\x12\n\nis_serving\x18\x08 \x01(\x08\"\xf7\x01\n\nDeployment\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x63tivated_at\x18\x04 \x01(\x01\x12.\n\x04tags\x18\x05 \x03(\x0b\x32 .offload.v1.Deployment.TagsEntry\x12-\n\x08versions\x18\x06 \x03(\x0b\x32\x1b.offload.v1.DeployedVersion\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x16ListDeploymentsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\"C\n\x14ListDeploymentsReply\x12+\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x16.offload.v1.Deployment\"D\n\x19\x44\x65scribeDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\"`\n\x0fRollbackRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65ployed_by\x18\x03 \x01(\t\"`\n\x15StopDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13StopDeploymentReply\"\xe2\x01\n\x0eSetTagsRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x30\n\x03set\x18\x02 \x03(\x0b\x32#.offload.v1.SetTagsRequest.SetEntry\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x18\n\x0bversion_tag\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x05 \x01(\r\x1a*\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_version_tag2\xb8\x05\n\x0b\x44\x65ployments\x12>\n\x06\x44\x65ploy\x12\x19.offload.v1.DeployRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12Q\n\rPrepareDeploy\x12 .offload.v1.PrepareDeployRequest\x1a\x1e.offload.v1.PrepareDeployReply\x12?\n\x07Resolve\x12\x1a.offload.v1.ResolveRequest\x1a\x18.offload.v1.ResolveReply\x12N\n\x0cResolveClass\x12\x1f.offload.v1.ResolveClassRequest\x1a\x1d.offload.v1.ResolveClassReply\x12W\n\x0fListDeployments\x12\".offload.v1.ListDeploymentsRequest\x1a .offload.v1.ListDeploymentsReply\x12S\n\x12\x44\x65scribeDeployment\x12%.offload.v1.DescribeDeploymentRequest\x1a\x16.offload.v1.Deployment\x12\x42\n\x08Rollback\x12\x1b.offload.v1.RollbackRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12T\n\x0eStopDeployment\x12!.offload.v1.StopDeploymentRequest\x1a\x1f.offload.v1.StopDeploymentReply\x12=\n\x07SetTags\x12\x1a.offload.v1.SetTagsRequest\x1a\x16.offload.v1.Deploymentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,42 +56,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECRETVALUES']._serialized_end=688
   _globals['_SECRETVALUES_VALUESENTRY']._serialized_start=643
   _globals['_SECRETVALUES_VALUESENTRY']._serialized_end=688
-  _globals['_DEPLOYEVENT']._serialized_start=690
-  _globals['_DEPLOYEVENT']._serialized_end=802
-  _globals['_DEPLOYRESULT']._serialized_start=804
-  _globals['_DEPLOYRESULT']._serialized_end=899
-  _globals['_RESOLVEREQUEST']._serialized_start=901
-  _globals['_RESOLVEREQUEST']._serialized_end=1006
-  _globals['_RESOLVEREPLY']._serialized_start=1008
-  _globals['_RESOLVEREPLY']._serialized_end=1098
-  _globals['_RESOLVECLASSREQUEST']._serialized_start=1101
-  _globals['_RESOLVECLASSREQUEST']._serialized_end=1427
-  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_start=1350
-  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_end=1427
-  _globals['_RESOLVECLASSREPLY']._serialized_start=1429
-  _globals['_RESOLVECLASSREPLY']._serialized_end=1544
-  _globals['_DEPLOYEDVERSION']._serialized_start=1547
-  _globals['_DEPLOYEDVERSION']._serialized_end=1710
-  _globals['_DEPLOYMENT']._serialized_start=1713
-  _globals['_DEPLOYMENT']._serialized_end=1960
-  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_start=1917
-  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_end=1960
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1962
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=2026
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=2028
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=2095
-  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_start=2097
-  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_end=2165
-  _globals['_ROLLBACKREQUEST']._serialized_start=2167
-  _globals['_ROLLBACKREQUEST']._serialized_end=2263
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=2265
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=2361
-  _globals['_STOPDEPLOYMENTREPLY']._serialized_start=2363
-  _globals['_STOPDEPLOYMENTREPLY']._serialized_end=2384
-  _globals['_SETTAGSREQUEST']._serialized_start=2387
-  _globals['_SETTAGSREQUEST']._serialized_end=2613
-  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_start=2555
-  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_end=2597
-  _globals['_DEPLOYMENTS']._serialized_start=2616
-  _globals['_DEPLOYMENTS']._serialized_end=3229
+  _globals['_PREPAREDEPLOYREQUEST']._serialized_start=690
+  _globals['_PREPAREDEPLOYREQUEST']._serialized_end=729
+  _globals['_PREPAREDEPLOYREPLY']._serialized_start=731
+  _globals['_PREPAREDEPLOYREPLY']._serialized_end=779
+  _globals['_DEPLOYEVENT']._serialized_start=781
+  _globals['_DEPLOYEVENT']._serialized_end=893
+  _globals['_DEPLOYRESULT']._serialized_start=895
+  _globals['_DEPLOYRESULT']._serialized_end=990
+  _globals['_RESOLVEREQUEST']._serialized_start=992
+  _globals['_RESOLVEREQUEST']._serialized_end=1097
+  _globals['_RESOLVEREPLY']._serialized_start=1099
+  _globals['_RESOLVEREPLY']._serialized_end=1189
+  _globals['_RESOLVECLASSREQUEST']._serialized_start=1192
+  _globals['_RESOLVECLASSREQUEST']._serialized_end=1518
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_start=1441
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_end=1518
+  _globals['_RESOLVECLASSREPLY']._serialized_start=1520
+  _globals['_RESOLVECLASSREPLY']._serialized_end=1635
+  _globals['_DEPLOYEDVERSION']._serialized_start=1638
+  _globals['_DEPLOYEDVERSION']._serialized_end=1801
+  _globals['_DEPLOYMENT']._serialized_start=1804
+  _globals['_DEPLOYMENT']._serialized_end=2051
+  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_start=2008
+  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_end=2051
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=2053
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=2117
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=2119
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=2186
+  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_start=2188
+  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_end=2256
+  _globals['_ROLLBACKREQUEST']._serialized_start=2258
+  _globals['_ROLLBACKREQUEST']._serialized_end=2354
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=2356
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=2452
+  _globals['_STOPDEPLOYMENTREPLY']._serialized_start=2454
+  _globals['_STOPDEPLOYMENTREPLY']._serialized_end=2475
+  _globals['_SETTAGSREQUEST']._serialized_start=2478
+  _globals['_SETTAGSREQUEST']._serialized_end=2704
+  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_start=2646
+  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_end=2688
+  _globals['_DEPLOYMENTS']._serialized_start=2707
+  _globals['_DEPLOYMENTS']._serialized_end=3403
 # @@protoc_insertion_point(module_scope)

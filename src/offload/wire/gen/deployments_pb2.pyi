@@ -64,6 +64,18 @@ class SecretValues(_message.Message):
     values: _containers.ScalarMap[str, str]
     def __init__(self, values: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class PrepareDeployRequest(_message.Message):
+    __slots__ = ("host_id",)
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
+    host_id: str
+    def __init__(self, host_id: _Optional[str] = ...) -> None: ...
+
+class PrepareDeployReply(_message.Message):
+    __slots__ = ("has_worker_on_host",)
+    HAS_WORKER_ON_HOST_FIELD_NUMBER: _ClassVar[int]
+    has_worker_on_host: bool
+    def __init__(self, has_worker_on_host: _Optional[bool] = ...) -> None: ...
+
 class DeployEvent(_message.Message):
     __slots__ = ("pools", "result")
     POOLS_FIELD_NUMBER: _ClassVar[int]

@@ -29,6 +29,7 @@ class DeploymentsHandlers:
     """Translates for the services."""
 
     def __init__(self, services: Services) -> None:
+        self._apps = services.apps
         self._classes = services.classes
         self._deployments = services.deployments
         self._secrets = services.secrets
@@ -67,6 +68,15 @@ class DeploymentsHandlers:
         )
         async for news in self._deployments.deploy(new):
             yield _event(news)
+
+    async def prepare_deploy(
+        self, request: deployments_pb2.PrepareDeployRequest, _context: RequestContext
+    ) -> deployments_pb2.PrepareDeployReply:
+        """See `Deployments.PrepareDeploy`."""
+        host_id = request.host_id
+        return deployments_pb2.PrepareDeployReply(
+            has_worker_on_host=bool(host_id) and self._apps.has_worker_on(host_id)
+        )
 
     async def rollback(
         self, request: deployments_pb2.RollbackRequest, _context: RequestContext
