@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError, OffloadError
+from offload.sdk.app_defaults import AppDefaults
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
 from offload.sdk.kinds import with_marks
-from offload.sdk.mount_checks import check_volumes
-from offload.sdk.option_checks import check_image, check_secrets
-from offload.sdk.options import AppWide, parse_options, split_arguments
+from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from offload.sdk.class_decorator import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
     from offload.sdk.option_types import ImageChoice, SecretChoice, VolumeChoice
-    from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
+    from offload.sdk.options import FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.values import Deployed, Output
 
@@ -85,17 +84,12 @@ class App:
                 raise InvalidError(
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
-            check_image(image)
-            check_secrets(secrets)
-            check_volumes(volumes or {})
+            self._defaults = AppDefaults(image, secrets, {} if volumes is None else volumes)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         self.name = name
         self.image = image  # of functions that name none; None: the caller's own environment
-        # What functions get that say nothing else.
-        self._defaults: FunctionArguments = {} if image is None else {"image": image}
-        self._app_wide = AppWide(tuple(secrets), dict(volumes or {}))
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
@@ -124,8 +118,7 @@ class App:
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
             of_function, of_calls = split_arguments(options)
-            with_defaults: FunctionArguments = {**self._defaults, **of_function}
-            parsed = self._app_wide.before(parse_options(**with_defaults))
+            parsed = parse_options(**self._defaults.added_to(of_function))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -136,7 +129,7 @@ class App:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
         from offload.sdk.class_decorator import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options}, self._app_wide)
+        return ClassDecorator(self, misused, self._defaults.added_to(options))
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None

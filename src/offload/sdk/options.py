@@ -238,19 +238,6 @@ class FunctionOptions(NamedTuple):
         return changed
 
 
-class AppWide(NamedTuple):
-    """What every function of an app has besides its own."""
-
-    secrets: tuple[SecretChoice, ...] = ()
-    volumes: Mapping[str, VolumeChoice] = MappingProxyType({})
-
-    def before(self, options: FunctionOptions) -> FunctionOptions:
-        """Return a function's options with these before its own. Raises `InvalidError`."""
-        volumes = {**self.volumes, **options.volumes}
-        check_volumes(volumes)  # one may lie in another
-        return options._replace(secrets=(*self.secrets, *options.secrets), volumes=volumes)
-
-
 def parse_options(**arguments: Unpack[FunctionArguments]) -> FunctionOptions:
     """Check keyword arguments and make options of them. Raises `InvalidError`."""
     return FunctionOptions().changed(**arguments)

@@ -17,7 +17,7 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
-from offload.control.services.deployments import Deployments
+from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
 from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
@@ -144,9 +144,9 @@ async def start(outside: Outside) -> Services:
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
-    workers.start()
-    retention.start()
-    schedules.start()
+    touched = Touched(apps, versions, schedules, classes, secrets)
+    for each in (workers, retention, schedules):
+        each.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         access=Access(kernel, archive, objects, versions),
@@ -154,7 +154,7 @@ async def start(outside: Outside) -> Services:
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
         classes=classes,
-        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
+        deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
