@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NamedTuple, Protocol
 
     from offload.runner.bodies import Incoming
@@ -40,6 +41,11 @@ class Callees:
         self._by_name = by_name
 
     @property
+    def wants_loop(self) -> bool:
+        """Whether one of them needs an event loop that also runs while no input does."""
+        return any(getattr(each.function, "wants_loop", False) for each in self._by_name.values())
+
+    @property
     def any(self) -> Callee:
         """The function, or one of the methods: where it matters which kind they are, all are of the same."""
         return next(iter(self._by_name.values()))
@@ -64,11 +70,13 @@ def of_function(function: UserFunction, name: str, *, is_generator: bool) -> Cal
     return Callees({"": Callee(function, name, is_generator)})
 
 
-def of_methods(instance: object, class_name: str, names: tuple[str, ...]) -> Callees:
-    """Return the methods of an instance."""
+def of_methods(
+    instance: object, class_name: str, names: tuple[str, ...], in_place: Mapping[str, UserFunction]
+) -> Callees:
+    """Return the methods of an instance, some of them with others in their places."""
     found = {}
     for name in names:
-        method = getattr(instance, name)
+        method = in_place.get(name) or getattr(instance, name)
         flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
         found[name] = Callee(method, f"{class_name}.{name}", bool(flags & _CO_GENERATOR))
     return Callees(found)
@@ -76,5 +84,11 @@ def of_methods(instance: object, class_name: str, names: tuple[str, ...]) -> Cal
 
 def arguments_of(args: Incoming) -> tuple[tuple[object, ...], dict[str, object], str]:
     """Return an input's arguments, and the name of the method that it is for; empty where that is a function."""
+    if args.is_web:
+        from offload.wire.guest.web import decode_request  # noqa: PLC0415 - few containers need it
+
+        with args.open() as file:
+            head = decode_request(file.read())
+        return (head,), {}, head.target
     made: tuple[object, ...] = args.load()  # type: ignore[assignment]  # as the caller's side makes them
     return made[0], made[1], made[2] if len(made) > 2 else ""  # type: ignore[return-value]  # as above

@@ -12,8 +12,8 @@ from offload.sdk.class_checks import (
     check_sharing,
     complete,
     has_generator,
-    marks_of_class,
     pool_name,
+    with_class_marks,
 )
 from offload.sdk.concurrency import batched, concurrent, marks_of
 from offload.sdk.function import Function
@@ -363,7 +363,7 @@ class ClassDecorator:
         """Return the class as one of the app. Raises `InvalidError`."""
         try:
             check_class(decorated)
-            options = marks_of_class(decorated).added_to(self._options)
+            options = with_class_marks(decorated, self._options)
             made = Cls(self._app, decorated, options, self._call_options, snapshot=self._snapshot)
             parameters = complete_or_none(decorated)
             if parameters is not None:

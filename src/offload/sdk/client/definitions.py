@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from offload.sdk.client import bodies, images, translate
+from offload.sdk.client import bodies, images, translate, web_endpoints
 from offload.sdk.serialize import CODE_ENCODING
 from offload.wire.gen import apps_pb2
 
@@ -53,6 +53,8 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
         described = await images.describe(function.image_elsewhere, send)
         definition.image_elsewhere.CopyFrom(described)
     translate.set_options(definition, function.options)
+    if function.options.web is not None:
+        definition.web.extend(web_endpoints.describe(function.options.web))
     for path, volume in sorted(function.options.volumes.items()):
         definition.volumes.add(
             volume_id=await volume.find(),
