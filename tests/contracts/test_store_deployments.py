@@ -178,3 +178,17 @@ def test_a_call_remembers_when_it_may_begin(store: Store) -> None:
     found = store.call("fc-A")
     assert found is not None
     assert found.not_before == next(iter(store.open_calls())).call.not_before == 77.5
+
+
+def test_functions_on_demand_are_restored_where_they_have_something_to_run(store: Store) -> None:
+    usual = function("fu-1", app_name="shop")
+    cold, warm = (replace(usual.scaling, min_containers=count) for count in (0, 1))
+    busy, idle, kept = (
+        replace(usual, function_id=f"fo-{number}", scaling=scaling)
+        for number, scaling in enumerate((cold, cold, warm))
+    )
+    store.commit([saved_app("ap-1", "shop"), *map(SaveFunction, (usual, busy, idle, kept))])
+    store.commit([SaveCall(call("fc-1", function_id="fo-0"))])
+
+    assert store.snapshot().functions == (usual, busy, kept)
+    assert store.function("fo-1") == idle

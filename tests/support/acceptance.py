@@ -25,6 +25,7 @@ class User:
 
     home: Path
     extra: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list, init=False)
 
     @property
     def data_dir(self) -> Path:
@@ -94,6 +95,10 @@ class User:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.kill()
+            with contextlib.suppress(OSError), process:
+                pass  # its pipes are closed
 
     def _run(self, argv: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -108,7 +113,7 @@ class User:
         )
 
     def _start(self, argv: list[str], stdin: int) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             env=self.environment,
             cwd=self.folder,
@@ -118,6 +123,8 @@ class User:
             text=True,
             bufsize=1,
         )
+        self._started.append(process)
+        return process
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:

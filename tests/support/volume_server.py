@@ -14,7 +14,7 @@ from offload.wire.chunking import ChunkReader
 from offload.wire.trees import Entry, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from offload.wire.trees import Chunk
     from offload.wire.volume_requests import Change
@@ -27,6 +27,7 @@ class KeptVolumes:
         self.trees = MemoryStore().volumes
         self.chunks: dict[str, bytes] = {}
         self.fetched_bytes = 0
+        self.before_upload: Callable[[], Awaitable[None]] | None = None  # awaited by each
 
     def put(self, files: Mapping[str, str], removes: tuple[str, ...] = ()) -> None:
         """Commit files, as another container would."""
@@ -61,6 +62,8 @@ class KeptVolumes:
             yield self.chunks[chunk.sha256]
 
     async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+        if self.before_upload is not None:
+            await self.before_upload()
         while batch := next_batch():
             self.chunks.update(batch)
         return 0

@@ -8,7 +8,6 @@ from _thread import start_new_thread
 from collections import deque
 
 from offload.runner.bodies import dump_value
-from offload.runner.callee import arguments_of
 from offload.runner.crowd import Places, SplitStreams, end_broken, send_results
 from offload.runner.execute import Executor
 from offload.runner.faults import describe
@@ -69,7 +68,6 @@ class AsyncExecutor(Executor):
             fault = describe(error, self._outbox)
         finally:
             job.cancel_task = None
-        self._leave_if_child(None)
         return self._result(job, outgoing, fault, started_at, start)
 
     async def _call_async(self, job: Job) -> Outgoing | None:
@@ -78,9 +76,7 @@ class AsyncExecutor(Executor):
             job.interrupted = True
             raise asyncio.CancelledError
         job.cancel_task = task.cancel
-        positional, named, method = arguments_of(job.args)
-        callee = self._callees.find(method)
-        value = callee.function(*positional, **named)
+        callee, value = self._begin(job)
         if callee.is_generator:
             if hasattr(value, "__aiter__"):
                 await self._stream_async(job, callee, value)
@@ -105,7 +101,6 @@ class Loop:
         self._take = take
         self._arrived: deque[Job] = deque()
         self._is_told = False
-        self._ended = False
         start_new_thread(self._run, ())
 
     def hand(self, job: Job) -> None:

@@ -11,7 +11,6 @@ from _thread import allocate_lock
 from types import FunctionType, MethodType
 
 from offload.runner.bodies import dump_value
-from offload.runner.callee import arguments_of
 from offload.runner.cancellation import Job
 from offload.runner.crowd import ThreadCrowd, ThreadExecutor, send_results
 from offload.runner.faults import describe
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from offload.runner.beside import Beside
     from offload.runner.bodies import Outgoing
-    from offload.runner.callee import UserFunction
+    from offload.runner.callee import Arguments, UserFunction
     from offload.runner.link import Link
     from offload.runner.outbox import Outbox
     from offload.wire.guest import Cancel, Load
@@ -227,9 +226,9 @@ def gather(
     loaded: list[tuple[Job, tuple[object, ...], dict[str, object]]] = []
     for job in jobs:
         try:
+            arguments: Arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
             # A class with a batched method has no other: its name says nothing new.
-            positional, named, _ = arguments_of(job.args)
-            loaded.append((job, positional, named))
+            loaded.append((job, arguments[0], arguments[1]))
         except Exception as error:  # noqa: BLE001, PERF203 - whatever unpickling raises ends this input alone
             failed[job] = error
     count = _parameters(function)

@@ -6,9 +6,10 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import NamedTuple, Protocol
+    from typing import NamedTuple, Protocol, TypeAlias, Unpack
 
-    from offload.runner.bodies import Incoming
+    # What an input is: arguments, and of a method its name.
+    Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object], Unpack[tuple[str, ...]]]
 
     class UserFunction(Protocol):
         """The function as the runner knows it: anything goes in, anything comes out."""
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 else:
     from offload.wire.records import NamedTuple
 
-_CO_GENERATOR = (
-    0x20 | 0x200
-)  # inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
+# As `inspect` has them, which is slow to import.
+_CO_GENERATOR = 0x20 | 0x200  # CO_GENERATOR | CO_ASYNC_GENERATOR
+_CO_ASYNC = 0x80 | 0x200  # CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 class Callee(NamedTuple):
@@ -32,37 +33,26 @@ class Callee(NamedTuple):
     is_generator: bool
 
 
-class Callees:
-    """All of them, by the name that an input gives; a function's inputs give none."""
+class Callees(dict[str, Callee]):
+    """All of them, by the name that an input gives; a function's inputs give none. Another name raises `TypeError`."""
 
     done_in_template = "importing it"  # of user code, before a container is forked
-
-    def __init__(self, by_name: dict[str, Callee]) -> None:
-        self._by_name = by_name
 
     @property
     def wants_loop(self) -> bool:
         """Whether one of them needs an event loop that also runs while no input does."""
-        return any(getattr(each.function, "wants_loop", False) for each in self._by_name.values())
+        return any(getattr(each.function, "wants_loop", False) for each in self.values())
 
     @property
     def any(self) -> Callee:
         """The function, or one of the methods: where it matters which kind they are, all are of the same."""
-        return next(iter(self._by_name.values()))
+        return next(iter(self.values()))
 
-    def all(self) -> list[Callee]:
-        """Return each of them."""
-        return list(self._by_name.values())
-
-    def find(self, name: str) -> Callee:
-        """Return what an input calls that gives this name. Raises `TypeError`."""
-        found = self._by_name.get(name)
-        if found is None:
-            known = ", ".join(repr(each) for each in self._by_name if each)
-            if not known:
-                raise TypeError(f"it is a function, and has no method {name!r}")
-            raise TypeError(f"it is a class, whose methods are called: {known}; not {name!r}")
-        return found
+    def __missing__(self, name: str) -> Callee:
+        known = ", ".join(repr(each) for each in self if each)
+        if not known:
+            raise TypeError(f"it is a function, and has no method {name!r}")
+        raise TypeError(f"it is a class, whose methods are called: {known}; not {name!r}")
 
 
 def of_function(function: UserFunction, name: str, *, is_generator: bool) -> Callees:
@@ -82,13 +72,14 @@ def of_methods(
     return Callees(found)
 
 
-def arguments_of(args: Incoming) -> tuple[tuple[object, ...], dict[str, object], str]:
-    """Return an input's arguments, and the name of the method that it is for; empty where that is a function."""
-    if args.is_web:
-        from offload.wire.guest.web import decode_request  # noqa: PLC0415 - few containers need it
-
-        with args.open() as file:
-            head = decode_request(file.read())
-        return (head,), {}, head.target
-    made: tuple[object, ...] = args.load()  # type: ignore[assignment]  # as the caller's side makes them
-    return made[0], made[1], made[2] if len(made) > 2 else ""  # type: ignore[return-value]  # as above
+def is_async(function: object) -> bool:
+    """Whether calling the function gives something to await or to iterate over asynchronously."""
+    while True:
+        inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+        if inner is None or hasattr(function, "__code__"):
+            break
+        function = inner
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - it is
+    return bool(getattr(code, "co_flags", 0) & _CO_ASYNC)

@@ -108,8 +108,7 @@ class SplitStreams:
         job = _current.get()
         if job is None:
             return
-        for lines in self._streams.lines:
-            lines.finish_line()
+        self._streams.finish_lines()
         self._running.pop(job, None)
 
     def _draft(self, name: str) -> Draft:

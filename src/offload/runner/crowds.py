@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from offload.runner.callee import is_async
 from offload.runner.crowd import SplitStreams, ThreadCrowd, ThreadExecutor
 from offload.runner.thread_interrupts import ThreadInterrupts
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from offload.runner.outbox import Outbox
     from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Load
-
-_CO_ASYNC = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def make_crowd(
@@ -56,16 +55,3 @@ def _make_batched(
     executor = BatchExecutor(outbox, interrupts, SplitStreams(streams, interrupts))
     executor.become(callees)
     return BatchedThreadCrowd(link, outbox, interrupts, executor, order)
-
-
-def is_async(function: object) -> bool:
-    """Whether calling the function gives something to await or to iterate over asynchronously."""
-    while True:
-        inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
-        if inner is None or hasattr(function, "__code__"):
-            break
-        function = inner
-    code = getattr(function, "__code__", None)
-    if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - it is
-    return bool(getattr(code, "co_flags", 0) & _CO_ASYNC)

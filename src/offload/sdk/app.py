@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
-    from offload.sdk.cls import ClassArguments, ClassDecorator
+    from offload.sdk.class_decorator import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
     from offload.sdk.option_types import ImageChoice, SecretChoice
     from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
@@ -134,7 +134,7 @@ class App:
 
     def cls(self, *misused: object, **options: Unpack[ClassArguments]) -> ClassDecorator:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
-        from offload.sdk.cls import ClassDecorator
+        from offload.sdk.class_decorator import ClassDecorator
 
         return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
 

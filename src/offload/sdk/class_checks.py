@@ -137,7 +137,7 @@ def with_class_marks(user_class: type, options: FunctionOptions) -> FunctionOpti
         return options  # then there are no such decorators
     from offload.sdk.web import web_of_class  # noqa: PLC0415 - see above
 
-    web = web_of_class(user_class, lambda name: type_of(user_class, name).__name__)
+    web = web_of_class(user_class)
     return options if web is None else web.added_to(options)
 
 

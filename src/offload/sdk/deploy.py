@@ -12,7 +12,7 @@ from offload.sdk import fingerprint
 from offload.sdk.client.deployments import NewVersion
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
-from offload.sdk.run import registration_of, with_secrets
+from offload.sdk.registration import registration_of, with_secrets
 from offload.sdk.session import current_client
 from offload.sdk.source import modules_by_value
 from offload.sdk.values import AppName
@@ -20,7 +20,7 @@ from offload.sdk.values import AppName
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offload.sdk.run import Definition
+    from offload.sdk.registration import Definition
     from offload.sdk.values import Deployed, Output
 
 
@@ -33,7 +33,7 @@ def prepare(
     check: bool,
 ) -> NewVersion:
     """Pickle the functions. Raises `InvalidError` where there is none, or one cannot travel."""
-    registrations = [registration_of(function) for function in map(_whole, functions)]
+    registrations = [registration_of(function) for function in functions]
     if not registrations:
         raise InvalidError(
             f"the app {app.name!r} has no functions to deploy: decorate one with @app.function()"
@@ -48,14 +48,6 @@ def prepare(
         deployed_by=whoever_runs_this(),
         skip_check=not check,
     )
-
-
-def _whole(function: Definition) -> Definition:
-    if getattr(function, "is_partial", False):
-        raise InvalidError(
-            f"{function.name} has parameters without a default, and nobody gives them when it is deployed: give each one a default"
-        )
-    return function
 
 
 async def deploy(new: NewVersion, output: Output) -> Deployed:

@@ -70,11 +70,6 @@ class WebChoice(Protocol):
         """Its endpoints, each with the name of its method; empty for a function."""
         ...
 
-    @property
-    def parameters(self) -> tuple[tuple[str, str, str], ...]:
-        """What a request may set of its class: name, type, default as written."""
-        ...
-
     def check(self, max_retries: int, batching: object, schedule: object) -> None:
         """Refuse options that it cannot have. Raises `InvalidError`."""
         ...

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from offload.errors import OffloadError
 from offload.sdk.blocking import run, run_aio
 from offload.sdk.output import NoOutput, StreamOutput
-from offload.sdk.run import AppRun, Definition, start_run, stop_run
+from offload.sdk.registration import Definition
+from offload.sdk.run import AppRun, start_run, stop_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -36,6 +36,14 @@ class ResolvedFunction(NamedTuple):
     is_generator: bool
 
 
+class ResolvedClass(NamedTuple):
+    """The containers of a class of a deployed app with some parameters, in the version that was asked for."""
+
+    function_id: str
+    version: int
+    methods: dict[str, bool]  # by name: whether it is a generator
+
+
 class Deployed(NamedTuple):
     """What a deployment came to."""
 

@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, TypeVar
 
 from offload.errors import InvalidError
-from offload.sdk.life_cycle import MARK, METHOD, parameters_of, roles_of
+from offload.sdk.life_cycle import MARK, METHOD, roles_of
 from offload.sdk.option_checks import check_number, check_whole
 from offload.sdk.web_marks import (
     ASGI,
@@ -304,19 +304,10 @@ def web_of_function(function: object) -> WebOptions | None:
     return None if endpoint is None else WebOptions((("", endpoint),))
 
 
-def web_of_class(user_class: type, type_name: Callable[[str], str]) -> WebOptions | None:
+def web_of_class(user_class: type) -> WebOptions | None:
     """Return what the decorators have left on the methods of a class; None where none is a web endpoint."""
     found = [
         (name, endpoint_of(getattr(user_class, name))) for name in roles_of(user_class).methods
     ]
     endpoints = tuple((name, endpoint) for name, endpoint in found if endpoint is not None)
-    if not endpoints:
-        return None
-    return WebOptions(
-        endpoints,
-        tuple(
-            (name, type_name(name), repr(each.default) if each.has_default else "")
-            for name, each in parameters_of(user_class).items()
-            if each.init
-        ),
-    )
+    return WebOptions(endpoints) if endpoints else None

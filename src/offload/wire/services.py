@@ -20,6 +20,7 @@ from offload.wire.gen import (
     schedules_pb2,
     secrets_pb2,
     volumes_pb2,
+    web_pb2,
     workers_pb2,
 )
 
@@ -51,6 +52,7 @@ _MODULES = (
     schedules_pb2,
     volumes_pb2,
     secrets_pb2,
+    web_pb2,
     workers_pb2,
 )
 

@@ -87,6 +87,7 @@ class Agent:
             None  # with the server, while it is all that is waited for
         )
         self._drain_seconds = options.drain_seconds
+        self._until = 0.0  # when what is in hand has had its time, once the worker is leaving
         self._session = Session(
             options.session,
             SessionListener(
@@ -181,6 +182,7 @@ class Agent:
     def leave_now(self) -> None:
         """Give everything back, also what is in hand, and end `run`. Idempotent."""
         self._drain_seconds = 0.0
+        self._until = min(self._until, self._loop.time())
         if self._leaving.is_set():
             self._supervisor.end_grace()
         if self._patience is not None and not self._patience.expired():
@@ -189,25 +191,41 @@ class Agent:
 
     async def _leave(self) -> None:
         await self._leaving.wait()
-        until = self._loop.time() + self._drain_seconds
+        self._until = self._loop.time() + self._drain_seconds
         self._session.say_draining()
         self._desk.leave()
         for report in self._supervisor.reports:
             self._desk.stop_container(report.container_id)
-        await self._supervisor.stop_all(self._drain_seconds)
-        await self._deliver(until)
+        await self._stop_containers()
+        await self._deliver()
         await self._session.say_goodbye()
         if self._session.is_open:
             # The session's end, with the server's answer, ends this.
             await asyncio.sleep(_GOODBYE_SECONDS)
 
-    async def _deliver(self, until: float) -> None:
-        """Wait for the server to have everything on disk; where it is away with outcomes not told, up to `until`."""
+    async def _stop_containers(self) -> None:
+        """End all containers. What one wrote last to volumes is waited for while there is a server to have it."""
+        stopping = asyncio.create_task(self._supervisor.stop_all(self._drain_seconds))
+        try:
+            while not stopping.done() and self._may_still_stop():
+                await asyncio.wait({stopping}, timeout=_GOODBYE_SECONDS)
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+
+    def _may_still_stop(self) -> bool:
+        if self._session.is_open and self._drain_seconds > 0:
+            return True
+        more = _LAST_WORDS_SECONDS if self._session.is_open else _GOODBYE_SECONDS
+        return self._loop.time() < self._until + more
+
+    async def _deliver(self) -> None:
+        """Wait for the server to have everything on disk; where it is away with outcomes not told, while the time lasts."""
         # A server that ends too writes what it has heard; there is less to wait for.
         is_patient = self._drain_seconds > 0
         seconds = _LAST_WORDS_SECONDS if is_patient and self._session.is_open else _GOODBYE_SECONDS
         if is_patient and (self._desk.is_storing or self._session.owes_outcomes):
-            seconds = max(seconds, until - self._loop.time())
+            seconds = max(seconds, self._until - self._loop.time())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds) as self._patience:
                 await self._desk.wait_stored()

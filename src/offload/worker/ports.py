@@ -178,6 +178,12 @@ class Platform(Protocol):
     def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
         """Yield the replies of a method that streams."""
 
+    def exchange(
+        self, caller: Caller, parts: AsyncIterator[tuple[bytes, int]]
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Carry parts of a web request both ways, each side's with credit for those of the other."""
+        ...
+
     async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
         """Store a blob; return the reply."""
 

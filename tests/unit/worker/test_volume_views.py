@@ -271,6 +271,28 @@ def test_the_end_of_a_container_publishes_what_it_has_left(tmp_path: Path) -> No
     play(tmp_path, scenario)
 
 
+def test_the_end_of_a_container_waits_for_the_commit_of_a_result(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"folder/old": "1"})
+        mounts, place = await stage.mount("ct-1")
+        (place / "folder/new").write_text("2")
+        closing: list[asyncio.Task[str]] = []
+
+        async def end_it() -> None:
+            closing.append(asyncio.create_task(mounts.close(commits=False)))
+            await asyncio.wait(closing, timeout=0.1)
+
+        stage.server.before_upload = end_it
+        why_not = await stage.volumes.commit_all_of("ct-1")
+        await closing[0]
+
+        assert why_not == ""
+        assert stage.server.files() == {"folder/old": "1", "folder/new": "2"}
+        assert not place.exists()
+
+    play(tmp_path, scenario)
+
+
 def test_a_volume_that_is_not_mounted_cannot_be_committed(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         mounts, _ = await stage.mount("ct-1")

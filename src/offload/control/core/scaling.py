@@ -111,11 +111,14 @@ def retire(state: State, slot: Slot) -> None:
 
 
 def close_if_over(state: State, pool: Pool) -> None:
-    """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or pool.open_calls or state.now < pool.kept_until:
+    """End the pool of a stopped app once nothing of it is left to run, and one on demand once it has no containers either."""
+    if pool.open_calls or not (pool.is_stopped or pool.function.is_on_demand):
+        return
+    if state.now < pool.kept_until:
+        state.wake(pool.kept_until, pool)
         return
     promises.drop_spare(state, pool, 0)
-    for slot in pool.slots.values():
+    for slot in pool.slots.values() if pool.is_stopped else ():
         _stop_all(state, slot)
     if any(slot.containers for slot in pool.slots.values()):
         return

@@ -79,6 +79,17 @@ class Views:
         call = self._state.calls.peek(call_id)
         return call is not None and (index in call.open or index in call.waiting)
 
+    def container_of(self, input_id: str) -> str:
+        """Return which container runs the input; empty while none is known to."""
+        record = self._state.inputs.get(input_id)
+        held = record.container if record is not None else None
+        return held.container_id if held is not None else ""
+
+    def waiting(self, function_id: str) -> int:
+        """Count the function's inputs that wait for a container."""
+        pool = self._state.pools.get(function_id)
+        return pool.queue.size if pool is not None else 0
+
     def open_calls(self) -> dict[str, int]:
         """Count the unfinished calls of each app."""
         counts: dict[str, int] = {}
@@ -108,6 +119,11 @@ class Views:
         """Return a registered function."""
         pool = self._state.pools.get(function_id)
         return pool.function if pool is not None else None
+
+    def on_demand(self, app_id: str) -> list[Function]:
+        """List the registered functions of an app that go when they are idle."""
+        functions = [pool.function for pool in self._state.pools.values()]
+        return [each for each in functions if each.is_on_demand and each.app_id == app_id]
 
     def worker_of_container(self, container_id: str, function_id: str) -> str:
         """Return the worker that was given this container of this function; empty where none was."""

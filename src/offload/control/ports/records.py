@@ -369,7 +369,8 @@ class Snapshot:
 
     # Running ones, and those of unfinished calls; of the versions of a deployed app only the one that serves is running.
     apps: tuple[StoredApp, ...]
-    functions: tuple[Function, ...]  # of those apps
+    # Of those apps; of the functions on demand those that have something to run, or are kept warm.
+    functions: tuple[Function, ...]
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
     deployments: tuple[Deployment, ...] = ()  # all of them, oldest first

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import KEYED_PREFIX, call_created_at
+from offload.control.core.model import ON_DEMAND_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,11 @@ class Archive:
         function = self._kernel.dispatcher.function(function_id)
         if function is None:
             function = await self._reading.get(self._reading.store.function, function_id)
+        if function is None and function_id.startswith(ON_DEMAND_PREFIX):
+            raise DomainError(
+                ErrorCode.SUPERSEDED,
+                f"Function {function_id!r} has been idle for so long that it is forgotten: look its class up again.",
+            )
         if function is None:
             of_call = f" for call {call_id}" if call_id else ""
             raise DomainError(

@@ -15,9 +15,11 @@ from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
+from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.deployments import Deployments
 from offload.control.services.dicts import Dicts
+from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -38,6 +40,7 @@ from offload.control.services.workers import Workers
 if TYPE_CHECKING:
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
+    from offload.control.ports.definitions import Definitions
     from offload.control.ports.objects import Answer, Operation
     from offload.control.ports.records import Snapshot
     from offload.control.ports.sealed import Keyring
@@ -57,6 +60,7 @@ class Outside:
     clock: Clock
     telemetry: Telemetry
     keyring: Keyring
+    definitions: Definitions
     incarnation: str  # different at every start
     data_dir: str = ""
     policy: Policy = field(default_factory=Policy)
@@ -74,6 +78,7 @@ class Services:
     apps: Apps
     abandoned: Abandoned
     calls: Calls
+    classes: Classes
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -93,6 +98,7 @@ class Services:
     reading: Reading
     retention: Retention
     volumes: Volumes
+    exchanges: Exchanges
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -116,12 +122,8 @@ async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
     now = outside.clock.now()
-    dispatcher = Dispatcher(
-        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
-    )
     reading = Reading(outside.store)
-    journal = Journal(outside.store, outside.telemetry.observe_commit)
-    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
@@ -134,15 +136,14 @@ async def start(outside: Outside) -> Services:
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     streams = BlobStreams(outside.blobs)
-    kept = outside.object_seconds
-    retention = Retention(
-        outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
-    )
+    kept = (outside.retention_seconds, outside.object_seconds)
+    retention = Retention(outside.store, outside.blobs, outside.clock, *kept)
     cluster.is_kept = lambda: schedules.is_waiting
     _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
+    classes = Classes(kernel, archive, apps, versions, outside.definitions)
     workers.start()
     retention.start()
     schedules.start()
@@ -152,13 +153,14 @@ async def start(outside: Outside) -> Services:
         apps=apps,
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
-        deployments=Deployments(kernel, reading, apps, versions, schedules),
+        classes=classes,
+        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
-        dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
+        dicts=Dicts(reading, object_writing, objects, outside.clock, kept[1]),
         objects=objects,
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         secrets=secrets,
@@ -171,7 +173,15 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
+        exchanges=Exchanges(kernel.dispatcher),
     )
+
+
+def _kernel(outside: Outside, snapshot: Snapshot, reading: Reading) -> Kernel:
+    clock = outside.clock
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, clock.steady(), snapshot.workers)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    return Kernel(dispatcher, journal, reading, clock, outside.telemetry)
 
 
 def _restore(

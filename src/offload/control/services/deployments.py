@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from offload.control.core.model import Function
     from offload.control.ports.records import Record
     from offload.control.services.apps import Apps
+    from offload.control.services.classes import Classes
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading
     from offload.control.services.schedules import Schedules
@@ -71,13 +72,20 @@ class Deployments:
     """Puts versions in place of one another."""
 
     def __init__(
-        self, kernel: Kernel, reading: Reading, apps: Apps, versions: Versions, schedules: Schedules
+        self,
+        kernel: Kernel,
+        reading: Reading,
+        apps: Apps,
+        versions: Versions,
+        schedules: Schedules,
+        classes: Classes,
     ) -> None:
         self._kernel = kernel
         self._reading = reading
         self._apps = apps
         self._versions = versions
         self._schedules = schedules
+        self._classes = classes
         self._busy: set[DeploymentKey] = set()
 
     def new_app_id(self) -> str:
@@ -99,7 +107,7 @@ class Deployments:
             now = self._kernel.clock.now()
             named = [
                 replace(
-                    function,
+                    self._without_warm(function),
                     app_name=new.key.name,
                     workspace=new.key.workspace,
                     environment=new.key.environment,
@@ -213,9 +221,10 @@ class Deployments:
         """Start a container of each function; raise `DomainError` that says why one cannot load it."""
         for function in functions:
             self._kernel.apply(FunctionRegistered(function))
+        tried = [function for function in functions if not self._needs_parameters(function)]
         try:
             if not skip:
-                async for pools in Trial(self._kernel, version.app_id, functions).run():
+                async for pools in Trial(self._kernel, version.app_id, tried).run():
                     yield pools
         except BaseException:
             gave_up = AppStopped(
@@ -223,6 +232,16 @@ class Deployments:
             )
             self._kernel.apply(gave_up)
             raise
+
+    def _without_warm(self, function: Function) -> Function:
+        """Keep no container of a class for which somebody has to give parameters first."""
+        if not self._needs_parameters(function):
+            return function
+        return replace(function, scaling=replace(function.scaling, min_containers=0))
+
+    def _needs_parameters(self, function: Function) -> bool:
+        shape = self._classes.shape_of(function)
+        return shape is not None and shape.needs_parameters
 
     async def _switch(
         self, before: Deployment | None, switch: core.Switch, saved: Sequence[Record]
@@ -247,6 +266,8 @@ class Deployments:
         self._apps.serve(
             serving.app_id, after.key.name, Scope(after.key.workspace, after.key.environment)
         )
+        for function in self._kernel.dispatcher.on_demand(serving.app_id):
+            self._kernel.apply(FunctionRegistered(function))  # which ended what it began before
         if switch.retired is not None:
             reason = f"version {serving.number} took over"
             self._apps.retire(switch.retired.app_id, cancel=False, reason=reason)

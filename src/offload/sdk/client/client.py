@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, definitions, translate
+from offload.sdk.client import bodies, classes, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.client.contents import ContentRequests
 from offload.sdk.client.deployments import DeploymentRequests
@@ -25,7 +25,7 @@ from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
@@ -118,9 +118,15 @@ class Client:
         request = translate.autoscaler(function_id, scaling)
         await self._unary("Apps/UpdateAutoscaler", request, apps_pb2.UpdateAutoscalerReply)
 
-    async def find_function(self, app_name: str, name: str) -> str:
-        """Return the id of a function of the app whose container this is."""
+    async def find_function(
+        self, app_name: str, name: str, of_class: tuple[str, Mapping[str, object]] | None = None
+    ) -> str:
+        """Return the id of a function of the app whose container this is; `of_class` is what a class's is made of."""
         request = apps_pb2.FindFunctionRequest(app_name=app_name, name=name)
+        if of_class is not None:
+            request.class_name = of_class[0]
+            for each, value in classes.values(of_class[1]).items():
+                request.parameters[each].CopyFrom(value)
         reply = await self._unary("Apps/FindFunction", request, apps_pb2.FindFunctionReply)
         return reply.function_id
 

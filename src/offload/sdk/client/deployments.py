@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from offload.sdk.client import definitions, translate
+from offload.sdk.client import classes, definitions, translate
 from offload.sdk.client.refusals import from_wire
-from offload.sdk.values import AppName, Deployed, ResolvedFunction
+from offload.sdk.values import AppName, Deployed, ResolvedClass, ResolvedFunction
 from offload.wire.gen import deployments_pb2
 from offload.wire.status import LinkClosedError, WireError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from offload.sdk.client.connection import Connection
     from offload.sdk.client.definitions import Registration
+    from offload.sdk.named_class import NamedClass
     from offload.sdk.values import Output
 
 
@@ -91,3 +92,27 @@ class DeploymentRequests:
             )
         )
         return ResolvedFunction(reply.function_id, reply.version, reply.is_generator)
+
+    async def resolve_class(
+        self, named: NamedClass, parameters: Mapping[str, object]
+    ) -> ResolvedClass:
+        """Find the containers of a class with these parameters; see `resolve`."""
+        version, changed = named.version, named.changed
+        request = deployments_pb2.ResolveClassRequest(
+            app=translate.app_name(named.app),
+            class_name=named.name,
+            version=version if isinstance(version, int) else 0,
+            tag=version if isinstance(version, str) else "",
+            parameters=classes.values(parameters),
+        )
+        if changed.names:
+            scope = (named.app.workspace, named.app.environment)
+            await definitions.describe_options(request.changes, changed.options, scope)
+            request.changed.extend(classes.fields_of(changed.names))
+        reply = await self._connection.repeat(
+            lambda link: link.unary(
+                "offload.v1.Deployments/ResolveClass", request, deployments_pb2.ResolveClassReply
+            )
+        )
+        methods = {each.name: each.is_generator for each in reply.methods}
+        return ResolvedClass(reply.function_id, reply.version, methods)

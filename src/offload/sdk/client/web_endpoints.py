@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 
 def describe(options: WebChoice) -> Iterator[endpoints_pb2.WebEndpoint]:
     """Yield the message for each endpoint of a function or class."""
-    parameters = [
-        endpoints_pb2.ClassParameter(name=name, type=kind, default=default)
-        for name, kind, default in options.parameters
-    ]
     for target, endpoint in options.endpoints:
         message = _endpoint(endpoint)
         message.target = target
-        message.parameters.extend(parameters)
         yield message
 
 

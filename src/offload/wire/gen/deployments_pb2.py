@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from offload.wire.gen import apps_pb2 as offload_dot_v1_dot_apps__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coffload/v1/deployments.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\"F\n\x0e\x44\x65ploymentName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"\xa2\x02\n\rDeployRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x15\n\rsource_digest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x38\n\x08\x61pp_tags\x18\x05 \x03(\x0b\x32&.offload.v1.DeployRequest.AppTagsEntry\x12\x13\n\x0b\x64\x65ployed_by\x18\x06 \x01(\t\x12\x12\n\nskip_check\x18\x07 \x01(\x08\x1a.\n\x0c\x41ppTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x0b\x44\x65ployEvent\x12\'\n\x05pools\x18\x01 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x18.offload.v1.DeployResultH\x00\x88\x01\x01\x42\t\n\x07_result\"_\n\x0c\x44\x65ployResult\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x14\n\x0cis_unchanged\x18\x02 \x01(\x08\x12\x18\n\x10replaced_version\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"i\n\x0eResolveRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\"Z\n\x0cResolveReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0cis_generator\x18\x03 \x01(\x08\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xa3\x01\n\x0f\x44\x65ployedVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\x01\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65ployed_by\x18\x05 \x01(\t\x12\x11\n\tfunctions\x18\x06 \x03(\t\x12\x12\n\nopen_calls\x18\x07 \x01(\r\x12\x12\n\nis_serving\x18\x08 \x01(\x08\"\xf7\x01\n\nDeployment\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x63tivated_at\x18\x04 \x01(\x01\x12.\n\x04tags\x18\x05 \x03(\x0b\x32 .offload.v1.Deployment.TagsEntry\x12-\n\x08versions\x18\x06 \x03(\x0b\x32\x1b.offload.v1.DeployedVersion\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x16ListDeploymentsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\"C\n\x14ListDeploymentsReply\x12+\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x16.offload.v1.Deployment\"D\n\x19\x44\x65scribeDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\"`\n\x0fRollbackRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65ployed_by\x18\x03 \x01(\t\"`\n\x15StopDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13StopDeploymentReply\"\xe2\x01\n\x0eSetTagsRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x30\n\x03set\x18\x02 \x03(\x0b\x32#.offload.v1.SetTagsRequest.SetEntry\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x18\n\x0bversion_tag\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x05 \x01(\r\x1a*\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_version_tag2\x95\x04\n\x0b\x44\x65ployments\x12>\n\x06\x44\x65ploy\x12\x19.offload.v1.DeployRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12?\n\x07Resolve\x12\x1a.offload.v1.ResolveRequest\x1a\x18.offload.v1.ResolveReply\x12W\n\x0fListDeployments\x12\".offload.v1.ListDeploymentsRequest\x1a .offload.v1.ListDeploymentsReply\x12S\n\x12\x44\x65scribeDeployment\x12%.offload.v1.DescribeDeploymentRequest\x1a\x16.offload.v1.Deployment\x12\x42\n\x08Rollback\x12\x1b.offload.v1.RollbackRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12T\n\x0eStopDeployment\x12!.offload.v1.StopDeploymentRequest\x1a\x1f.offload.v1.StopDeploymentReply\x12=\n\x07SetTags\x12\x1a.offload.v1.SetTagsRequest\x1a\x16.offload.v1.Deploymentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coffload/v1/deployments.proto\x12\noffload.v1\x1a\x15offload/v1/apps.proto\"F\n\x0e\x44\x65ploymentName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\"\xa2\x02\n\rDeployRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x31\n\tfunctions\x18\x02 \x03(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x15\n\rsource_digest\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x38\n\x08\x61pp_tags\x18\x05 \x03(\x0b\x32&.offload.v1.DeployRequest.AppTagsEntry\x12\x13\n\x0b\x64\x65ployed_by\x18\x06 \x01(\t\x12\x12\n\nskip_check\x18\x07 \x01(\x08\x1a.\n\x0c\x41ppTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x0b\x44\x65ployEvent\x12\'\n\x05pools\x18\x01 \x03(\x0b\x32\x18.offload.v1.PoolProgress\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x18.offload.v1.DeployResultH\x00\x88\x01\x01\x42\t\n\x07_result\"_\n\x0c\x44\x65ployResult\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x14\n\x0cis_unchanged\x18\x02 \x01(\x08\x12\x18\n\x10replaced_version\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"i\n\x0eResolveRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\"Z\n\x0cResolveReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x14\n\x0cis_generator\x18\x03 \x01(\x08\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xc6\x02\n\x13ResolveClassRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x12\n\nclass_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x43\n\nparameters\x18\x05 \x03(\x0b\x32/.offload.v1.ResolveClassRequest.ParametersEntry\x12/\n\x07\x63hanges\x18\x06 \x01(\x0b\x32\x1e.offload.v1.FunctionDefinition\x12\x0f\n\x07\x63hanged\x18\x07 \x03(\t\x1aM\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.offload.v1.ParameterValue:\x02\x38\x01\"s\n\x11ResolveClassReply\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12(\n\x07methods\x18\x03 \x03(\x0b\x32\x17.offload.v1.ClassMethod\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\"\xa3\x01\n\x0f\x44\x65ployedVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\x01\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65ployed_by\x18\x05 \x01(\t\x12\x11\n\tfunctions\x18\x06 \x03(\t\x12\x12\n\nopen_calls\x18\x07 \x01(\r\x12\x12\n\nis_serving\x18\x08 \x01(\x08\"\xf7\x01\n\nDeployment\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x14\n\x0c\x61\x63tivated_at\x18\x04 \x01(\x01\x12.\n\x04tags\x18\x05 \x03(\x0b\x32 .offload.v1.Deployment.TagsEntry\x12-\n\x08versions\x18\x06 \x03(\x0b\x32\x1b.offload.v1.DeployedVersion\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x16ListDeploymentsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\"C\n\x14ListDeploymentsReply\x12+\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x16.offload.v1.Deployment\"D\n\x19\x44\x65scribeDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\"`\n\x0fRollbackRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65ployed_by\x18\x03 \x01(\t\"`\n\x15StopDeploymentRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x0e\n\x06\x63\x61ncel\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13StopDeploymentReply\"\xe2\x01\n\x0eSetTagsRequest\x12\'\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x1a.offload.v1.DeploymentName\x12\x30\n\x03set\x18\x02 \x03(\x0b\x32#.offload.v1.SetTagsRequest.SetEntry\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x18\n\x0bversion_tag\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x05 \x01(\r\x1a*\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_version_tag2\xe5\x04\n\x0b\x44\x65ployments\x12>\n\x06\x44\x65ploy\x12\x19.offload.v1.DeployRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12?\n\x07Resolve\x12\x1a.offload.v1.ResolveRequest\x1a\x18.offload.v1.ResolveReply\x12N\n\x0cResolveClass\x12\x1f.offload.v1.ResolveClassRequest\x1a\x1d.offload.v1.ResolveClassReply\x12W\n\x0fListDeployments\x12\".offload.v1.ListDeploymentsRequest\x1a .offload.v1.ListDeploymentsReply\x12S\n\x12\x44\x65scribeDeployment\x12%.offload.v1.DescribeDeploymentRequest\x1a\x16.offload.v1.Deployment\x12\x42\n\x08Rollback\x12\x1b.offload.v1.RollbackRequest\x1a\x17.offload.v1.DeployEvent0\x01\x12T\n\x0eStopDeployment\x12!.offload.v1.StopDeploymentRequest\x1a\x1f.offload.v1.StopDeploymentReply\x12=\n\x07SetTags\x12\x1a.offload.v1.SetTagsRequest\x1a\x16.offload.v1.Deploymentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DEPLOYREQUEST_APPTAGSENTRY']._loaded_options = None
   _globals['_DEPLOYREQUEST_APPTAGSENTRY']._serialized_options = b'8\001'
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._loaded_options = None
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_DEPLOYMENT_TAGSENTRY']._loaded_options = None
   _globals['_DEPLOYMENT_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_SETTAGSREQUEST_SETENTRY']._loaded_options = None
@@ -52,28 +54,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVEREQUEST']._serialized_end=748
   _globals['_RESOLVEREPLY']._serialized_start=750
   _globals['_RESOLVEREPLY']._serialized_end=840
-  _globals['_DEPLOYEDVERSION']._serialized_start=843
-  _globals['_DEPLOYEDVERSION']._serialized_end=1006
-  _globals['_DEPLOYMENT']._serialized_start=1009
-  _globals['_DEPLOYMENT']._serialized_end=1256
-  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_start=1213
-  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_end=1256
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1258
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1322
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=1324
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=1391
-  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_start=1393
-  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_end=1461
-  _globals['_ROLLBACKREQUEST']._serialized_start=1463
-  _globals['_ROLLBACKREQUEST']._serialized_end=1559
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=1561
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=1657
-  _globals['_STOPDEPLOYMENTREPLY']._serialized_start=1659
-  _globals['_STOPDEPLOYMENTREPLY']._serialized_end=1680
-  _globals['_SETTAGSREQUEST']._serialized_start=1683
-  _globals['_SETTAGSREQUEST']._serialized_end=1909
-  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_start=1851
-  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_end=1893
-  _globals['_DEPLOYMENTS']._serialized_start=1912
-  _globals['_DEPLOYMENTS']._serialized_end=2445
+  _globals['_RESOLVECLASSREQUEST']._serialized_start=843
+  _globals['_RESOLVECLASSREQUEST']._serialized_end=1169
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_start=1092
+  _globals['_RESOLVECLASSREQUEST_PARAMETERSENTRY']._serialized_end=1169
+  _globals['_RESOLVECLASSREPLY']._serialized_start=1171
+  _globals['_RESOLVECLASSREPLY']._serialized_end=1286
+  _globals['_DEPLOYEDVERSION']._serialized_start=1289
+  _globals['_DEPLOYEDVERSION']._serialized_end=1452
+  _globals['_DEPLOYMENT']._serialized_start=1455
+  _globals['_DEPLOYMENT']._serialized_end=1702
+  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_start=1659
+  _globals['_DEPLOYMENT_TAGSENTRY']._serialized_end=1702
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1704
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1768
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=1770
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=1837
+  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_start=1839
+  _globals['_DESCRIBEDEPLOYMENTREQUEST']._serialized_end=1907
+  _globals['_ROLLBACKREQUEST']._serialized_start=1909
+  _globals['_ROLLBACKREQUEST']._serialized_end=2005
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=2007
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=2103
+  _globals['_STOPDEPLOYMENTREPLY']._serialized_start=2105
+  _globals['_STOPDEPLOYMENTREPLY']._serialized_end=2126
+  _globals['_SETTAGSREQUEST']._serialized_start=2129
+  _globals['_SETTAGSREQUEST']._serialized_end=2355
+  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_start=2297
+  _globals['_SETTAGSREQUEST_SETENTRY']._serialized_end=2339
+  _globals['_DEPLOYMENTS']._serialized_start=2358
+  _globals['_DEPLOYMENTS']._serialized_end=2971
 # @@protoc_insertion_point(module_scope)

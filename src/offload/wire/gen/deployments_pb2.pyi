@@ -86,6 +86,43 @@ class ResolveReply(_message.Message):
     app_id: str
     def __init__(self, function_id: _Optional[str] = ..., version: _Optional[int] = ..., is_generator: _Optional[bool] = ..., app_id: _Optional[str] = ...) -> None: ...
 
+class ResolveClassRequest(_message.Message):
+    __slots__ = ("app", "class_name", "version", "tag", "parameters", "changes", "changed")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _apps_pb2.ParameterValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_apps_pb2.ParameterValue, _Mapping]] = ...) -> None: ...
+    APP_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    app: DeploymentName
+    class_name: str
+    version: int
+    tag: str
+    parameters: _containers.MessageMap[str, _apps_pb2.ParameterValue]
+    changes: _apps_pb2.FunctionDefinition
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, app: _Optional[_Union[DeploymentName, _Mapping]] = ..., class_name: _Optional[str] = ..., version: _Optional[int] = ..., tag: _Optional[str] = ..., parameters: _Optional[_Mapping[str, _apps_pb2.ParameterValue]] = ..., changes: _Optional[_Union[_apps_pb2.FunctionDefinition, _Mapping]] = ..., changed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResolveClassReply(_message.Message):
+    __slots__ = ("function_id", "version", "methods", "app_id")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    version: int
+    methods: _containers.RepeatedCompositeFieldContainer[_apps_pb2.ClassMethod]
+    app_id: str
+    def __init__(self, function_id: _Optional[str] = ..., version: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_apps_pb2.ClassMethod, _Mapping]]] = ..., app_id: _Optional[str] = ...) -> None: ...
+
 class DeployedVersion(_message.Message):
     __slots__ = ("version", "app_id", "created_at", "tag", "deployed_by", "functions", "open_calls", "is_serving")
     VERSION_FIELD_NUMBER: _ClassVar[int]

@@ -24,17 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoffload/v1/endpoints.proto\x12\noffload.v1\"=\n\x0e\x43lassParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x03 \x01(\t\"s\n\x0b\x43rossOrigin\x12\x0f\n\x07origins\x18\x01 \x03(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t\x12\x0f\n\x07headers\x18\x03 \x03(\t\x12\x18\n\x10with_credentials\x18\x04 \x01(\x08\x12\x17\n\x0fmax_age_seconds\x18\x05 \x01(\x01\"\x88\x02\n\x0bWebEndpoint\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0f\n\x07methods\x18\x03 \x03(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x0c\n\x04\x61uth\x18\x06 \x01(\t\x12%\n\x04\x63ors\x18\x07 \x01(\x0b\x32\x17.offload.v1.CrossOrigin\x12\x0c\n\x04port\x18\x08 \x01(\r\x12\x17\n\x0fstartup_seconds\x18\t \x01(\x01\x12\x0c\n\x04\x64ocs\x18\n \x01(\x08\x12\x13\n\x0bmax_waiting\x18\x0b \x01(\r\x12.\n\nparameters\x18\x0c \x03(\x0b\x32\x1a.offload.v1.ClassParameterb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoffload/v1/endpoints.proto\x12\noffload.v1\"s\n\x0b\x43rossOrigin\x12\x0f\n\x07origins\x18\x01 \x03(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t\x12\x0f\n\x07headers\x18\x03 \x03(\t\x12\x18\n\x10with_credentials\x18\x04 \x01(\x08\x12\x17\n\x0fmax_age_seconds\x18\x05 \x01(\x01\"\xd8\x01\n\x0bWebEndpoint\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0f\n\x07methods\x18\x03 \x03(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x0c\n\x04\x61uth\x18\x06 \x01(\t\x12%\n\x04\x63ors\x18\x07 \x01(\x0b\x32\x17.offload.v1.CrossOrigin\x12\x0c\n\x04port\x18\x08 \x01(\r\x12\x17\n\x0fstartup_seconds\x18\t \x01(\x01\x12\x0c\n\x04\x64ocs\x18\n \x01(\x08\x12\x13\n\x0bmax_waiting\x18\x0b \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offload.v1.endpoints_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLASSPARAMETER']._serialized_start=42
-  _globals['_CLASSPARAMETER']._serialized_end=103
-  _globals['_CROSSORIGIN']._serialized_start=105
-  _globals['_CROSSORIGIN']._serialized_end=220
-  _globals['_WEBENDPOINT']._serialized_start=223
-  _globals['_WEBENDPOINT']._serialized_end=487
+  _globals['_CROSSORIGIN']._serialized_start=42
+  _globals['_CROSSORIGIN']._serialized_end=157
+  _globals['_WEBENDPOINT']._serialized_start=160
+  _globals['_WEBENDPOINT']._serialized_end=376
 # @@protoc_insertion_point(module_scope)

@@ -6,16 +6,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class ClassParameter(_message.Message):
-    __slots__ = ("name", "type", "default")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    DEFAULT_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    type: str
-    default: str
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., default: _Optional[str] = ...) -> None: ...
-
 class CrossOrigin(_message.Message):
     __slots__ = ("origins", "methods", "headers", "with_credentials", "max_age_seconds")
     ORIGINS_FIELD_NUMBER: _ClassVar[int]
@@ -31,7 +21,7 @@ class CrossOrigin(_message.Message):
     def __init__(self, origins: _Optional[_Iterable[str]] = ..., methods: _Optional[_Iterable[str]] = ..., headers: _Optional[_Iterable[str]] = ..., with_credentials: _Optional[bool] = ..., max_age_seconds: _Optional[float] = ...) -> None: ...
 
 class WebEndpoint(_message.Message):
-    __slots__ = ("kind", "target", "methods", "path", "label", "auth", "cors", "port", "startup_seconds", "docs", "max_waiting", "parameters")
+    __slots__ = ("kind", "target", "methods", "path", "label", "auth", "cors", "port", "startup_seconds", "docs", "max_waiting")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
@@ -43,7 +33,6 @@ class WebEndpoint(_message.Message):
     STARTUP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DOCS_FIELD_NUMBER: _ClassVar[int]
     MAX_WAITING_FIELD_NUMBER: _ClassVar[int]
-    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     target: str
     methods: _containers.RepeatedScalarFieldContainer[str]
@@ -55,5 +44,4 @@ class WebEndpoint(_message.Message):
     startup_seconds: float
     docs: bool
     max_waiting: int
-    parameters: _containers.RepeatedCompositeFieldContainer[ClassParameter]
-    def __init__(self, kind: _Optional[str] = ..., target: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., path: _Optional[str] = ..., label: _Optional[str] = ..., auth: _Optional[str] = ..., cors: _Optional[_Union[CrossOrigin, _Mapping]] = ..., port: _Optional[int] = ..., startup_seconds: _Optional[float] = ..., docs: _Optional[bool] = ..., max_waiting: _Optional[int] = ..., parameters: _Optional[_Iterable[_Union[ClassParameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, kind: _Optional[str] = ..., target: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., path: _Optional[str] = ..., label: _Optional[str] = ..., auth: _Optional[str] = ..., cors: _Optional[_Union[CrossOrigin, _Mapping]] = ..., port: _Optional[int] = ..., startup_seconds: _Optional[float] = ..., docs: _Optional[bool] = ..., max_waiting: _Optional[int] = ...) -> None: ...

@@ -270,7 +270,9 @@ class Life:
         self._listener.on_ready(self)
         ending = self._ending(await self._container.wait())
         is_innocent = self._is_stopping and (self._is_out_of_grace or ending.code == 0)
-        await self._preparation.unmount(commits=is_innocent and ending.code == 0)
+        if is_innocent and ending.code == 0:
+            # Before anybody is given what it leaves: whoever is next sees what it wrote last.
+            await self._preparation.unmount(commits=True)
         self._listener.on_gone(self.container_id, ending, is_innocent=is_innocent)
         if is_innocent:
             return ContainerState.STOPPED, None
@@ -280,6 +282,8 @@ class Life:
         """Hear its last words, then say how it ended."""
         if self._channel is not None:
             self._channel.drain()
+        if self._asks is not None:
+            self._asks.close()
         for pipe in self._pipes:
             pipe.finish()
         return ending_of(exited, self.function.memory_mib, self._exiting, self._killed_because)

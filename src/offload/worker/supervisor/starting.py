@@ -139,6 +139,7 @@ async def send_load(
             max_calls=function.max_calls,
             batch_size=function.batch_size if function.is_batched else 0,
             batch_wait_seconds=function.batch_wait_seconds,
+            parameters=function.parameters,
         )
     )
 

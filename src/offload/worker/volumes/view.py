@@ -117,11 +117,15 @@ class View:
             await asyncio.to_thread(self._remove, folder, gone)
             self._note(folder, new)
 
-    def close(self) -> None:
-        """Remove the folder; the container is gone. Blocking, idempotent."""
-        if self._folder is not None:
-            self._folder.close()
-        shutil.rmtree(self.place, ignore_errors=True)
+    async def close(self) -> None:
+        """Remove the folder; the container is gone. Idempotent.
+
+        A commit under way ends before: it would take what is removed under it for what the container removed.
+        """
+        async with self._lock:
+            if self._folder is not None:
+                self._folder.close()
+            await asyncio.to_thread(shutil.rmtree, self.place, ignore_errors=True)
 
     # --- what it is made of ---
 

@@ -156,18 +156,20 @@ class Mounts:
         """Remove the folders of a container that is gone; publish before what it has left. Returns why it could not be."""
         if self._background is not None:
             self._background.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._background
+            await asyncio.gather(self._background, return_exceptions=True)
         why_not = ""
         try:
             if commits:
                 await self.commit_all()
         except VolumeError as error:
             why_not = str(error)
-        finally:
-            for view in self._views:
-                await asyncio.to_thread(view.close)
-            self._forget(self._container_id)
+        except asyncio.CancelledError:
+            # Its worker leaves. Another commit may be under way, so the folders stay until the next worker removes them.
+            _log.warning("last_commit_given_up %s", self._container_id)
+            raise
+        for view in self._views:
+            await view.close()
+        self._forget(self._container_id)
         return why_not
 
     @property

@@ -20,6 +20,7 @@ from offload.control.frontends.rpc.queues import QueuesHandlers
 from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.secrets import SecretsHandlers
 from offload.control.frontends.rpc.volumes import VolumesHandlers
+from offload.control.frontends.rpc.web import WebHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -51,6 +52,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Schedules": SchedulesHandlers(services),
         "Volumes": VolumesHandlers(services),
         "Secrets": SecretsHandlers(services),
+        "Web": WebHandlers(services),
         "Workers": WorkersHandlers(services),
     }
     table: dict[str, Handler] = {}

@@ -13,11 +13,25 @@ from offload.control.ports.records import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from offload.control.core.deployments import Deployment
-    from offload.control.core.model import DeploymentKey
+    from offload.control.core.model import DeploymentKey, Function
     from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
 
 DeployedRecord = SaveDeployment | SaveSchedule | RemoveSchedule | SaveRun
+
+
+def restored(
+    functions: Iterable[Function], apps: set[str], called: set[str]
+) -> tuple[Function, ...]:
+    """Return what a server goes on with: functions of these apps, those on demand where they are `called` or kept warm."""
+    return tuple(
+        each
+        for each in functions
+        if each.app_id in apps
+        and (not each.is_on_demand or each.scaling.min_containers or each.function_id in called)
+    )
 
 
 class Deployed:

@@ -40,7 +40,7 @@ from offload.control.ports.records import (
     StoredApp,
     StoredCall,
 )
-from offload.control.stores.memory.deployed import Deployed
+from offload.control.stores.memory.deployed import Deployed, restored
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import Known, check
@@ -78,7 +78,8 @@ class MemoryStore:
         """See `Store`."""
         with self._lock:
             unfinished = [held for held in self._calls.values() if not held.state]
-            busy = {self._functions[held.call.function_id].app_id for held in unfinished}
+            called = {held.call.function_id for held in unfinished}
+            busy = {self._functions[function_id].app_id for function_id in called}
             idle = self._deployed.idle_apps()
             apps = [
                 a
@@ -88,7 +89,7 @@ class MemoryStore:
             kept = {app.app_id for app in apps}
             return Snapshot(
                 apps=tuple(apps),
-                functions=tuple(f for f in self._functions.values() if f.app_id in kept),
+                functions=restored(self._functions.values(), kept, called),
                 last_log_seq=max(self._logs, default=0),
                 workers=tuple(self._workers.items()),
                 deployments=self._deployed.deployments(),

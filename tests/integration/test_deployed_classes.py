@@ -1,0 +1,67 @@
+"""Classes of deployed apps, found by name, through the SDK and a whole stack."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import offload
+from offload import errors
+
+
+def test_a_deployed_class_is_found_by_name_and_used_with_parameters_from_outside_and_inside():
+    deployed = offload.App("deployed-classes")
+
+    @deployed.cls()
+    class Greeter:
+        language: str = offload.parameter()
+        times: int = offload.parameter(default=1)
+
+        @offload.enter()
+        def load(self):
+            self.word = {"en": "hello", "de": "hallo"}[self.language]
+
+        @offload.method()
+        def greet(self, name):
+            return f"{self.word} {name}" * self.times
+
+        @offload.method()
+        def letters(self, name):
+            yield from self.word + name
+
+        @offload.method()
+        def limit(self):
+            return os.getenv("LIMIT"), self.language  # noqa: TID251  # the container's
+
+    @deployed.function()
+    def ask(language):
+        return Greeter(language=language).greet.remote("inside")
+
+    deployed.deploy()
+
+    found = offload.Cls.from_name("deployed-classes", "Greeter")
+    german = found(language="de")
+    assert german.greet.remote("Emmy") == "hallo Emmy"
+    assert list(found(language="de", times=2).greet.map(["a", "b"])) == [
+        "hallo ahallo a",
+        "hallo bhallo b",
+    ]
+    assert found(language="en").greet.spawn("Carl").get() == "hello Carl"
+    assert "".join(german.letters.remote_gen("L")) == "halloL"
+    assert offload.Function.from_name("deployed-classes", "ask").remote("en") == "hello inside"
+    changed = found.with_options(env={"LIMIT": "3"}).with_concurrency(max_inputs=4)
+    assert changed(language="de").limit.remote() == ("3", "de")
+    for wrong, said in (
+        (
+            lambda: found().greet.remote("x"),
+            r"Greeter\(\) needs language: write Greeter\(language=…\)",
+        ),
+        (lambda: found(language=1).greet.remote("x"), "declared as str, not int"),
+        (lambda: german.shout.remote("x"), "has no method 'shout'; it has: greet, letters, limit"),
+        (lambda: german.letters.remote("x"), "remote_gen"),
+        (lambda: found.with_options(min_containers=1), "come on demand"),
+        (lambda: offload.Function.from_name("deployed-classes", "Greeter").remote(), "is a class"),
+    ):
+        with pytest.raises(errors.InvalidError, match=said):
+            wrong()
