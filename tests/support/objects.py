@@ -124,7 +124,9 @@ async def _start(
 
 
 async def _listen(services: Services, port: int) -> LinkServer:
-    return await listen(services, handlers(services), ("127.0.0.1", port), TOKEN, None)
+    return await listen(
+        services, handlers(services), ("127.0.0.1", port), TOKEN, None, asyncio.Protocol
+    )
 
 
 async def _close(services: Services, link: LinkServer) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from offload.sdk.web_marks import Endpoint
 
 
 class CallReference(Protocol):
@@ -56,4 +59,17 @@ class ScheduleChoice(Protocol):
     @property
     def is_schedule(self) -> bool:
         """Whether it is one."""
+        ...
+
+
+class WebChoice(Protocol):
+    """How a function answers web requests; see `offload.sdk.web`."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, Endpoint], ...]:
+        """Its endpoints, each with the name of its method; empty for a function."""
+        ...
+
+    def check(self, max_retries: int, batching: object, schedule: object) -> None:
+        """Refuse options that it cannot have. Raises `InvalidError`."""
         ...
