@@ -52,6 +52,7 @@ from offload.worker.sandbox.guest import (
     GUEST_ROOT,
     Enforced,
     GuestPlace,
+    console_command,
     door_command,
     guest_command,
     guest_environment,
@@ -127,6 +128,7 @@ class DockerRuntime:
             self._uids,
             uid,
             lambda: self._containers.pop(spec.container_id, None),
+            self._console(spec),
         )
         pipes = Pipes.open()
         try:
@@ -203,6 +205,11 @@ class DockerRuntime:
         """Choose the nodes that exist: the engine refuses others."""
         wanted = gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir)
         return tuple(device for device in wanted if Path(device.source).exists())
+
+    def _console(self, spec: ContainerSpec) -> tuple[str, ...]:
+        calls = filter_program(os.uname().machine)
+        words = (f"CALLS={calls.hex()}",) if calls else ()
+        return console_command(spec, GUEST_ROOT, self._enforced, *words)
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv
