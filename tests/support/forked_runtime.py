@@ -17,8 +17,9 @@ from offload.worker.ports import (
     RuntimeUnavailableError,
 )
 from offload.worker.runtimes.bubblewrap import BubblewrapRuntime
-from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
+from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.undo import finish_or_undo
 
 if TYPE_CHECKING:
     import socket

@@ -19,7 +19,7 @@ from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.consoles import Consoles
 from offload.control.services.containers import Containers
-from offload.control.services.deployments import Deployments
+from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
 from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
@@ -147,9 +147,9 @@ async def start(outside: Outside) -> Services:
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
-    workers.start()
-    retention.start()
-    schedules.start()
+    touched = Touched(apps, versions, schedules, classes, secrets)
+    for each in (workers, retention, schedules):
+        each.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         access=Access(kernel, archive, objects, versions),
@@ -158,7 +158,7 @@ async def start(outside: Outside) -> Services:
         calls=Calls(kernel, archive, apps, versions, abandoned),
         classes=classes,
         consoles=Consoles(kernel, Containers(kernel, reading, logs)),
-        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
+        deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),

@@ -36,6 +36,7 @@ from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import own_volumes, skeletons, widen
 from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.docker import (
@@ -105,22 +106,17 @@ class DockerRuntime:
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
-        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # What the engine does with a request that is cut off is its own affair: finish it, then take it back.
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await starting.result().close()
-            raise
+        # What the engine does with a request that is cut off is its own affair.
+        return await finish_or_undo(self._start(spec), f"start of {spec.container_id}")
 
     async def close(self) -> None:
         """See `Runtime`. The image stays, for the next worker: it is some directories and links, and no files."""
-        for container in list(self._containers.values()):
-            await container.close()
-        self._network.close()
-        self._doors.cleanup()
+        try:
+            for container in list(self._containers.values()):
+                await container.close()
+        finally:
+            self._network.close()
+            self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         network = self._network.mode(spec, self._shared_network)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import select
@@ -35,6 +34,7 @@ from offload.worker.runtimes.network import ContainerNetwork
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
@@ -128,23 +128,17 @@ class GvisorRuntime:
 
     async def start(self, spec: ContainerSpec) -> GvisorContainer:
         """See `Runtime`."""
-        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # A start has no safe middle: finish it, then take it back.
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await starting.result().close()
-            raise
+        return await finish_or_undo(self._start(spec), f"start of {spec.container_id}")
 
     async def close(self) -> None:
         """See `Runtime`."""
-        for container in list(self._containers.values()):
-            await container.close()
-        self._network.close()
-        self._ground.close()
-        self._cgroups.close()
+        try:
+            for container in list(self._containers.values()):
+                await container.close()
+        finally:  # with the ground ends also what could not be closed
+            self._network.close()
+            self._ground.close()
+            self._cgroups.close()
 
     def _stage_programs(self) -> None:
         # The wheel's bubblewrap needs the library directory beside its package, so both are staged.
@@ -255,9 +249,10 @@ class GvisorRuntime:
                 await container.enter_cgroup()
                 os.write(files.opener, b"\0")
         except BaseException:
-            pipes.close()
             if container is not None:
-                await container.close()
+                await container.close()  # with its pipes, of which it reads to its end
+            else:
+                pipes.close()
             raise
         finally:
             pipes.close_theirs()
