@@ -17,6 +17,7 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
+from offload.control.services.copies import Copies
 from offload.control.services.deployments import Deployments
 from offload.control.services.dicts import Dicts
 from offload.control.services.following import Following
@@ -137,7 +138,7 @@ async def start(outside: Outside) -> Services:
     cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
-    streams = BlobStreams(outside.blobs)
+    streams = BlobStreams(outside.blobs, Copies(kernel.sessions))
     kept = (outside.retention_seconds, outside.object_seconds)
     retention = Retention(outside.store, outside.blobs, outside.clock, *kept)
     cluster.is_kept = lambda: schedules.is_waiting

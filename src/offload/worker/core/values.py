@@ -190,6 +190,7 @@ class Orders:
     forget: tuple[str, ...] = ()
     shut_down: bool = False
     drain: bool = False
+    bring: tuple[str, ...] = ()  # SHA-256s of blobs that the server has lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         forget=tuple(message.forget_functions),
         shut_down=message.shut_down,
         drain=message.drain,
+        bring=tuple(message.bring_blobs),
     )
 
 
