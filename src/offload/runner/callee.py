@@ -5,10 +5,10 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
-    from typing import NamedTuple, Protocol, TypeAlias, Unpack
+    from collections.abc import Mapping
+    from typing import NamedTuple, Protocol
 
-    # What an input is: arguments, and of a method its name.
-    Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object], Unpack[tuple[str, ...]]]
+    from offload.runner.bodies import Incoming
 
     class UserFunction(Protocol):
         """The function as the runner knows it: anything goes in, anything comes out."""
@@ -38,6 +38,11 @@ class Callees(dict[str, Callee]):
     done_in_template = "importing it"  # of user code, before a container is forked
 
     @property
+    def wants_loop(self) -> bool:
+        """Whether one of them needs an event loop that also runs while no input does."""
+        return any(getattr(each.function, "wants_loop", False) for each in self.values())
+
+    @property
     def any(self) -> Callee:
         """The function, or one of the methods: where it matters which kind they are, all are of the same."""
         return next(iter(self.values()))
@@ -54,14 +59,22 @@ def of_function(function: UserFunction, name: str, *, is_generator: bool) -> Cal
     return Callees({"": Callee(function, name, is_generator)})
 
 
-def of_methods(instance: object, class_name: str, names: tuple[str, ...]) -> Callees:
-    """Return the methods of an instance."""
+def of_methods(
+    instance: object, class_name: str, names: tuple[str, ...], in_place: Mapping[str, UserFunction]
+) -> Callees:
+    """Return the methods of an instance, some of them with others in their places."""
     found = {}
     for name in names:
-        method = getattr(instance, name)
+        method = in_place.get(name) or getattr(instance, name)
         flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
         found[name] = Callee(method, f"{class_name}.{name}", bool(flags & _CO_GENERATOR))
     return Callees(found)
+
+
+def arguments_of(args: Incoming) -> tuple[tuple[object, ...], dict[str, object], str]:
+    """Return an input's arguments, and the name of the method that it is for; empty where that is a function."""
+    made: tuple[object, ...] = args.load()  # type: ignore[assignment]  # as the caller's side makes them
+    return made[0], made[1], made[2] if len(made) > 2 else ""  # type: ignore[return-value]  # as above
 
 
 def is_async(function: object) -> bool:

@@ -16,6 +16,7 @@ from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import (
+    ConsoleLink,
     Dial,
     PlatformLink,
     SecretLink,
@@ -132,6 +133,7 @@ class Agent:
             )
         )
         self._supervisor = self._make_supervisor(options)
+        self._consoles = ConsoleLink(self._session, self._supervisor)
 
     def _make_supervisor(self, options: AgentOptions) -> Supervisor:
         return Supervisor(
@@ -235,6 +237,7 @@ class Agent:
         self._patience = None
 
     async def _close(self) -> None:
+        await self._consoles.close()
         await self._supervisor.close()
         await self._desk.close()
         for builder in self._images.values():
@@ -273,6 +276,8 @@ class Agent:
             self._keep_ticking()
         if orders.cancels:
             self._desk.cancel(orders.cancels)
+        for session_id, container_id in orders.consoles:
+            self._consoles.open(session_id, container_id)
         if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
         self._copies.give(orders.bring)
