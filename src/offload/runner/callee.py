@@ -6,10 +6,9 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import NamedTuple, Protocol, TypeAlias, Unpack
+    from typing import NamedTuple, Protocol
 
-    # What an input is: arguments, and of a method its name.
-    Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object], Unpack[tuple[str, ...]]]
+    from offload.runner.bodies import Incoming
 
     class UserFunction(Protocol):
         """The function as the runner knows it: anything goes in, anything comes out."""
@@ -70,6 +69,12 @@ def of_methods(
         flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
         found[name] = Callee(method, f"{class_name}.{name}", bool(flags & _CO_GENERATOR))
     return Callees(found)
+
+
+def arguments_of(args: Incoming) -> tuple[tuple[object, ...], dict[str, object], str]:
+    """Return an input's arguments, and the name of the method that it is for; empty where that is a function."""
+    made: tuple[object, ...] = args.load()  # type: ignore[assignment]  # as the caller's side makes them
+    return made[0], made[1], made[2] if len(made) > 2 else ""  # type: ignore[return-value]  # as above
 
 
 def is_async(function: object) -> bool:

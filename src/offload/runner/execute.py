@@ -6,7 +6,7 @@ import time
 from types import CoroutineType
 
 from offload.runner.bodies import dump_value
-from offload.runner.callee import Callees, is_async
+from offload.runner.callee import Callees, arguments_of, is_async
 from offload.runner.faults import describe
 from offload.runner.outbox import exit_now
 from offload.wire.guest import Item, Result
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from offload.runner.bodies import Outgoing
-    from offload.runner.callee import Arguments, Callee
+    from offload.runner.callee import Callee
     from offload.runner.cancellation import Job
     from offload.runner.outbox import Outbox
     from offload.wire.guest import Body, Fault
@@ -137,9 +137,9 @@ class Executor:
         return dump_value(value, f"the result of {callee.name}()")
 
     def _begin(self, job: Job) -> tuple[Callee, object]:
-        arguments: Arguments = job.args.load()  # type: ignore[assignment]  # as the caller's side makes them
-        callee = self._callees[arguments[2] if len(arguments) > 2 else ""]
-        return callee, callee.function(*arguments[0], **arguments[1])
+        positional, named, method = arguments_of(job.args)
+        callee = self._callees[method]
+        return callee, callee.function(*positional, **named)
 
     def _stream(self, job: Job, callee: Callee, values: object) -> None:
         if hasattr(values, "__aiter__"):

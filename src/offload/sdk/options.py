@@ -302,7 +302,7 @@ def _check(options: FunctionOptions) -> None:
     check_network(
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
-    check_volumes(options.volumes)
+    check_volumes(options.volumes, options.runtime)
     check_image(options.image)
     check_secrets(options.secrets)
     check_schedule(options.schedule)

@@ -34,6 +34,7 @@ class _Info(TypedDict):
     MemoryLimit: bool
     PidsLimit: bool
     CpuCfsQuota: bool
+    SecurityOptions: list[str]
 
 
 class _State(TypedDict):
@@ -84,6 +85,12 @@ class DockerEngine:
         """Return whether the engine can limit a container's memory, its processes, and its cores; blocks."""
         info = cast("_Info", self._ask_now(Request("GET", "/info")))
         return info["MemoryLimit"], info["PidsLimit"], info["CpuCfsQuota"]
+
+    def remaps_users_now(self) -> bool:
+        """Return whether the users of its containers are others outside; blocks."""
+        info = cast("_Info", self._ask_now(Request("GET", "/info")))
+        options = [option.partition(",")[0] for option in info.get("SecurityOptions") or ()]
+        return "name=rootless" in options or "name=userns" in options
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""

@@ -71,7 +71,7 @@ class ContainerSpec:
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
-    volumes: tuple[VolumeBind, ...] = ()  # only where `capabilities.mounts_volumes`
+    volumes: tuple[VolumeBind, ...] = ()  # none where `capabilities.no_volumes`
     cpu_limit_milli: int = 0  # 0: whatever is idle
     owns_scratch: bool = False  # its scratch has memory of its own; else it is part of memory_mib
 
@@ -108,7 +108,8 @@ class RuntimeCapabilities:
         ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
     )
     forks_templates: bool = False  # it is a `ForkingRuntime`
-    mounts_volumes: bool = False
+    no_volumes: str = ""  # why its containers have no volumes on this machine, where they do not
+    holds_read_only: bool = True  # of volumes; where not, none is mounted so
     shared_network: str = (
         ""  # why containers share the machine's network and what that means, where they do
     )

@@ -78,7 +78,6 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
         limits_scratch=True,
         limits_cpu=cgroups.controls_cpu,
         images="rootfs",
-        mounts_volumes=True,
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
         notes=tuple(notes),

@@ -156,7 +156,6 @@ class FakeRuntime:
             limits_scratch=False,
             images="rootfs",
             forks_templates=script is not None and script.forks_templates,
-            mounts_volumes=True,
         )
         self.script = script or Script()
         self.started: list[ContainerSpec] = []

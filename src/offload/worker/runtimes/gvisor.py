@@ -35,9 +35,11 @@ from offload.worker.runtimes.network import ContainerNetwork
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
     GUEST_ROOT,
+    USER_ID,
     Enforced,
     GuestPlace,
     door_command,
@@ -175,12 +177,12 @@ class GvisorRuntime:
             )
         if not self._ground.is_alive:
             self._renew_ground()
-        sandbox = await self._prepare(spec)
         uid = self._uids.take() if self._uids is not None else os.getuid()
         held = Held(
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
         )
         try:
+            sandbox = await self._prepare(spec, uid)
             container = await self._launch(spec, sandbox, held)
         except BaseException:
             await held.release()
@@ -188,17 +190,17 @@ class GvisorRuntime:
         self._containers[spec.container_id] = container
         return container
 
-    async def _prepare(self, spec: ContainerSpec) -> GvisorSandbox:
+    async def _prepare(self, spec: ContainerSpec, uid: int) -> GvisorSandbox:
         """Have the ground lay out what the container is shown: the caller's environment, or an image's root."""
         image = spec.image
         has_own_root = isinstance(image, RootImage)
         packages = image_packages() if has_own_root else guest_packages()
         if isinstance(image, RootImage):
-            names = self._facts.names_shown
-            sources = [*image.layers, *(bind.source for bind in names)]
+            names, roots = self._facts.names_shown, (*image.layers, *mount_points(spec.volumes))
+            sources = [*roots, *(bind.source for bind in names)]
             places = await self._ground.stage([*sources, *packages.values()])
             shown = tuple(Shown(places[bind.source], bind.target) for bind in names)
-            layers = tuple(places[layer] for layer in image.layers)
+            layers = tuple(places[layer] for layer in roots)
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir = CONTAINER_HOME
         else:
@@ -220,6 +222,10 @@ class GvisorRuntime:
             block_network=spec.block_network,
             names=self._network.names(spec, self._facts, has_own_root=has_own_root),
             layers=layers,
+            volumes=await place(spec.volumes, self._ground, uid),
+            widened=()
+            if has_own_root
+            else widen(spec.volumes, [entry.real for entry in self._facts.hidden]),
         )
 
     async def _launch(
@@ -277,7 +283,8 @@ class GvisorRuntime:
         # gVisor counts processes itself; memory only where the group does not.
         enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
         guest = guest_command(spec, place, enforced, self._options.guest_argv)
-        return door_command("0", "guest", spec.image.python, guest)
+        role = "guest" if all(v.is_read_only for v in spec.volumes) else f"owner={USER_ID}"
+        return door_command("0", role, spec.image.python, guest)
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.

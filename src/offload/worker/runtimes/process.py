@@ -21,6 +21,7 @@ from offload.worker.runtimes.image_view import require_local_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, link_guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.volume_links import VolumeLinks
 from offload.worker.sandbox.guest import (
     Enforced,
     GuestPlace,
@@ -41,6 +42,7 @@ _CAPABILITIES = RuntimeCapabilities(
     limits_memory="rlimit",
     limits_pids="none",
     limits_scratch=False,
+    holds_read_only=False,
     notes=("user code runs with all rights of the worker's user; for code you trust",),
 )
 
@@ -116,6 +118,7 @@ class ProcessRuntime:
         compile_guest(guest_packages())
         self._guest_root = link_guest_packages()
         self._containers: dict[str, ProcessContainer] = {}
+        self._links = VolumeLinks(options.data_dir)
         self._homes: dict[str, tempfile.TemporaryDirectory[str]] = {}
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
@@ -126,6 +129,7 @@ class ProcessRuntime:
                 f"{spec.function_name} is not to reach the whole network, and a plain process always does: leave out "
                 'runtime="process"'
             )
+        await self._links.make(spec.container_id, spec.volumes)
         pipes = Pipes.open()
         home = tempfile.TemporaryDirectory(prefix="offload-")
         try:
@@ -133,6 +137,7 @@ class ProcessRuntime:
         except OSError as error:
             pipes.close()
             home.cleanup()
+            self._links.remove(spec.container_id)
             raise ContainerStartError(
                 f"cannot start {spec.image.python}: {error.strerror}"
             ) from error
@@ -152,6 +157,7 @@ class ProcessRuntime:
 
     def _forget(self, container_id: str) -> None:
         self._containers.pop(container_id)
+        self._links.remove(container_id)
         self._homes.pop(container_id).cleanup()
 
     def _launch(self, spec: ContainerSpec, pipes: Pipes, home: str) -> subprocess.Popen[bytes]:
