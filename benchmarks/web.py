@@ -84,7 +84,7 @@ def nginx_before_uvicorn() -> Iterator[str]:
         ]
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_for(port, "/items/1")
+            _wait_for(port, "/?item_id=1")
             yield url
         finally:
             for program in reversed(programs):
@@ -121,7 +121,7 @@ def deploy(number: int = 1) -> None:
 
 def cold(port: int, count: int) -> Figures:
     """Ask for containers that are not there: each request has one of its own, forked from the template."""
-    path = "/web/bench/cold/items/1"
+    path = "/web/bench/cold?item_id=1"
     for _ in range(3):  # the first ones make the template
         _get(port, path)
         time.sleep(0.5)
@@ -136,7 +136,7 @@ def cold(port: int, count: int) -> Figures:
 
 def come_and_go(port: int, wanted: int) -> Figures:
     """Ask in bursts, between which the containers go; deploy anew in the middle of one."""
-    url = f"http://127.0.0.1:{port}/web/bench/busy/items/1"
+    url = f"http://127.0.0.1:{port}/web/bench/busy?item_id=1"
     requests, errors, bursts = 0.0, 0.0, 0
     while requests < wanted:
         seen = wrk(url, 16, 1)
@@ -166,9 +166,9 @@ def main() -> None:
     with own_stack() as data_dir, nginx_before_uvicorn() as plain:
         deploy()
         port = json.loads((data_dir / "server.json").read_text())["http_port"]
-        ours = f"http://127.0.0.1:{port}/web/bench/warm/items/1"
-        theirs = f"{plain}/items/1"
-        _wait_for(port, "/web/bench/warm/items/1")
+        ours = f"http://127.0.0.1:{port}/web/bench/warm?item_id=1"
+        theirs = f"{plain}/?item_id=1"
+        _wait_for(port, "/web/bench/warm?item_id=1")
         wrk(ours, 32, 1)
         medians = rounds(
             {

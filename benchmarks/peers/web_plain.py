@@ -7,6 +7,6 @@ from fastapi import FastAPI
 app = FastAPI(openapi_url=None)
 
 
-@app.get("/items/{item_id}")
+@app.get("/")
 async def item(item_id: int) -> dict[str, int]:
     return {"item": item_id}
