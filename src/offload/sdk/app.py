@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
 from offload.errors import AppNotRunningError, InvalidError
+from offload.sdk.app_defaults import AppDefaults
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
 from offload.sdk.kinds import with_marks
-from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from offload.sdk.call_options import CallOptions
     from offload.sdk.class_decorator import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
-    from offload.sdk.option_types import ImageChoice, SecretChoice
-    from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
+    from offload.sdk.option_types import ImageChoice, SecretChoice, VolumeChoice
+    from offload.sdk.options import FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
     from offload.sdk.run_context import RunContext
     from offload.sdk.values import Deployed, Output
@@ -77,6 +77,7 @@ class App:
         *,
         image: ImageChoice | None = None,
         secrets: Sequence[SecretChoice] = (),
+        volumes: Mapping[str, VolumeChoice] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         checked: object = name
@@ -85,16 +86,12 @@ class App:
                 raise InvalidError(
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
-            check_image(image)
-            check_secrets(secrets)
+            self._defaults = AppDefaults(image, secrets, {} if volumes is None else volumes)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         self.name = name
         self.image = image  # of functions that name none; None: the caller's own environment
-        # What functions get that say nothing else.
-        self._defaults: FunctionArguments = {} if image is None else {"image": image}
-        self._secrets = tuple(secrets)  # what functions get besides their own
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
@@ -123,9 +120,7 @@ class App:
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
             of_function, of_calls = split_arguments(options)
-            with_defaults: FunctionArguments = {**self._defaults, **of_function}
-            parsed = parse_options(**with_defaults)
-            parsed = parsed._replace(secrets=(*self._secrets, *parsed.secrets))
+            parsed = parse_options(**self._defaults.added_to(of_function))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -136,7 +131,7 @@ class App:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
         from offload.sdk.class_decorator import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
+        return ClassDecorator(self, misused, self._defaults.added_to(options))
 
     def web_endpoint(
         self,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from offload.sdk.cls import ClassOwner
-    from offload.sdk.option_types import SecretChoice
     from offload.sdk.options import OptionArguments
 
     class ClassArguments(OptionArguments, total=False):
@@ -35,7 +34,6 @@ class ClassDecorator:
         app: ClassOwner,
         misused: tuple[object, ...],
         arguments: Mapping[str, object],
-        secrets: tuple[SecretChoice, ...],
     ) -> None:
         given = dict(arguments)
         snapshot = given.pop("enable_memory_snapshot", False)
@@ -47,8 +45,7 @@ class ClassDecorator:
                 )
             if not isinstance(snapshot, bool):
                 raise InvalidError(f"enable_memory_snapshot={snapshot!r} is neither True nor False")
-            own = parse_options(**of_function)
-            self._options = own._replace(secrets=(*secrets, *own.secrets))
+            self._options = parse_options(**of_function)
             self._call_options = call_options.defaults_of("f", of_calls) if of_calls else None
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last

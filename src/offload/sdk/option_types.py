@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from offload.sdk.web_marks import Endpoint
 
 
@@ -45,10 +47,15 @@ class SecretChoice(Protocol):
         """Whether it is one."""
         ...
 
+    @property
+    def own_values(self) -> Mapping[str, str] | None:
+        """What is in it where it has no name, and was made here."""
+        ...
+
     async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
         """Return its id for functions of an app, in a workspace and environment. Raises `OffloadError`.
 
-        The app is None for one that is deployed.
+        The app is None for one that is deployed, whose secrets without a name are sent along with it.
         """
         ...
 

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 30.0
 MAX_WORKSPACE_CHARACTERS = 100
-WANTED_SECONDS = (
-    10.0  # how long an app's caller is waited for to register a function that a container calls
-)
+# How long an app's caller is waited for to register a function that a container calls.
+WANTED_SECONDS = 10.0
 MAX_WANTED = 1_000
 MAX_LINGER_SECONDS = 60.0
 
@@ -94,8 +93,9 @@ class Apps:
 
     def has_work(self, app_id: str) -> bool:
         """Whether containers of the app may still be started, whether its caller is there or not."""
-        is_kept = self._versions.of_app(app_id) is not None
-        return is_kept or bool(self._kernel.dispatcher.open_calls().get(app_id))
+        return self._versions.keeps(app_id) or bool(
+            self._kernel.dispatcher.open_calls().get(app_id)
+        )
 
     async def create(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
@@ -152,6 +152,10 @@ class Apps:
     def is_running(self, app_id: str) -> bool:
         """Whether the app takes new calls."""
         return app_id in self._running
+
+    def has_caller(self, app_id: str) -> bool:
+        """Whether the app runs until its caller goes, and is no version of a deployed one."""
+        return self.is_running(app_id) and not self._running[app_id].is_deployed
 
     def serving(self) -> Iterator[Function]:
         """Iterate over the functions that take calls by their name: first those of deployed apps, then by age."""

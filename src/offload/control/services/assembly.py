@@ -17,7 +17,9 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
-from offload.control.services.deployments import Deployments
+from offload.control.services.consoles import Consoles
+from offload.control.services.containers import Containers
+from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
 from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
@@ -35,6 +37,7 @@ from offload.control.services.schedules import Schedules
 from offload.control.services.secrets import Secrets
 from offload.control.services.versions import Versions
 from offload.control.services.volumes import Volumes
+from offload.control.services.web_keys import WebKeys
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ class Services:
     abandoned: Abandoned
     calls: Calls
     classes: Classes
+    consoles: Consoles
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -99,11 +103,13 @@ class Services:
     retention: Retention
     volumes: Volumes
     exchanges: Exchanges
+    web_keys: WebKeys
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
         await self.schedules.close()
+        self.consoles.close()
         self.abandoned.close()
         self.cluster.close()
         self.apps.close()
@@ -121,7 +127,6 @@ class Services:
 async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
-    now = outside.clock.now()
     reading = Reading(outside.store)
     kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
@@ -132,7 +137,7 @@ async def start(outside: Outside) -> Services:
     abandoned = Abandoned(kernel, versions, outside.lease_seconds)
     schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
-    cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    cluster = Cluster(kernel, apps, workers, ServerFacts(outside.clock.now(), outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     streams = BlobStreams(outside.blobs)
@@ -144,9 +149,9 @@ async def start(outside: Outside) -> Services:
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
-    workers.start()
-    retention.start()
-    schedules.start()
+    touched = Touched(apps, versions, schedules, classes, secrets)
+    for each in (workers, retention, schedules):
+        each.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         access=Access(kernel, archive, objects, versions),
@@ -154,7 +159,8 @@ async def start(outside: Outside) -> Services:
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
         classes=classes,
-        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
+        consoles=Consoles(kernel, Containers(kernel, reading, logs)),
+        deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
@@ -174,6 +180,7 @@ async def start(outside: Outside) -> Services:
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
         exchanges=Exchanges(kernel.dispatcher),
+        web_keys=WebKeys(kernel, snapshot.web_keys),
     )
 
 

@@ -4,9 +4,34 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from offload.worker.ports import Exit
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer
+from offload.worker.runtimes.ground import Entry
+from offload.worker.sandbox.guest import (
+    CONTAINER_HOME,
+    GUEST_ROOT,
+    USER_ID,
+    Enforced,
+    console_command,
+    guest_environment,
+)
+from offload.worker.sandbox.gvisor import runsc_exec
+
+if TYPE_CHECKING:
+    from offload.worker.ports import ContainerSpec
+
+
+def console_entry(spec: ContainerSpec, name: str, enforced: Enforced) -> Entry:
+    """Return what a console is in a container of gVisor: `runsc`, which stands outside its kernel as the one that runs it does."""
+    # As the door's role: where volumes are written to, user code is the one uid that exists on both sides.
+    writes_outside = any(not volume.is_read_only for volume in spec.volumes)
+    words = ("KEYS=1", *((f"OWNER={USER_ID}",) if writes_outside else ()))
+    command = console_command(spec, GUEST_ROOT, enforced, *words)
+    environment = guest_environment(spec, CONTAINER_HOME)
+    argv = runsc_exec(name, 0 if writes_outside else USER_ID, command, environment)
+    return Entry(argv, {}, uid=0, keeps_capabilities=True)
 
 
 class GvisorContainer(BubblewrapContainer):
