@@ -19,17 +19,20 @@ from offload.control.core.schedules import (
     ScheduleKey,
     ScheduleSpec,
 )
+from offload.control.core.web_keys import WebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
     EndApp,
     FinishCall,
     RemoveSchedule,
+    RemoveWebKey,
     SaveApp,
     SaveCall,
     SaveDeployment,
     SaveFunction,
     SaveRun,
     SaveSchedule,
+    SaveWebKey,
     StoredApp,
 )
 from offload.control.ports.store import StoreError
@@ -192,3 +195,14 @@ def test_functions_on_demand_are_restored_where_they_have_something_to_run(store
 
     assert store.snapshot().functions == (usual, busy, kept)
     assert store.function("fo-1") == idle
+
+
+def test_keys_of_web_endpoints_are_kept_until_they_are_revoked(store: Store) -> None:
+    first, second = (WebKey(f"ok-{n}", "default", f"key {n}", "d" * 64, float(n)) for n in (1, 2))
+
+    store.commit([SaveWebKey(second), SaveWebKey(first), SaveWebKey(first)])
+    kept = store.snapshot().web_keys
+    store.commit([RemoveWebKey("ok-2"), RemoveWebKey("ok-3")])
+
+    assert kept == (first, second)
+    assert store.snapshot().web_keys == (first,)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
     from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
+    from offload.control.core.web_keys import WebKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,20 @@ class SaveRun:
     run: ScheduledRun
 
 
+@dataclass(frozen=True, slots=True)
+class SaveWebKey:
+    """A key of web endpoints. Repeats are ignored."""
+
+    key: WebKey
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWebKey:
+    """The key opens nothing any more. Ignored for an unknown one."""
+
+    key_id: str
+
+
 Record = (
     SaveApp
     | EndApp
@@ -290,6 +305,8 @@ Record = (
     | SaveSchedule
     | RemoveSchedule
     | SaveRun
+    | SaveWebKey
+    | RemoveWebKey
 )
 
 
@@ -377,3 +394,4 @@ class Snapshot:
     schedules: tuple[
         tuple[Schedule, tuple[ScheduledRun, ...]], ...
     ] = ()  # with their runs, the last ones
+    web_keys: tuple[WebKey, ...] = ()

@@ -19,12 +19,10 @@ from offload.control.ports.records import (
     LogRow,
     OutcomeRow,
     Record,
-    RemoveSchedule,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
     SaveCall,
-    SaveDeployment,
     SaveFunction,
     SaveHistory,
     SaveInputs,
@@ -32,15 +30,13 @@ from offload.control.ports.records import (
     SaveLogs,
     SaveOutcomeRun,
     SaveOutcomes,
-    SaveRun,
     SaveScaling,
-    SaveSchedule,
     SaveWorker,
     Snapshot,
     StoredApp,
     StoredCall,
 )
-from offload.control.stores.memory.deployed import Deployed, restored
+from offload.control.stores.memory.deployed import Deployed, DeployedRecord, restored
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import Known, check
@@ -94,6 +90,7 @@ class MemoryStore:
                 workers=tuple(self._workers.items()),
                 deployments=self._deployed.deployments(),
                 schedules=self._deployed.schedules(),
+                web_keys=self._deployed.web_keys(),
             )
 
     def open_calls(self) -> Iterator[CallRestored]:
@@ -343,7 +340,7 @@ class MemoryStore:
                 self._apply_to_input(record)
             case SaveLogs() | SaveWorker() | RemoveWorker():
                 self._apply_aside(record)
-            case SaveDeployment() | SaveSchedule() | RemoveSchedule() | SaveRun():
+            case _ if isinstance(record, DeployedRecord):
                 self._deployed.apply(record)
             case _:
                 self._apply_to_call(record)

@@ -50,6 +50,7 @@ class Reader:
                     workers=tuple((w["worker_id"], w["name"]) for w in _all(connection, "workers")),
                     deployments=deployed.deployments(connection),
                     schedules=deployed.schedules(connection),
+                    web_keys=deployed.web_keys(connection),
                 )
             finally:
                 connection.execute("ROLLBACK")

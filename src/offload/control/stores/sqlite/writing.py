@@ -28,6 +28,7 @@ from offload.control.ports.records import (
     EndApp,
     FinishCall,
     RemoveSchedule,
+    RemoveWebKey,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
@@ -43,6 +44,7 @@ from offload.control.ports.records import (
     SaveRun,
     SaveScaling,
     SaveSchedule,
+    SaveWebKey,
     SaveWorker,
 )
 from offload.control.ports.store import StoreError
@@ -301,6 +303,8 @@ _IN_ORDER: dict[type[object], type[object]] = {
     SaveSchedule: SaveDeployment,
     RemoveSchedule: SaveDeployment,
     SaveRun: SaveDeployment,
+    SaveWebKey: SaveDeployment,
+    RemoveWebKey: SaveDeployment,
 }
 
 
