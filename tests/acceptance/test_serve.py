@@ -56,7 +56,7 @@ def test_ctrl_c_waits_for_the_one_before_that_is_slow_to_end(user):
     (newest,) = descendants(serving.pid) - {before}
 
     serving.send_signal(signal.SIGINT)
-    wait_gone([newest], 60)
+    wait_gone([newest])
     held_up = wait_gone([serving.pid], 0.5)
     os.kill(before, signal.SIGCONT)
     serving.communicate(timeout=60)

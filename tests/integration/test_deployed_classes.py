@@ -7,7 +7,13 @@ import os
 import pytest
 
 import offload
-from offload import errors
+from offload import errors, testing
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running(tmp_path_factory):
+    with testing.local_stack(tmp_path_factory.mktemp("stack")):
+        yield
 
 
 def test_a_deployed_class_is_found_by_name_and_used_with_parameters_from_outside_and_inside():

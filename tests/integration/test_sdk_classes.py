@@ -39,7 +39,7 @@ class Lines:
     def texts(self, name=None):
         return [line.text for line in self.kept if name in (None, line.function_name)]
 
-    def wait(self, text, name=None, seconds=30):
+    def wait(self, text, name=None, seconds=60):
         with self.came:
             assert self.came.wait_for(lambda: text in self.texts(name), seconds)
 

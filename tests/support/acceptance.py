@@ -54,12 +54,12 @@ class User:
         return str(path)
 
     def run(
-        self, *words: str, seconds: float = 60, prefix: tuple[str, ...] = ()
+        self, *words: str, seconds: float = 120, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         return self._run([*prefix, *COMMAND, *words], seconds)
 
     def run_python(
-        self, file: str, seconds: float = 60, words: tuple[str, ...] = ()
+        self, file: str, seconds: float = 120, words: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, file, *words], seconds)
 
@@ -91,7 +91,7 @@ class User:
     def end(self) -> None:
         """Leave nothing of this user behind, also where a test failed half way."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.run("down", seconds=30)
+            self.run("down")
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -142,7 +142,7 @@ def wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60
     raise AssertionError(f"{text!r} did not come; there was:\n{seen}")
 
 
-def wait_gone(pids: list[int], seconds: float = 15) -> list[int]:
+def wait_gone(pids: list[int], seconds: float = 60) -> list[int]:
     """Wait until the processes are gone; return those that are not."""
     descriptors = {}
     for pid in pids:
@@ -177,4 +177,4 @@ def run_on_terminal(user: User, *words: str, seconds: float = 60) -> tuple[int, 
         while select.select([leader], [], [], max(0.0, deadline - time.monotonic()))[0]:
             drawn += os.read(leader, 65536)
     os.close(leader)
-    return process.wait(timeout=10), drawn.decode(errors="replace")
+    return process.wait(timeout=60), drawn.decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ class KeptVolumes:
         self.trees = MemoryStore().volumes
         self.chunks: dict[str, bytes] = {}
         self.fetched_bytes = 0
+        self.committed = asyncio.Event()  # by a container
         self.before_upload: Callable[[], Awaitable[None]] | None = None  # awaited by each
 
     def put(self, files: Mapping[str, str], removes: tuple[str, ...] = ()) -> None:
@@ -37,6 +39,10 @@ class KeptVolumes:
         while batch := reader.next_batch():
             self.chunks.update(batch)
         commit(self.trees, *reader.entries, remove_trees=removes)
+
+    def put_folder(self, path: str, mode: int) -> None:
+        """Commit a folder."""
+        commit(self.trees, Entry(path, Kind.DIRECTORY, mode))
 
     def files(self) -> dict[str, str]:
         """Return what is in the files of the newest version."""
@@ -73,4 +79,5 @@ class KeptVolumes:
         removes = tuple(change.path for change in changes if change.kind == "remove")
         number = self.trees.newest(volume_id)
         wanted = Changes(puts, removes)
+        self.committed.set()
         return self.trees.commit(TreeCommit(volume_id, f"w{number}", cause, 2.0, wanted)).number

@@ -26,6 +26,7 @@ from offload.control.frontends.grpc import server as grpc_frontend
 from offload.control.frontends.link import server as link_frontend
 from offload.control.frontends.rpc.classes import EncodedDefinitions
 from offload.control.frontends.rpc.handlers import handlers as make_handlers
+from offload.control.frontends.web import server as web_frontend
 from offload.control.ports.blobs import BlobError
 from offload.control.ports.store import StoreError
 from offload.control.services.assembly import Outside, start
@@ -181,13 +182,15 @@ async def _listen(
     handlers = make_handlers(services)
     _require_port(config.host, config.http_port, "http")
     _require_port(config.host, config.grpc_port, "grpc")
+    ingress = web_frontend.web_server(services, token, config.web_domain, config.web_auth)
     try:
         link = await link_frontend.listen(
-            services, handlers, (config.host, config.http_port), token, tls
+            services, handlers, (config.host, config.http_port), token, tls, ingress.protocol
         )
     except OSError as error:
         raise _PortError(_port_problem(config.host, config.http_port, "http", error)) from error
     stack.push_async_callback(link.close)
+    stack.callback(ingress.close)
     certificate = None
     if config.tls_cert is not None and config.tls_key is not None:
         certificate = (config.tls_cert.read_bytes(), config.tls_key.read_bytes())

@@ -5,7 +5,8 @@ the worker listens on; there this process shows its network namespace first, so 
 gets its descriptors when that is there. ROLE is "guest", or "init" where this is the first process of a pid namespace of the
 kernel's: the guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code
 leaves. After the role, "=" and a filter of system calls in hexadecimal may follow: for engines whose own filter lets through what
-no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
+no container needs. "owner=UID" is a guest whose files outside are uid 0's: it becomes UID in a user namespace of its own, in which
+those files are its own. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
 if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is the right process
 that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
 """
@@ -16,6 +17,7 @@ import sys
 
 _PLACES = (1, 2, 5, 6)
 _INT_BYTES = 4
+_CLONE_NEWUSER, _PR_CAPBSET_DROP, _CAPABILITY_VERSION_3 = 0x10000000, 24, 0x20080522
 
 
 def enter(door: str) -> None:
@@ -77,6 +79,24 @@ def take_filter(program: bytes) -> None:
     install_filter(program)
 
 
+def own_files(user_id: int) -> None:
+    """Become an ordinary user to whom uid 0's files belong, and give up what making the namespace has given."""
+    import ctypes  # noqa: PLC0415 - slow, and not for everybody
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "a user namespace was refused")
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - slow
+            file.write(f"{user_id} 0 1")
+    number = 0
+    while libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
+        number += 1
+    header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    if libc.capset(header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capabilities could not be given up")
+
+
 def become(command: list[str]) -> None:
     """Turn into the guest; into our own in this very interpreter, because another one takes its time to start."""
     _, _, _, program, *order = command
@@ -91,9 +111,11 @@ def become(command: list[str]) -> None:
 
 if __name__ == "__main__":
     enter(sys.argv[1])
-    role, _, calls = sys.argv[2].partition("=")
-    if calls:
-        take_filter(bytes.fromhex(calls))
+    role, _, detail = sys.argv[2].partition("=")
+    if role == "owner":
+        own_files(int(detail))
+    elif detail:
+        take_filter(bytes.fromhex(detail))
     if role == "init":
         stay_as_init()
     become(sys.argv[3:])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from offload.errors import InvalidError
 from offload.sdk import call_options
-from offload.sdk.class_checks import check_class, complete, marks_of_class
+from offload.sdk.class_checks import check_class, complete, with_class_marks
 from offload.sdk.cls import Cls, Pool
 from offload.sdk.life_cycle import parameters_of
 from offload.sdk.options import parse_options, split_arguments
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from offload.sdk.cls import ClassOwner
-    from offload.sdk.options import AppWide, OptionArguments
+    from offload.sdk.options import OptionArguments
 
     class ClassArguments(OptionArguments, total=False):
         """The keyword arguments of `App.cls`."""
@@ -34,7 +34,6 @@ class ClassDecorator:
         app: ClassOwner,
         misused: tuple[object, ...],
         arguments: Mapping[str, object],
-        app_wide: AppWide,
     ) -> None:
         given = dict(arguments)
         snapshot = given.pop("enable_memory_snapshot", False)
@@ -46,7 +45,7 @@ class ClassDecorator:
                 )
             if not isinstance(snapshot, bool):
                 raise InvalidError(f"enable_memory_snapshot={snapshot!r} is neither True nor False")
-            self._options = app_wide.before(parse_options(**of_function))
+            self._options = parse_options(**of_function)
             self._call_options = call_options.defaults_of("f", of_calls) if of_calls else None
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -58,7 +57,7 @@ class ClassDecorator:
         """Return the class as one of the app. Raises `InvalidError`."""
         try:
             check_class(decorated)
-            options = marks_of_class(decorated).added_to(self._options)
+            options = with_class_marks(decorated, self._options)
             made = Cls(self._app, decorated, options, self._call_options, snapshot=self._snapshot)
             parameters = complete_or_none(decorated)
             if parameters is not None:

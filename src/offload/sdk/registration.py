@@ -59,10 +59,8 @@ def registration_of(function: Definition, *, is_served_here: bool = True) -> Reg
     )
 
 
-async def with_secrets(
-    function: Registration, scope: tuple[str, str], app_id: str | None
-) -> Registration:
-    """Look the function's secrets up, in a workspace and environment; `app_id` is None for an app that is deployed.
+async def with_secrets(function: Registration, scope: tuple[str, str], app_id: str) -> Registration:
+    """Look the function's secrets up, in a workspace and environment, for a run of its app.
 
     Raises `OffloadError` where there is none of a name, or it lacks a variable.
     """

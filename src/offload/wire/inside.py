@@ -45,6 +45,12 @@ UPLOAD = (
     "offload.v1.Blobs/Upload"  # the only one whose request streams; it goes straight to the server
 )
 
+# Both directions stream. The runner asks it for itself, not for user code; it goes straight to the server.
+EXCHANGE = "offload.v1.Web/Exchange"
+EXCHANGE_WINDOW = (
+    4  # parts that a container may send before the server has taken any; the first one counts
+)
+
 STREAMED = frozenset(
     "offload.v1." + name
     for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Dicts/Entries", "Objects/Hold")

@@ -131,6 +131,7 @@ class Call:
     after: tuple[str, ...] = ()  # calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
     not_before: float = 0.0  # when it may begin, in Unix seconds; 0: at once
+    transient: bool = False  # nothing of it is kept, and what may have begun is never run again
 
 
 @dataclass(frozen=True, slots=True)

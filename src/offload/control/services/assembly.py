@@ -17,8 +17,11 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
-from offload.control.services.deployments import Deployments
+from offload.control.services.consoles import Consoles
+from offload.control.services.containers import Containers
+from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
+from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -78,6 +81,7 @@ class Services:
     abandoned: Abandoned
     calls: Calls
     classes: Classes
+    consoles: Consoles
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -97,11 +101,13 @@ class Services:
     reading: Reading
     retention: Retention
     volumes: Volumes
+    exchanges: Exchanges
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
         await self.schedules.close()
+        self.consoles.close()
         self.abandoned.close()
         self.cluster.close()
         self.apps.close()
@@ -119,13 +125,8 @@ class Services:
 async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
-    now = outside.clock.now()
-    dispatcher = Dispatcher(
-        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
-    )
     reading = Reading(outside.store)
-    journal = Journal(outside.store, outside.telemetry.observe_commit)
-    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
@@ -134,7 +135,7 @@ async def start(outside: Outside) -> Services:
     abandoned = Abandoned(kernel, versions, outside.lease_seconds)
     schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
-    cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    cluster = Cluster(kernel, apps, workers, ServerFacts(outside.clock.now(), outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     streams = BlobStreams(outside.blobs)
@@ -146,9 +147,9 @@ async def start(outside: Outside) -> Services:
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
-    workers.start()
-    retention.start()
-    schedules.start()
+    touched = Touched(apps, versions, schedules, classes, secrets)
+    for each in (workers, retention, schedules):
+        each.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         access=Access(kernel, archive, objects, versions),
@@ -156,7 +157,8 @@ async def start(outside: Outside) -> Services:
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
         classes=classes,
-        deployments=Deployments(kernel, reading, apps, versions, schedules, classes),
+        consoles=Consoles(kernel, Containers(kernel, reading, logs)),
+        deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
@@ -175,7 +177,15 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
+        exchanges=Exchanges(kernel.dispatcher),
     )
+
+
+def _kernel(outside: Outside, snapshot: Snapshot, reading: Reading) -> Kernel:
+    clock = outside.clock
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, clock.steady(), snapshot.workers)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    return Kernel(dispatcher, journal, reading, clock, outside.telemetry)
 
 
 def _restore(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading
     from offload.control.services.schedules import Schedules
+    from offload.control.services.secrets import OwnSecrets, Secrets
     from offload.control.services.versions import Versions
 
 MAX_NAME_CHARACTERS = 64
@@ -57,6 +58,7 @@ class NewVersion:
     app_tags: tuple[tuple[str, str], ...] = ()
     deployed_by: str = ""
     skip_check: bool = False
+    own_secrets: OwnSecrets = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +70,28 @@ class Deployed:
     is_unchanged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a deployment changes beside what is deployed."""
+
+    apps: Apps
+    versions: Versions
+    schedules: Schedules
+    classes: Classes
+    secrets: Secrets
+
+
 class Deployments:
     """Puts versions in place of one another."""
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        reading: Reading,
-        apps: Apps,
-        versions: Versions,
-        schedules: Schedules,
-        classes: Classes,
-    ) -> None:
+    def __init__(self, kernel: Kernel, reading: Reading, touched: Touched) -> None:
         self._kernel = kernel
         self._reading = reading
-        self._apps = apps
-        self._versions = versions
-        self._schedules = schedules
-        self._classes = classes
+        self._apps = touched.apps
+        self._versions = touched.versions
+        self._schedules = touched.schedules
+        self._classes = touched.classes
+        self._secrets = touched.secrets
         self._busy: set[DeploymentKey] = set()
 
     def new_app_id(self) -> str:
@@ -100,7 +106,7 @@ class Deployments:
             if before is not None and new.app_tags:
                 before = replace(before, tags=new.app_tags)
             serving = before.serving_version if before is not None else None
-            if before is not None and serving is not None and serving.digest == new.digest:
+            if before is not None and serving is not None and await self._is_same(serving, new):
                 await self._save(before)
                 yield Deployed(serving, is_unchanged=True)
                 return
@@ -118,14 +124,15 @@ class Deployments:
                 core.next_number(before), new.app_id, new.digest, now,
                 tuple((f.name, f.function_id) for f in named), new.schedules, new.tag, new.deployed_by,
             )  # fmt: skip
-            async for pools in self._try(version, named, skip=new.skip_check):
-                yield pools
-            switch = core.add_version(new.key, before, version, now)
-            if before is None and new.app_tags:
-                tagged = replace(switch.deployment, tags=new.app_tags)
-                switch = replace(switch, deployment=tagged)
-            app = SaveApp(new.app_id, new.key.name, now, new.key.workspace, new.key.environment)
-            await self._switch(before, switch, (app, *map(SaveFunction, named)))
+            async with self._with_secrets(new):
+                async for pools in self._try(version, named, skip=new.skip_check):
+                    yield pools
+                switch = core.add_version(new.key, before, version, now)
+                if before is None and new.app_tags:
+                    tagged = replace(switch.deployment, tags=new.app_tags)
+                    switch = replace(switch, deployment=tagged)
+                app = SaveApp(new.app_id, new.key.name, now, new.key.workspace, new.key.environment)
+                await self._switch(before, switch, (app, *map(SaveFunction, named)))
             yield Deployed(version, switch.retired.number if switch.retired else 0)
 
     async def rollback(
@@ -232,6 +239,22 @@ class Deployments:
             )
             self._kernel.apply(gave_up)
             raise
+
+    async def _is_same(self, serving: AppVersion, new: NewVersion) -> bool:
+        return serving.digest == new.digest and await self._secrets.has_own(
+            serving.app_id, new.own_secrets
+        )
+
+    @asynccontextmanager
+    async def _with_secrets(self, new: NewVersion) -> AsyncIterator[None]:
+        """Keep what the version has for itself: after this only if it has become one."""
+        self._versions.tried.add(new.app_id)
+        try:
+            scope = Scope(new.key.workspace, new.key.environment)
+            await self._secrets.put_own(new.app_id, scope, new.own_secrets)
+            yield
+        finally:
+            self._versions.tried.discard(new.app_id)
 
     def _without_warm(self, function: Function) -> Function:
         """Keep no container of a class for which somebody has to give parameters first."""

@@ -10,6 +10,7 @@ from offload.sdk.client import classes, definitions, translate
 from offload.sdk.client.requests import Requests
 from offload.sdk.values import AppName, Deployed, ResolvedClass, ResolvedFunction
 from offload.wire.gen import deployments_pb2
+from offload.wire.host import host_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ class NewVersion:
     app_tags: Mapping[str, str] = field(default_factory=dict)
     deployed_by: str = ""
     skip_check: bool = False
+    # Secrets without a name, by the keys that `secret_ids` of the functions name them by.
+    own_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def for_app(self, app: AppName) -> NewVersion:
         """Return the same under another name."""
@@ -50,6 +53,8 @@ class DeploymentRequests(Requests):
             deployed_by=new.deployed_by,
             skip_check=new.skip_check,
         )
+        for key, values in new.own_secrets.items():
+            request.own_secrets[key].values.update(values)
         for function, fingerprint in zip(new.functions, new.fingerprints, strict=True):
             definition = await definitions.describe(self._connection, function)
             definition.code_digest = fingerprint
@@ -62,6 +67,14 @@ class DeploymentRequests(Requests):
                     if event.HasField("result"):
                         return translate.deployed(new.app, event.result)
                     output.progress([translate.pool(pool) for pool in event.pools])
+
+    async def has_worker_here(self) -> bool:
+        """Whether a worker of this machine takes work."""
+        request = deployments_pb2.PrepareDeployRequest(host_id=host_id())
+        reply = await self._unary(
+            "Deployments/PrepareDeploy", request, deployments_pb2.PrepareDeployReply
+        )
+        return reply.has_worker_on_host
 
     async def resolve(
         self, app: AppName, function: str, version: int | str | None

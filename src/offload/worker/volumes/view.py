@@ -149,7 +149,9 @@ class View:
         # A folder before what is in it; and no link before the files, that none is written through one.
         for entry in sorted(entries, key=lambda entry: (entry.kind is Kind.SYMLINK, entry.path)):
             if entry.kind is Kind.DIRECTORY:
-                folder.make_folder(entry.path, _folder_mode(entry))
+                # As its files, a folder that nobody writes to is open to everybody who sees it.
+                shared = 0o555 if self.mount.is_read_only else 0
+                folder.make_folder(entry.path, _folder_mode(entry) | shared)
             elif entry.kind is Kind.SYMLINK:
                 folder.make_link(entry.path, entry.content)
             elif self.mount.is_read_only:

@@ -12,6 +12,7 @@ from offload.control.frontends.rpc.apps import function_of, pool_message, secret
 from offload.control.frontends.rpc.parameters import values_of
 from offload.control.frontends.rpc.schedules import spec_of
 from offload.control.services.deployments import Deployed, NewVersion, deployment_key
+from offload.control.services.secrets import own_secret_id
 from offload.wire.gen import apps_pb2, deployments_pb2
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class DeploymentsHandlers:
     """Translates for the services."""
 
     def __init__(self, services: Services) -> None:
+        self._apps = services.apps
         self._classes = services.classes
         self._deployments = services.deployments
         self._secrets = services.secrets
@@ -39,8 +41,12 @@ class DeploymentsHandlers:
         digest = _digest(request)
         app_id = self._deployments.new_app_id()
         key = _key(request.app)
-        named = secrets_of(request.functions)
+        own = tuple((key, dict(each.values)) for key, each in sorted(request.own_secrets.items()))
+        ids = {key: own_secret_id(app_id, key) for key, _ in own}
+        named = [each for each in secrets_of(request.functions) if each not in ids]
         await self._secrets.check_named(named, Scope(key.workspace, key.environment))
+        for definition in request.functions:
+            definition.secrets[:] = [ids.get(each, each) for each in definition.secrets]
         schedules = tuple(
             VersionSchedule(
                 f.name, spec_of(f.name, f.schedule), f.schedule.args.SerializeToString()
@@ -58,9 +64,19 @@ class DeploymentsHandlers:
             tuple(sorted(request.app_tags.items())),
             request.deployed_by,
             request.skip_check,
+            own,
         )
         async for news in self._deployments.deploy(new):
             yield _event(news)
+
+    async def prepare_deploy(
+        self, request: deployments_pb2.PrepareDeployRequest, _context: RequestContext
+    ) -> deployments_pb2.PrepareDeployReply:
+        """See `Deployments.PrepareDeploy`."""
+        host_id = request.host_id
+        return deployments_pb2.PrepareDeployReply(
+            has_worker_on_host=bool(host_id) and self._apps.has_worker_on(host_id)
+        )
 
     async def rollback(
         self, request: deployments_pb2.RollbackRequest, _context: RequestContext
