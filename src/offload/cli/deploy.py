@@ -58,11 +58,8 @@ def command(*, program: str, no_check: bool, as_json: bool, **named: str | None)
         return
     print(_sentence(done))
     for name, function in app.functions.items():
-        if function.is_class:  # its methods are called by functions of its app
-            continue
-        print(
-            f'  Function.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}'
-        )
+        kind = "Cls" if function.is_class else "Function"
+        print(f'  {kind}.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}')
 
 
 class _News:
