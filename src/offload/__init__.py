@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from offload.sdk.secret import Secret
     from offload.sdk.values import Deployed
     from offload.sdk.volume import Volume
+    from offload.sdk.web import asgi_app
 
 __all__ = [
     "App",
@@ -46,6 +47,7 @@ __all__ = [
     "Retries",
     "Secret",
     "Volume",
+    "asgi_app",
     "batched",
     "concurrent",
     "current_function_call_id",
@@ -81,6 +83,7 @@ _HOME = {
     "Retries": "offload.sdk.options",
     "Volume": "offload.sdk.volume",
     "Secret": "offload.sdk.secret",
+    "asgi_app": "offload.sdk.web",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",

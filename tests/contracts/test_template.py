@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.closing import close_now
 from tests.support.forked_runtime import Evaluating, call, function, start_loaded
 from tests.support.runtime_guest import a_spec, open_fds
 
@@ -31,10 +32,10 @@ def runtime(tmp_path: Path) -> Iterator[BubblewrapRuntime]:
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     if not made.capabilities.forks_templates:
-        asyncio.run(made.close())
+        close_now(made)
         pytest.skip("this runtime forks no templates here")
     yield made
-    asyncio.run(made.close())
+    close_now(made)
 
 
 def run(scenario: Callable[[], Coroutine[object, object, object]]) -> object:
@@ -61,6 +62,26 @@ def test_containers_of_one_template_share_no_randomness(runtime: BubblewrapRunti
     drawn = run(scenario)
     assert isinstance(drawn, list)
     assert len({pair[0] for pair in drawn}) == len({pair[1] for pair in drawn}) == 3
+
+
+def test_a_container_that_ends_by_itself_at_once_is_no_failure_of_its_fork(
+    runtime: BubblewrapRuntime,
+) -> None:
+    # The second process of its namespace is the container: see the next test.
+    source = (
+        "import os\nos.register_at_fork(after_in_child=lambda: os.getpid() == 2 and os._exit(3))"
+    )
+
+    async def scenario() -> list[int | None]:
+        template = await start_loaded(runtime, a_spec(), function(source))
+
+        containers = [await template.fork(a_spec(f"ct-{number}")) for number in range(5)]
+        ended = [(await container.wait()).code for container in containers]
+
+        await template.close()
+        return ended
+
+    assert run(scenario) == [3] * 5
 
 
 def test_containers_of_one_template_see_neither_each_other_nor_each_others_files(

@@ -5,76 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.every_runtime import a_runtime
-from tests.support.runtime_guest import a_spec, ask
 from tests.support.trees import listing
-from tests.support.volume_server import KeptVolumes
+from tests.support.volume_stage import CLOSE, IDS, OS, Stage, hold_open, read, write
 
 from offload.wire.trees import Kind
-from offload.worker.core.values import VolumeMount
-from offload.worker.ports import Container, Runtime
-from offload.worker.volumes import Mounts, VolumeError, Volumes
+from offload.worker.ports import Runtime
+from offload.worker.volumes import VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 # Functions with volumes are not forked from templates.
 _SANDBOXES = ["bubblewrap", "gvisor", "docker"]
 _WITH_IMAGES = ["bubblewrap image", "gvisor image", "docker docker_image"]
 _ALL = ["process", *_SANDBOXES, *_WITH_IMAGES]
 
-_OS, _SYS = "__import__('os')", "__import__('sys')"
-
 
 @pytest.fixture(params=_ALL)
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
     with a_runtime(request, tmp_path) as made:
         yield made
-
-
-class Opened(NamedTuple):
-    """A container, its volume, and where it finds that."""
-
-    container: Container
-    mounts: Mounts
-    path: str
-
-    async def ask(self, expression: str) -> object:
-        return await ask(self.container, expression.replace("DATA", self.path))
-
-
-class Stage:
-    """The volumes of a worker, for containers of one runtime."""
-
-    def __init__(self, runtime: Runtime, directory: Path, **options: float) -> None:
-        self.server = KeptVolumes()
-        self.volumes = Volumes(directory / "volumes", 10**9, self.server, **options)
-        self.told: list[str] = []
-        self._runtime = runtime
-        # A plain process finds it by a link on this machine.
-        is_plain = runtime.capabilities.name == "process"
-        self.place = str(directory / "mounted") if is_plain else "/data"
-
-    @contextlib.asynccontextmanager
-    async def container(
-        self, *paths: str, is_read_only: bool = False, sub_path: str = ""
-    ) -> AsyncIterator[Opened]:
-        paths = paths or (self.place,)
-        wanted = [VolumeMount("vo-1", path, is_read_only, sub_path) for path in paths]
-        mounts = await self.volumes.mount("ct-1", wanted, self.told.append)
-        container = None
-        try:
-            container = await self._runtime.start(a_spec(volumes=mounts.binds))
-            await ask(container, "1")
-            await mounts.settle()
-            yield Opened(container, mounts, paths[0])
-        finally:
-            if container is not None:
-                await container.close()
-            await mounts.close(commits=False)
 
 
 def play(
@@ -90,23 +44,6 @@ def play(
     return asyncio.run(run())
 
 
-def write(name: str, text: str) -> str:
-    return f"open('DATA/{name}', 'w').write({text!r})"
-
-
-def read(name: str) -> str:
-    return f"open('DATA/{name}').read()"
-
-
-def hold_open(name: str, mode: str, text: str = "") -> str:
-    kept = f"{_SYS}.modules['kept']"
-    opened = f"{_SYS}.modules.update(kept=open('DATA/{name}', '{mode}'))"
-    return f"[{opened}, {text!r} and {kept}.write({text!r}), {kept}.flush()]"
-
-
-CLOSE = f"{_SYS}.modules.pop('kept').close()"
-
-
 def test_what_a_container_writes_is_committed_and_nothing_that_it_left_alone(
     runtime: Runtime, tmp_path: Path
 ) -> None:
@@ -116,12 +53,12 @@ def test_what_a_container_writes_is_committed_and_nothing_that_it_left_alone(
         async with stage.container() as opened:
             assert await opened.ask(read("folder/kept")) == "2"
             assert await opened.ask(write("old", "changed")) == 7
-            assert await opened.ask(f"{_OS}.makedirs('DATA/a/b')") is None
+            assert await opened.ask(f"{OS}.makedirs('DATA/a/b')") is None
             assert await opened.ask(write("a/b/new", "made")) == 4
-            assert await opened.ask(f"{_OS}.rename('DATA/a/b/new', 'DATA/folder/new')") is None
-            assert await opened.ask(f"{_OS}.remove('DATA/gone')") is None
-            assert await opened.ask(f"{_OS}.symlink('old', 'DATA/link')") is None
-            assert await opened.ask(f"{_OS}.chmod('DATA/old', 0o700)") is None
+            assert await opened.ask(f"{OS}.rename('DATA/a/b/new', 'DATA/folder/new')") is None
+            assert await opened.ask(f"{OS}.remove('DATA/gone')") is None
+            assert await opened.ask(f"{OS}.symlink('old', 'DATA/link')") is None
+            assert await opened.ask(f"{OS}.chmod('DATA/old', 0o700)") is None
             changed = stage.server.files()
             await opened.mounts.commit_all()
             number = stage.server.newest()
@@ -176,7 +113,7 @@ def test_a_reload_shows_what_others_committed_once_no_file_is_open(
 
             await opened.mounts.reload("vo-1")
 
-            names = await opened.ask(f"sorted({_OS}.listdir('DATA'))")
+            names = await opened.ask(f"sorted({OS}.listdir('DATA'))")
             texts = [await opened.ask(read(name)) for name in ("file", "new", "own")]
 
         assert unchanged == "before"
@@ -194,13 +131,13 @@ def test_a_folder_of_a_volume_is_mounted_alone_and_read_only_holds(
         stage.server.put_folder("part/closed", 0o700)
 
         async with stage.container("/srv/deep/down", is_read_only=True, sub_path="part") as opened:
-            names = await opened.ask(f"sorted({_OS}.listdir('DATA'))")
+            names = await opened.ask(f"sorted({OS}.listdir('DATA'))")
             closed_file = await opened.ask(read("closed/file"))
             refused = [
                 await opened.ask(write("new", "no")),
                 await opened.ask(write("file", "no")),
-                await opened.ask(f"{_OS}.remove('DATA/file')"),
-                await opened.ask(f"{_OS}.chmod('DATA/file', 0o777)"),
+                await opened.ask(f"{OS}.remove('DATA/file')"),
+                await opened.ask(f"{OS}.chmod('DATA/file', 0o777)"),
             ]
             with pytest.raises(VolumeError, match="mounted read-only"):
                 await opened.mounts.commit("vo-1")
@@ -237,7 +174,7 @@ def test_volumes_are_found_wherever_they_are_wanted(runtime: Runtime, tmp_path: 
                 for path in _PLACES
                 if "scratch" not in path
             ]
-            shown = await opened.ask(f"sorted({_OS}.listdir('/usr/local'))")
+            shown = await opened.ask(f"sorted({OS}.listdir('/usr/local'))")
 
         assert (texts, written) == (["1"] * 4, [2] * 4)
         assert all("Error" in refusal for refusal in beside)
@@ -248,22 +185,15 @@ def test_volumes_are_found_wherever_they_are_wanted(runtime: Runtime, tmp_path: 
     assert not any(Path(path).exists() for path in _PLACES[1:])
 
 
-_IDS = (
-    "[[os.getuid(), os.geteuid(), os.getgid()],"
-    " [line.split()[1].strip('0') for line in open('/proc/self/status') if line[:3] == 'Cap'],"
-    " os.stat('DATA').st_uid == os.getuid()]"
-).replace("os.", f"{_OS}.")
-
-
 @pytest.mark.parametrize("runtime", [*_SANDBOXES, *_WITH_IMAGES], indirect=True)
 def test_a_volume_gives_user_code_no_rights(runtime: Runtime, tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         async with stage.container() as opened:
-            found = await opened.ask(_IDS)
-            device = await opened.ask(f"{_OS}.mknod('DATA/null', 0o20666, 0x103)")
-            given = await opened.ask(f"{_OS}.chown('DATA', 0, 0)")
+            found = await opened.ask(IDS)
+            device = await opened.ask(f"{OS}.mknod('DATA/null', 0o20666, 0x103)")
+            given = await opened.ask(f"{OS}.chown('DATA', 0, 0)")
             source = str(Path(opened.mounts.binds[0].source).parent)
-            elsewhere = await opened.ask(f"{_OS}.path.exists({source!r})")
+            elsewhere = await opened.ask(f"{OS}.path.exists({source!r})")
 
         assert isinstance(found, list)
         ids, capabilities, is_owner = found
@@ -273,6 +203,28 @@ def test_a_volume_gives_user_code_no_rights(runtime: Runtime, tmp_path: Path) ->
         assert "PermissionError" in str(device)
         assert "Error" in str(given)
         assert elsewhere is False
+
+    play(runtime, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("runtime", _SANDBOXES, indirect=True)
+def test_a_file_that_containers_share_cannot_be_had_as_ones_own(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"file": "shared"})
+
+        async with stage.container(read_only_at="/shared") as opened:
+            tricks = [
+                await opened.ask(f"{OS}.link('/shared/file', 'DATA/mine')"),
+                await opened.ask(f"{OS}.rename('/shared/file', 'DATA/mine')"),
+                await opened.ask("open('/proc/self/fd/%d' % open('/shared/file').fileno(), 'r+')"),
+                await opened.ask(f"{OS}.truncate('/shared/file', 0)"),
+            ]
+            seen = await opened.ask("open('/shared/file').read()")
+
+        assert all("Error: [Errno" in str(refusal) for refusal in tricks), tricks
+        assert seen == "shared"
 
     play(runtime, tmp_path, scenario)
 
@@ -293,15 +245,15 @@ def test_no_name_that_a_container_makes_leads_out_of_its_volume(
                 "up": "../../../../../../../../etc",
                 "fine": "folder/file",
             }.items():
-                await opened.ask(f"{_OS}.symlink({target!r}, 'DATA/{link}')")
-            await opened.ask(f"{_OS}.mkfifo('DATA/pipe')")
+                await opened.ask(f"{OS}.symlink({target!r}, 'DATA/{link}')")
+            await opened.ask(f"{OS}.mkfifo('DATA/pipe')")
             await opened.ask("__import__('socket').socket(1).bind('DATA/socket')")
             # What the worker knows as a file and a folder becomes a way out.
-            await opened.ask(f"{_OS}.remove('DATA/theirs')")
-            await opened.ask(f"{_OS}.symlink('{outside}/secret', 'DATA/theirs')")
-            await opened.ask(f"{_OS}.remove('DATA/folder/file')")
-            await opened.ask(f"{_OS}.rmdir('DATA/folder')")
-            await opened.ask(f"{_OS}.symlink('{outside}', 'DATA/folder')")
+            await opened.ask(f"{OS}.remove('DATA/theirs')")
+            await opened.ask(f"{OS}.symlink('{outside}/secret', 'DATA/theirs')")
+            await opened.ask(f"{OS}.remove('DATA/folder/file')")
+            await opened.ask(f"{OS}.rmdir('DATA/folder')")
+            await opened.ask(f"{OS}.symlink('{outside}', 'DATA/folder')")
             await opened.mounts.commit_all()
             committed = listing(stage.server.trees)
             stage.server.put({"theirs": "x", "absolute": "x", "folder/secret": "x"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.builders import make
+from tests.support.closing import close_now
 from tests.support.images import BASE, Recorder, chain, run
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask
 
@@ -66,7 +67,7 @@ def container(
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     yield runtime, root
-    asyncio.run(runtime.close())
+    close_now(runtime)
 
 
 def test_links_of_an_image_lead_to_nothing_of_the_machine(

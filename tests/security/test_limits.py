@@ -19,7 +19,7 @@ from tests.support.ordinary_user import an_ordinary_user
 
 from offload.worker.supervisor.starting import usual_scratch_mib
 
-_SECONDS = 120
+_SECONDS = 240
 _USER = "offload-limits"
 _ROOT = Path(__file__).resolve().parents[2]
 _PAYLOAD = str(_ROOT / "tests" / "support" / "limits_payload.py")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.closing import close_now
 from tests.support.forked_runtime import Evaluating, call, function, start_loaded
 from tests.support.processes import descendants
 from tests.support.runtime_guest import a_spec
@@ -52,10 +53,10 @@ def runtime(tmp_path: Path) -> Iterator[BubblewrapRuntime]:
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     if not made.capabilities.forks_templates:
-        asyncio.run(made.close())
+        close_now(made)
         pytest.skip("this runtime forks no templates here")
     yield made
-    asyncio.run(made.close())
+    close_now(made)
 
 
 def inside(runtime: BubblewrapRuntime, loaded: Evaluating, *expressions: str) -> list[object]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.closing import close_now
 from tests.support.forked_runtime import make_forked
 from tests.support.image_runtime import ImageRuntime
 from tests.support.runtime_guest import GUEST_ARGV, play
@@ -56,4 +56,4 @@ def a_runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtim
             pytest.skip(str(error))
         made = ImageRuntime(made, root) if root is not None else made
     yield made
-    asyncio.run(made.close())
+    close_now(made)

@@ -78,9 +78,14 @@ class AsyncExecutor(Executor):
         job.cancel_task = task.cancel
         callee, value = self._begin(job)
         if callee.is_generator:
-            await self._stream_async(job, callee, value)  # type: ignore[arg-type]  # an async generator, or TypeError
+            if hasattr(value, "__aiter__"):
+                await self._stream_async(job, callee, value)
+            else:
+                self._stream(job, callee, value)
             return None
-        value = await value  # type: ignore[misc]  # a coroutine, or TypeError
+        # Other methods of a class with web endpoints need not be async: those have the loop to themselves.
+        if hasattr(value, "__await__"):
+            value = await value
         return dump_value(value, f"the result of {callee.name}()")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NamedTuple, Protocol
 
     from offload.runner.bodies import Incoming
@@ -37,6 +38,11 @@ class Callees(dict[str, Callee]):
     done_in_template = "importing it"  # of user code, before a container is forked
 
     @property
+    def wants_loop(self) -> bool:
+        """Whether one of them needs an event loop that also runs while no input does."""
+        return any(getattr(each.function, "wants_loop", False) for each in self.values())
+
+    @property
     def any(self) -> Callee:
         """The function, or one of the methods: where it matters which kind they are, all are of the same."""
         return next(iter(self.values()))
@@ -53,11 +59,13 @@ def of_function(function: UserFunction, name: str, *, is_generator: bool) -> Cal
     return Callees({"": Callee(function, name, is_generator)})
 
 
-def of_methods(instance: object, class_name: str, names: tuple[str, ...]) -> Callees:
-    """Return the methods of an instance."""
+def of_methods(
+    instance: object, class_name: str, names: tuple[str, ...], in_place: Mapping[str, UserFunction]
+) -> Callees:
+    """Return the methods of an instance, some of them with others in their places."""
     found = {}
     for name in names:
-        method = getattr(instance, name)
+        method = in_place.get(name) or getattr(instance, name)
         flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
         found[name] = Callee(method, f"{class_name}.{name}", bool(flags & _CO_GENERATOR))
     return Callees(found)

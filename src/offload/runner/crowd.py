@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 _current: ContextVar[Job | None] = ContextVar("offload_input", default=None)
 
 
+def current_job() -> Job | None:
+    """Return the job that this thread or task runs, where several may run at the same time."""
+    return _current.get()
+
+
 class Places:
     """So many calls may run at the same time."""
 

@@ -23,7 +23,7 @@ def make_crowd(
     """Return what runs inputs with these, as many at the same time as the worker says."""
     if order.batch_size:
         return _make_batched(link, outbox, streams, callees, order)
-    if is_async(callees.any.function):
+    if callees.wants_loop or is_async(callees.any.function):
         from offload.runner.async_calls import AsyncCrowd, AsyncExecutor  # noqa: PLC0415 - slow
 
         asynchronous = AsyncExecutor(outbox, streams)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from offload.runner.bodies import Incoming
     from offload.runner.callee import Callees
-    from offload.runner.life import Life
+    from offload.runner.life import Life, Site
     from offload.sdk.life_cycle import Blueprint
     from offload.wire.guest import Load
 
-    Loaded = Union[Callees, Life]
+    Loaded = Union[Callees, Life, Site]
 
 
 _GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
@@ -60,6 +60,14 @@ def load_function(order: Load, code: Incoming) -> Loaded:
         return Life(_with_parameters(function, order.parameters))
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
+    web_marks = sys.modules.get(
+        "offload.sdk.web_marks"
+    )  # where it is marked, the mark has brought it
+    endpoint = web_marks.endpoint_of(function) if web_marks is not None else None
+    if endpoint is not None:
+        from offload.runner.life import Site  # noqa: PLC0415 - most code is a function
+
+        return Site(function, endpoint, order.function_name)
     return of_function(function, order.function_name, is_generator=order.is_generator)
 
 

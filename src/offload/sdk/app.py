@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
-from offload.errors import AppNotRunningError, InvalidError, OffloadError
+from offload.errors import AppNotRunningError, InvalidError
 from offload.sdk.app_defaults import AppDefaults
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
-    from types import TracebackType
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
@@ -31,8 +30,11 @@ if TYPE_CHECKING:
     from offload.sdk.option_types import ImageChoice, SecretChoice, VolumeChoice
     from offload.sdk.options import FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
+    from offload.sdk.run_context import RunContext
     from offload.sdk.values import Deployed, Output
+    from offload.sdk.web import WebArguments
 
+F = TypeVar("F")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -95,7 +97,7 @@ class App:
         self._tags: dict[str, str] = {}
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
-        self._runs: list[AppRun] = []
+        self.runs: list[AppRun] = []  # that are open, the innermost last
         self._inside: InsideRun | None = None  # in a container: the run that it belongs to
         if tags is not None:
             self.set_tags(tags)
@@ -131,6 +133,22 @@ class App:
 
         return ClassDecorator(self, misused, self._defaults.added_to(options))
 
+    def web_endpoint(
+        self,
+        *misused: object,
+        path: str = "/",
+        method: str | Sequence[str] = "GET",
+        **options: Unpack[WebArguments],
+    ) -> Callable[[F], F]:
+        """Return a decorator that has a function answer the requests for a path, which are given to it as arguments.
+
+        What stands in braces in the path, the query and a JSON body are arguments by their names, as the function's type hints say;
+        `request` is the request itself. It returns what JSON can say, such a value and a status, or a `WebResponse`.
+        """
+        from offload.sdk.web import web_endpoint
+
+        return web_endpoint(misused, path, method, options)
+
     def local_entrypoint(
         self, *misused: object, name: str | None = None
     ) -> Callable[[Callable[P, R]], LocalEntrypoint[P, R]]:
@@ -156,12 +174,14 @@ class App:
         output: Output | None = None,
         workspace: str | None = None,
         environment_name: str | None = None,
-    ) -> RunContext:
+    ) -> RunContext[App]:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
         What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
         `workspace` is whose share of the machines they use, the environment whose named objects; None: those of the settings.
         """
+        from offload.sdk.run_context import RunContext
+
         scope = (workspace, environment_name)
         return RunContext(self, output, scope, show_output=show_output)
 
@@ -234,7 +254,7 @@ class App:
     @property
     def is_running(self) -> bool:
         """Whether this is inside `app.run()`."""
-        return bool(self._runs)
+        return bool(self.runs)
 
     @property
     def app_id(self) -> str:
@@ -250,7 +270,7 @@ class App:
 
     def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
-        if not self._runs:
+        if not self.runs:
             from offload.wire import guest
 
             if guest.find_platform is not None:
@@ -262,7 +282,7 @@ class App:
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
             )
-        return self._runs[-1]
+        return self.runs[-1]
 
 
 def _defaults_of_calls(
@@ -298,90 +318,3 @@ class _Decorator:
             raise
         self._app.functions[made.name] = made
         return made
-
-
-class RunContext:
-    """Opens a run of an app and closes it again. Each use is a run of its own."""
-
-    def __init__(
-        self,
-        app: App,
-        output: Output | None,
-        scope: tuple[str | None, str | None],
-        *,
-        show_output: bool,
-    ) -> None:
-        self._app = app
-        self._output = output
-        self._scope = scope  # workspace and environment
-        self._show_output = show_output
-        self._open: list[AppRun] = []
-
-    def __enter__(self) -> App:
-        from offload.sdk.blocking import run
-        from offload.sdk.run import start_run
-
-        opened = self._new_run()
-        run(start_run(opened))
-        return self._entered(opened)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from offload.sdk.blocking import run
-        from offload.sdk.run import stop_run
-
-        try:
-            run(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
-
-    async def __aenter__(self) -> App:
-        from offload.sdk.blocking import run_aio
-        from offload.sdk.run import start_run
-
-        opened = self._new_run()
-        await run_aio(start_run(opened))
-        return self._entered(opened)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from offload.sdk.blocking import run_aio
-        from offload.sdk.run import stop_run
-
-        try:
-            await run_aio(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
-
-    def _new_run(self) -> AppRun:
-        from offload.sdk.output import NoOutput, StreamOutput
-        from offload.sdk.run import AppRun
-
-        output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
-        for function in self._app.functions.values():
-            if function.options.min_containers and not function.is_partial:
-                function.register(opened)
-        return opened
-
-    def _entered(self, opened: AppRun) -> App:
-        for app in self._app.with_included():
-            app._runs.append(opened)  # noqa: SLF001  # this is the app's own context
-        self._open.append(opened)
-        return self._app
-
-    def _left(self) -> AppRun:
-        closed = self._open.pop()
-        for app in self._app.with_included():
-            app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
-        return closed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from offload.errors import InvalidError
 from offload.sdk import call_options
-from offload.sdk.class_checks import check_class, complete, marks_of_class
+from offload.sdk.class_checks import check_class, complete, with_class_marks
 from offload.sdk.cls import Cls, Pool
 from offload.sdk.life_cycle import parameters_of
 from offload.sdk.options import parse_options, split_arguments
@@ -57,7 +57,7 @@ class ClassDecorator:
         """Return the class as one of the app. Raises `InvalidError`."""
         try:
             check_class(decorated)
-            options = marks_of_class(decorated).added_to(self._options)
+            options = with_class_marks(decorated, self._options)
             made = Cls(self._app, decorated, options, self._call_options, snapshot=self._snapshot)
             parameters = complete_or_none(decorated)
             if parameters is not None:

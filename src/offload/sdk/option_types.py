@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from offload.sdk.web_marks import Endpoint
+
 
 class CallReference(Protocol):
     """A call that another one can come after."""
@@ -64,4 +66,17 @@ class ScheduleChoice(Protocol):
     @property
     def is_schedule(self) -> bool:
         """Whether it is one."""
+        ...
+
+
+class WebChoice(Protocol):
+    """How a function answers web requests; see `offload.sdk.web`."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, Endpoint], ...]:
+        """Its endpoints, each with the name of its method; empty for a function."""
+        ...
+
+    def check(self, max_retries: int, batching: object, schedule: object) -> None:
+        """Refuse options that it cannot have. Raises `InvalidError`."""
         ...

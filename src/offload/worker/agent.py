@@ -15,6 +15,7 @@ from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import (
+    ConsoleLink,
     Dial,
     PlatformLink,
     SecretLink,
@@ -130,6 +131,7 @@ class Agent:
             )
         )
         self._supervisor = self._make_supervisor(options)
+        self._consoles = ConsoleLink(self._session, self._supervisor)
 
     def _make_supervisor(self, options: AgentOptions) -> Supervisor:
         return Supervisor(
@@ -233,6 +235,7 @@ class Agent:
         self._patience = None
 
     async def _close(self) -> None:
+        await self._consoles.close()
         await self._supervisor.close()
         await self._desk.close()
         for builder in self._images.values():
@@ -270,6 +273,8 @@ class Agent:
             self._keep_ticking()
         if orders.cancels:
             self._desk.cancel(orders.cancels)
+        for session_id, container_id in orders.consoles:
+            self._consoles.open(session_id, container_id)
         if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
+Socket = socket.socket  # under a name that no field has
+
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
@@ -135,6 +137,10 @@ class ContainerStartError(Exception):
     """A container could not be started; the message is one line for the function's caller."""
 
 
+class ConsoleRefusedError(Exception):
+    """A container takes no console; the message is one line for the person who asked for it."""
+
+
 class ImageError(Exception):
     """An image cannot be built or used; the message is one line for the function's caller."""
 
@@ -196,6 +202,22 @@ class SecretSource(Protocol):
         """Return the variables that the function's secrets are. Raises `ContainerStartError`."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedConsole:
+    """A console that waits for its START, and what of that the container says; see `offload.wire.guest.console`."""
+
+    socket: Socket  # ours; stream, non-blocking
+    env: dict[str, str]
+    working_dir: str
+
+
+class HasConsoles(Protocol):
+    """Whoever has containers."""
+
+    async def open_console(self, container_id: str) -> OpenedConsole:
+        """Start a console in a container. Raises `ConsoleRefusedError`."""
+
+
 class BuildListener(Protocol):
     """Whoever waits for an image."""
 
@@ -250,6 +272,14 @@ class Container(Protocol):
 
     async def wait(self) -> Exit:
         """Return when every process of the container is gone. May be awaited by several at once."""
+
+    async def open_console(self) -> Socket:
+        """Start a console (`offload.runner.console`) beside the runner; return our end of its conversation, non-blocking.
+
+        Whatever the sandbox holds the runner to holds for it and for what it starts: namespaces, user, capabilities, filter of
+        system calls, control groups, limits. It needs nothing of the runner, whose user code may do what it likes. It ends when the
+        conversation is closed, and at the latest with the container. Raises `ConsoleRefusedError`; then there is none.
+        """
 
     def kill(self) -> None:
         """End every process of the container at once. Idempotent, legal after the end."""

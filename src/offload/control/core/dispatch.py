@@ -26,6 +26,7 @@ from offload.control.core.events import (
     CallCancelled,
     CallRestored,
     CallSubmitted,
+    ContainerUnwanted,
     ContainerWaits,
     Event,
     FunctionRegistered,
@@ -116,8 +117,8 @@ class Dispatcher(watching.Views):
                 self._cancel_call(event)
             case FunctionRegistered():
                 self._register(event)
-            case ScalingChanged():
-                scaling.change(state, event)
+            case ScalingChanged() | ContainerUnwanted():
+                scaling.take(state, event)
             case AppStopped():
                 self._stop_app(event)
             case ContainerWaits():

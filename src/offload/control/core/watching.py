@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Call, Function, Needs, Scaling
-    from offload.control.core.records import Pool, WorkerRecord
+    from offload.control.core.records import ContainerRecord, Pool, WorkerRecord
     from offload.control.core.state import State
 
 
@@ -196,17 +196,12 @@ class Views:
 
     def containers(self) -> list[ContainerView]:
         """List the containers that take up room on a worker, in the order they were started."""
-        return [
-            ContainerView(
-                container.container_id,
-                container.slot.worker.info.worker_id,
-                container.slot.pool.function,
-                container.state.value,
-                container.started_at,
-                container.running,
-            )
-            for container in self._state.containers.values()
-        ]
+        return list(map(_container_view, self._state.containers.values()))
+
+    def container(self, container_id: str) -> ContainerView | None:
+        """Return one that takes up room on a worker."""
+        container = self._state.containers.get(container_id)
+        return None if container is None else _container_view(container)
 
     def pending(self, limit: int) -> list[InputView]:
         """List inputs that wait for a container, of each function those that are next, oldest first, with reasons."""
@@ -321,3 +316,16 @@ class Views:
             worker.since,
             explain.why_worker_waits(self._state, worker),
         )
+
+
+def _container_view(container: ContainerRecord) -> ContainerView:
+    worker = container.slot.worker.info
+    return ContainerView(
+        container.container_id,
+        worker.worker_id,
+        container.slot.pool.function,
+        container.state.value,
+        container.started_at,
+        container.running,
+        worker.name,
+    )

@@ -17,6 +17,8 @@ from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
 from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
+from offload.control.services.consoles import Consoles
+from offload.control.services.containers import Containers
 from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
 from offload.control.services.exchanges import Exchanges
@@ -79,6 +81,7 @@ class Services:
     abandoned: Abandoned
     calls: Calls
     classes: Classes
+    consoles: Consoles
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -104,6 +107,7 @@ class Services:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
         await self.schedules.close()
+        self.consoles.close()
         self.abandoned.close()
         self.cluster.close()
         self.apps.close()
@@ -121,7 +125,6 @@ class Services:
 async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
-    now = outside.clock.now()
     reading = Reading(outside.store)
     kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
@@ -132,7 +135,7 @@ async def start(outside: Outside) -> Services:
     abandoned = Abandoned(kernel, versions, outside.lease_seconds)
     schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
-    cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    cluster = Cluster(kernel, apps, workers, ServerFacts(outside.clock.now(), outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
     streams = BlobStreams(outside.blobs)
@@ -154,6 +157,7 @@ async def start(outside: Outside) -> Services:
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
         classes=classes,
+        consoles=Consoles(kernel, Containers(kernel, reading, logs)),
         deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),

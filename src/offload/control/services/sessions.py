@@ -34,6 +34,7 @@ class Batch:
     assigned: list[Assigned] = field(default_factory=list)
     cancels: list[tuple[str, str]] = field(default_factory=list)  # (input id, reason)
     forget: list[str] = field(default_factory=list)
+    consoles: list[tuple[str, str]] = field(default_factory=list)  # (session id, container id)
     shut_down: bool = False
     drain: bool = False
 
@@ -107,6 +108,11 @@ class WorkerSession:
         """Say that the worker's messages up to `seq` are on disk."""
         batch = self._last_batch()
         batch.recorded_seq = max(batch.recorded_seq, seq)
+        self._notify()
+
+    def open_console(self, session_id: str, container_id: str) -> None:
+        """Ask for a console in a container."""
+        self._last_batch().consoles.append((session_id, container_id))
         self._notify()
 
     def shut_down(self) -> None:

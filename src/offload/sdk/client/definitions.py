@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from offload.sdk.client import bodies, classes, images, translate
+from offload.sdk.client import bodies, classes, images, translate, web_endpoints
 from offload.sdk.serialize import CODE_ENCODING
 from offload.wire.gen import apps_pb2
 
@@ -57,6 +57,8 @@ async def describe(connection: Connection, function: Registration) -> apps_pb2.F
     if function.class_shape is not None:
         definition.class_shape.CopyFrom(classes.shape(function.class_shape))
     translate.set_options(definition, function.options)
+    if function.options.web is not None:
+        definition.web.extend(web_endpoints.describe(function.options.web))
     await _add_volumes(definition, function.options)
     return definition
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from offload.sdk.client import classes, definitions, translate
-from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.requests import Requests
 from offload.sdk.values import AppName, Deployed, ResolvedClass, ResolvedFunction
 from offload.wire.gen import deployments_pb2
 from offload.wire.host import host_id
-from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from offload.sdk.client.connection import Connection
     from offload.sdk.client.definitions import Registration
     from offload.sdk.named_class import NamedClass
     from offload.sdk.values import Output
@@ -41,11 +40,8 @@ class NewVersion:
         return replace(self, app=app)
 
 
-class DeploymentRequests:
+class DeploymentRequests(Requests):
     """Made over the connection of a `Client`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def deploy(self, new: NewVersion, output: Output) -> Deployed:
         """Have another version serve; return once it does."""
@@ -65,29 +61,18 @@ class DeploymentRequests:
             request.functions.append(definition)
         # A repeat finds what the first one did, if that came to something.
         while True:
-            link = await self._connection.link()
-            stream = link.stream("offload.v1.Deployments/Deploy", deployments_pb2.DeployEvent)
-            try:
-                await stream.send(request)
-                await stream.end()
-                while (event := await stream.receive()) is not None:
+            events = self._replies("Deployments/Deploy", request, deployments_pb2.DeployEvent)
+            async with aclosing(events):
+                async for event in events:
                     if event.HasField("result"):
                         return translate.deployed(new.app, event.result)
                     output.progress([translate.pool(pool) for pool in event.pools])
-            except LinkClosedError:
-                await link.close()
-            except WireError as error:
-                raise from_wire(error) from None
-            finally:
-                stream.cancel()
 
     async def has_worker_here(self) -> bool:
         """Whether a worker of this machine takes work."""
         request = deployments_pb2.PrepareDeployRequest(host_id=host_id())
-        reply = await self._connection.repeat(
-            lambda link: link.unary(
-                "offload.v1.Deployments/PrepareDeploy", request, deployments_pb2.PrepareDeployReply
-            )
+        reply = await self._unary(
+            "Deployments/PrepareDeploy", request, deployments_pb2.PrepareDeployReply
         )
         return reply.has_worker_on_host
 
@@ -101,11 +86,7 @@ class DeploymentRequests:
             version=version if isinstance(version, int) else 0,
             tag=version if isinstance(version, str) else "",
         )
-        reply = await self._connection.repeat(
-            lambda link: link.unary(
-                "offload.v1.Deployments/Resolve", request, deployments_pb2.ResolveReply
-            )
-        )
+        reply = await self._unary("Deployments/Resolve", request, deployments_pb2.ResolveReply)
         return ResolvedFunction(reply.function_id, reply.version, reply.is_generator)
 
     async def resolve_class(
@@ -124,10 +105,8 @@ class DeploymentRequests:
             scope = (named.app.workspace, named.app.environment)
             await definitions.describe_options(request.changes, changed.options, scope)
             request.changed.extend(classes.fields_of(changed.names))
-        reply = await self._connection.repeat(
-            lambda link: link.unary(
-                "offload.v1.Deployments/ResolveClass", request, deployments_pb2.ResolveClassReply
-            )
+        reply = await self._unary(
+            "Deployments/ResolveClass", request, deployments_pb2.ResolveClassReply
         )
         methods = {each.name: each.is_generator for each in reply.methods}
         return ResolvedClass(reply.function_id, reply.version, methods)

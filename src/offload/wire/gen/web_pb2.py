@@ -24,15 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14offload/v1/web.proto\x12\noffload.v1\"R\n\x07WebPart\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63redit\x18\x04 \x01(\r2?\n\x03Web\x12\x38\n\x08\x45xchange\x12\x13.offload.v1.WebPart\x1a\x13.offload.v1.WebPart(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14offload/v1/web.proto\x12\noffload.v1\"(\n\x10\x41\x64\x64ressesRequest\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"K\n\x07\x41\x64\x64ress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"8\n\x0e\x41\x64\x64ressesReply\x12&\n\taddresses\x18\x01 \x03(\x0b\x32\x13.offload.v1.Address\"R\n\x07WebPart\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63redit\x18\x04 \x01(\r2\x86\x01\n\x03Web\x12\x38\n\x08\x45xchange\x12\x13.offload.v1.WebPart\x1a\x13.offload.v1.WebPart(\x01\x30\x01\x12\x45\n\tAddresses\x12\x1c.offload.v1.AddressesRequest\x1a\x1a.offload.v1.AddressesReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offload.v1.web_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEBPART']._serialized_start=36
-  _globals['_WEBPART']._serialized_end=118
-  _globals['_WEB']._serialized_start=120
-  _globals['_WEB']._serialized_end=183
+  _globals['_ADDRESSESREQUEST']._serialized_start=36
+  _globals['_ADDRESSESREQUEST']._serialized_end=76
+  _globals['_ADDRESS']._serialized_start=78
+  _globals['_ADDRESS']._serialized_end=153
+  _globals['_ADDRESSESREPLY']._serialized_start=155
+  _globals['_ADDRESSESREPLY']._serialized_end=211
+  _globals['_WEBPART']._serialized_start=213
+  _globals['_WEBPART']._serialized_end=295
+  _globals['_WEB']._serialized_start=298
+  _globals['_WEB']._serialized_end=432
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,9 @@ of at most `MAX_PART_BYTES` of data, each within the credit of the other side. T
     from the container:  Open, then ResponseHead, Body …, or for a WebSocket Accept, then Text | Binary | Close
 
 The last `Body` of a direction has `last`; so has the last piece of a message of a WebSocket. A `Close` before an `Accept` refuses
-the WebSocket. A head with the status 101 is of no message here.
+the WebSocket, as does a `ResponseHead` with its `Body`. The container ends its side when it has said everything; the server then ends its
+own, and only after that the input ends: so nothing of a response comes later than the result of its input. A side that ends before
+its last `Body` or `Close` has cut the response, or has lost its client.
 
 The other side of each is hostile: every length is checked against what is there, and a head holds nothing that could end it before
 its time. Valid on CPython 3.9 with the standard library alone.
@@ -31,7 +33,7 @@ else:
 ENCODING = "web"
 EXCHANGE = "offload.v1.Web/Exchange"
 
-MAX_PART_BYTES = 256 * 1024  # of data in one part
+MAX_PART_BYTES = 64 * 1024  # of data in one part: a link has so many under way for each slow reader
 MAX_HEAD_BYTES = 128 * 1024  # of names and values of headers together
 MAX_HEADERS = 512
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # of a WebSocket, all its pieces together

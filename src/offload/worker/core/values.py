@@ -188,6 +188,7 @@ class Orders:
     assignments: tuple[tuple[str, list[Task]], ...] = ()  # function, tasks
     cancels: tuple[tuple[str, str], ...] = ()  # input, reason
     forget: tuple[str, ...] = ()
+    consoles: tuple[tuple[str, str], ...] = ()  # session, container
     shut_down: bool = False
     drain: bool = False
 

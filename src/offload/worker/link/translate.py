@@ -36,6 +36,7 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         assignments=assignments,
         cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
         forget=tuple(message.forget_functions),
+        consoles=tuple((each.session_id, each.container_id) for each in message.consoles),
         shut_down=message.shut_down,
         drain=message.drain,
     )

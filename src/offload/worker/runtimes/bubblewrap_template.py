@@ -8,40 +8,35 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.ports import ConsoleRefusedError, ContainerStartError, Exit
 from offload.worker.runtimes.cgroups import GroupLimits
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.sandbox_console import open_console
+from offload.worker.runtimes.undo import finish_or_undo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from offload.worker.ports import ContainerSpec
     from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer
     from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+    from offload.worker.runtimes.ground import Entry, Ground
 
 _NEWS_BYTES = 64 * 1024
 
 
-class _Closable(Protocol):
-    async def close(self) -> None: ...
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A fork that the keeper has not told of yet."""
 
-
-_C = TypeVar("_C", bound=_Closable)
-
-
-async def finish_or_undo(start: Coroutine[object, object, _C], name: str) -> _C:
-    """Await a start; where that is cancelled, finish it and take it back: it takes milliseconds and has no safe middle."""
-    starting = asyncio.create_task(start, name=name)
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        await asyncio.wait([starting])
-        if starting.exception() is None:
-            await starting.result().close()
-        raise
+    pipes: Pipes
+    cgroup: ContainerCgroup
+    console: Entry
+    made: asyncio.Future[ForkedContainer]
 
 
 class BubblewrapTemplate:
@@ -52,6 +47,7 @@ class BubblewrapTemplate:
         keeper: BubblewrapContainer,
         control: socket.socket,
         cgroups: Cgroups,
+        console: Callable[[ContainerSpec], Entry],
         forget: Callable[[], object],
     ) -> None:
         self.container_id = keeper.container_id
@@ -61,9 +57,10 @@ class BubblewrapTemplate:
         self._keeper = keeper
         self._control = control
         self._cgroups = cgroups
+        self._console = console
         self._forget = forget
         self._loop = asyncio.get_running_loop()
-        self._forking: dict[str, asyncio.Future[int]] = {}
+        self._forking: dict[str, _Asked] = {}
         self._containers: dict[str, ForkedContainer] = {}
         self._ended: asyncio.Future[Exit] = self._loop.create_future()
         self._emptied = asyncio.Event()
@@ -117,32 +114,50 @@ class BubblewrapTemplate:
             cgroup = self._cgroups.make(spec.container_id, GroupLimits.of(spec))
         except OSError as error:
             raise ContainerStartError(f"cannot make a control group: {error}") from error
-        pipes = Pipes.open()
         groups: list[int] = []
-        asked = self._forking[spec.container_id] = self._loop.create_future()
+        pipes = None
         try:
+            pipes = Pipes.open()
+            asked = _Asked(pipes, cgroup, self._console(spec), self._loop.create_future())
+            self._forking[spec.container_id] = asked
             groups = cgroup.open_entrances()
             ends = [pipes.theirs[name] for name in ("socket", "stdout", "stderr")]
             if self._is_dropped or not self._send({"fork": spec.container_id}, [*ends, *groups]):
                 raise ContainerStartError("its template has ended")
-            pidfd = await asked
+            container = await asked.made
         except BaseException:
-            pipes.close()
+            if pipes is not None:
+                pipes.close()
             cgroup.remove()
             raise
         finally:
-            del self._forking[spec.container_id]
+            self._forking.pop(spec.container_id, None)
             self._emptied.set()
             self._emptied = asyncio.Event()
-            pipes.close_theirs()
+            if pipes is not None:
+                pipes.close_theirs()
             for fd in groups:
                 os.close(fd)
-        container = ForkedContainer(spec.container_id, pipes, pidfd, cgroup, self)
-        self._containers[spec.container_id] = container
         if not cgroup.has_entered():  # the template's code is the user's: it is looked after
+            await self._require_ended(container)
+        return container
+
+    async def _require_ended(self, container: ForkedContainer) -> None:
+        """Let a fork that nobody is left of pass, which leaves its groups empty, too; kill any other and refuse it."""
+        container.kill()
+        ended = await container.wait()
+        if ended.signal == signal.SIGKILL and not ended.out_of_memory:
             await container.close()
             raise ContainerStartError("its template did not put it into its control group")
-        return container
+
+    @property
+    def ground(self) -> Ground:
+        """What its sandboxes stand on."""
+        return self._keeper.ground
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`. Whoever could look into a template would see what all its containers begin with."""
+        raise ConsoleRefusedError("it is a template, which runs no input")
 
     def forget(self, container_id: str) -> None:
         """Take note that a container is closed."""
@@ -171,13 +186,19 @@ class BubblewrapTemplate:
             self._take(json.loads(data), list(fds))
 
     def _take(self, news: dict[str, object], fds: list[int]) -> None:
-        asked = self._forking.get(str(news.get("forked") or news.get("refused")))
+        name = str(news.get("forked") or news.get("refused"))
+        asked = self._forking.get(name)
         container = self._containers.get(str(news.get("ended")))
-        if asked is not None and not asked.done():
+        if asked is not None and not asked.made.done():
             if "forked" in news:
-                asked.set_result(fds.pop())
+                # At once: the news of its end may be the next, before whoever asked for it goes on.
+                made = ForkedContainer(
+                    asked.pipes, fds.pop(), asked.cgroup, self, (name, asked.console)
+                )
+                self._containers[name] = made
+                asked.made.set_result(made)
             else:
-                asked.set_exception(ContainerStartError(str(news["error"])))
+                asked.made.set_exception(ContainerStartError(str(news["error"])))
         elif container is not None:
             container.on_end(news.get("code"), news.get("signal"))  # type: ignore[arg-type]  # numbers
         elif "template_ended" in news:
@@ -202,8 +223,8 @@ class BubblewrapTemplate:
         if not self._ended.done():
             self._ended.set_result(exited)
         for asked in self._forking.values():
-            if not asked.done():
-                asked.set_exception(
+            if not asked.made.done():
+                asked.made.set_exception(
                     ContainerStartError(
                         f"its template's keeper died{exited.detail and ': '}{exited.detail}"
                     )
@@ -217,13 +238,13 @@ class ForkedContainer:
 
     def __init__(
         self,
-        container_id: str,
         pipes: Pipes,
         init_fd: int,
         cgroup: ContainerCgroup,
         template: BubblewrapTemplate,
+        named: tuple[str, Entry],  # its id, and what a console is in it
     ) -> None:
-        self.container_id = container_id
+        self.container_id, self._console = named
         self.socket = pipes.socket
         self.stdout_fd = pipes.stdout_fd
         self.stderr_fd = pipes.stderr_fd
@@ -233,12 +254,18 @@ class ForkedContainer:
         self._template = template
         self._told: asyncio.Future[tuple[int | None, int | None]]
         self._told = asyncio.get_running_loop().create_future()
-        self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
+        self._end = asyncio.create_task(self._watch(), name=f"end of {self.container_id}")
         self._closing: asyncio.Task[None] | None = None
 
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        if self._end.done():
+            raise ConsoleRefusedError("it has ended")
+        return await open_console(self._template.ground, self._console, self._init_fd, self._cgroup)
 
     def kill(self) -> None:
         """See `Container`."""

@@ -36,6 +36,7 @@ from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import own_volumes, skeletons, widen
 from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.docker import (
@@ -51,6 +52,7 @@ from offload.worker.sandbox.guest import (
     GUEST_ROOT,
     Enforced,
     GuestPlace,
+    console_command,
     door_command,
     guest_command,
     guest_environment,
@@ -104,22 +106,17 @@ class DockerRuntime:
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
-        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # What the engine does with a request that is cut off is its own affair: finish it, then take it back.
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await starting.result().close()
-            raise
+        # What the engine does with a request that is cut off is its own affair.
+        return await finish_or_undo(self._start(spec), f"start of {spec.container_id}")
 
     async def close(self) -> None:
         """See `Runtime`. The image stays, for the next worker: it is some directories and links, and no files."""
-        for container in list(self._containers.values()):
-            await container.close()
-        self._network.close()
-        self._doors.cleanup()
+        try:
+            for container in list(self._containers.values()):
+                await container.close()
+        finally:
+            self._network.close()
+            self._doors.cleanup()
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         network = self._network.mode(spec, self._shared_network)
@@ -131,6 +128,7 @@ class DockerRuntime:
             self._uids,
             uid,
             lambda: self._containers.pop(spec.container_id, None),
+            self._console(spec),
         )
         pipes = Pipes.open()
         try:
@@ -207,6 +205,11 @@ class DockerRuntime:
         """Choose the nodes that exist: the engine refuses others."""
         wanted = gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir)
         return tuple(device for device in wanted if Path(device.source).exists())
+
+    def _console(self, spec: ContainerSpec) -> tuple[str, ...]:
+        calls = filter_program(os.uname().machine)
+        words = (f"CALLS={calls.hex()}",) if calls else ()
+        return console_command(spec, GUEST_ROOT, self._enforced, *words)
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import select
@@ -28,13 +27,14 @@ from offload.worker.runtimes.bubblewrap_program import (
 )
 from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
-from offload.worker.runtimes.gvisor_container import GvisorContainer
+from offload.worker.runtimes.gvisor_container import GvisorContainer, console_entry
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.network import ContainerNetwork
 from offload.worker.runtimes.packages import compile_guest, guest_packages, image_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
+from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
@@ -128,23 +128,17 @@ class GvisorRuntime:
 
     async def start(self, spec: ContainerSpec) -> GvisorContainer:
         """See `Runtime`."""
-        starting = asyncio.create_task(self._start(spec), name=f"start of {spec.container_id}")
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # A start has no safe middle: finish it, then take it back.
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await starting.result().close()
-            raise
+        return await finish_or_undo(self._start(spec), f"start of {spec.container_id}")
 
     async def close(self) -> None:
         """See `Runtime`."""
-        for container in list(self._containers.values()):
-            await container.close()
-        self._network.close()
-        self._ground.close()
-        self._cgroups.close()
+        try:
+            for container in list(self._containers.values()):
+                await container.close()
+        finally:  # with the ground ends also what could not be closed
+            self._network.close()
+            self._ground.close()
+            self._cgroups.close()
 
     def _stage_programs(self) -> None:
         # The wheel's bubblewrap needs the library directory beside its package, so both are staged.
@@ -241,10 +235,13 @@ class GvisorRuntime:
         ends = pipes.theirs
         held.status_fd, files = _open_descriptors(sandbox)
         network_fd, container = None, None
+        # Another worker may have a container of this name.
+        name = f"{spec.container_id}-{secrets.token_hex(8)}"
         try:
             network_fd = await self._network.open(spec, self._ground)
-            spawn = self._spawn(sandbox, spec.container_id, held.uid, ends["detail"], files)
+            spawn = self._spawn(sandbox, name, held.uid, ends["detail"], files)
             spawned = await self._ground.spawn(replace(spawn, network_fd=network_fd))
+            held.console = console_entry(spec, name, self._enforced())
             container = GvisorContainer(spec.container_id, pipes, spawned, held)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
                 fds = [ends[name] for name in ("stdout", "detail", "socket", "stderr")]
@@ -252,9 +249,10 @@ class GvisorRuntime:
                 await container.enter_cgroup()
                 os.write(files.opener, b"\0")
         except BaseException:
-            pipes.close()
             if container is not None:
-                await container.close()
+                await container.close()  # with its pipes, of which it reads to its end
+            else:
+                pipes.close()
             raise
         finally:
             pipes.close_theirs()
@@ -272,19 +270,20 @@ class GvisorRuntime:
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
             "--",
-            # Another worker may have a container of this name.
-            *runsc_command(sandbox, f"{name}-{secrets.token_hex(8)}"),
+            *runsc_command(sandbox, name),
         )
         theirs = (files.arguments, files.status, files.gate, files.bundle)
         return Spawn(argv, uid, (files.their_door.fileno(), detail, detail, *theirs))
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place = GuestPlace(GUEST_ROOT)
-        # gVisor counts processes itself; memory only where the group does not.
-        enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
-        guest = guest_command(spec, place, enforced, self._options.guest_argv)
+        guest = guest_command(spec, place, self._enforced(), self._options.guest_argv)
         role = "guest" if all(v.is_read_only for v in spec.volumes) else f"owner={USER_ID}"
         return door_command("0", role, spec.image.python, guest)
+
+    def _enforced(self) -> Enforced:
+        # gVisor counts processes itself; memory only where the group does not.
+        return Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.
@@ -308,7 +307,9 @@ class GvisorRuntime:
         os.write(files.opener, b"\0")
         try:
             spawned = self._ground.spawn_now(
-                self._spawn(trial, "trial", uid, pipes.theirs["detail"], files)
+                self._spawn(
+                    trial, f"trial-{secrets.token_hex(8)}", uid, pipes.theirs["detail"], files
+                )
             )
             select.select([spawned.pidfd], [], [], _TRIAL_SECONDS)
             os.close(spawned.pidfd)

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from offload.worker.ports import Exit
 from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer
+from offload.worker.runtimes.ground import Entry
+from offload.worker.sandbox.guest import (
+    CONTAINER_HOME,
+    GUEST_ROOT,
+    Enforced,
+    console_command,
+    guest_environment,
+)
+from offload.worker.sandbox.gvisor import runsc_exec
+
+if TYPE_CHECKING:
+    from offload.worker.ports import ContainerSpec
+
+
+def console_entry(spec: ContainerSpec, name: str, enforced: Enforced) -> Entry:
+    """Return what a console is in a container of gVisor: `runsc`, which stands outside its kernel as the one that runs it does."""
+    command = console_command(spec, GUEST_ROOT, enforced, "KEYS=1")
+    argv = runsc_exec(name, command, guest_environment(spec, CONTAINER_HOME))
+    return Entry(argv, {}, uid=0, keeps_capabilities=True)
 
 
 class GvisorContainer(BubblewrapContainer):

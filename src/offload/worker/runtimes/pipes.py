@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Literal
 
 _DETAIL_BYTES = 2000
 
@@ -22,13 +23,17 @@ class Pipes:
 
     @classmethod
     def open(cls) -> Pipes:
-        """Make a socket pair and three pipes; our ends do not block."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        reads, writes = {}, {"socket": theirs.detach(), "stdin": os.open(os.devnull, os.O_RDONLY)}
-        for name in ("stdout", "stderr", "detail"):
-            reads[name], writes[name] = os.pipe()
-            os.set_blocking(reads[name], False)
+        """Make a socket pair and three pipes; our ends do not block. Raises OSError; then nothing is open."""
+        with ExitStack() as opened:
+            ours, theirs = map(opened.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            reads, writes = {}, {"stdin": os.open(os.devnull, os.O_RDONLY)}
+            opened.callback(os.close, writes["stdin"])
+            for name in ("stdout", "stderr", "detail"):
+                reads[name], writes[name] = open_pipe(opened)
+                os.set_blocking(reads[name], False)
+            writes["socket"] = theirs.detach()
+            opened.pop_all()
         return cls(ours, reads["stdout"], reads["stderr"], reads["detail"], writes)
 
     def close_theirs(self) -> None:
@@ -52,6 +57,16 @@ class Pipes:
             if fd >= 0:
                 os.close(fd)
                 setattr(self, name, -1)
+
+
+def open_pipe(opened: ExitStack, keeps: Literal["read", "write"] | None = None) -> tuple[int, int]:
+    """Make a pipe; return its ends, which `opened` closes, the read end first, except one that is kept."""
+    read_fd, write_fd = os.pipe()
+    if keeps != "write":
+        opened.callback(os.close, write_fd)
+    if keeps != "read":
+        opened.callback(os.close, read_fd)
+    return read_fd, write_fd
 
 
 def read_now(fd: int) -> bytes:

@@ -145,6 +145,19 @@ def runsc_command(sandbox: GvisorSandbox, name: str) -> tuple[str, ...]:
     )
 
 
+def runsc_exec(name: str, command: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Build the command that starts a further process in a container that runs, without capabilities, as all in it."""
+    variables = (word for pair in env.items() for word in ("--env", "=".join(pair)))
+    return (
+        f"{PLACE}/runsc",
+        *("--root", f"{PLACE}/state"),
+        "--rootless",
+        *("exec", "--user", f"{USER_ID}:{USER_ID}", "--cwd", "/"),
+        *variables,
+        *(name, *command),
+    )
+
+
 def bundle(sandbox: GvisorSandbox) -> bytes:
     """Write the OCI configuration: bubblewrap's view as a read-only root, and scratch in gVisor's own memory."""
     size = f"size={sandbox.scratch_mib * _MIB}"

@@ -11,6 +11,7 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.containers import ContainersHandlers
 from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.dicts import DictsHandlers
 from offload.control.frontends.rpc.errors import to_wire
@@ -45,6 +46,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Blobs": BlobsHandlers(services),
         "Calls": CallsHandlers(services),
         "Cluster": ClusterHandlers(services),
+        "Containers": ContainersHandlers(services),
         "Deployments": DeploymentsHandlers(services),
         "Dicts": DictsHandlers(services),
         "Objects": ObjectsHandlers(services),

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from offload.control.frontends.rpc.errors import invalid
+from offload.control.frontends.web.routes import Routes, path_of
 from offload.wire.gen import web_pb2
 from offload.wire.guest import web
 
@@ -22,6 +23,25 @@ class WebHandlers:
 
     def __init__(self, services: Services) -> None:
         self._exchanges = services.exchanges
+        apps = services.apps
+        self._routes = Routes(apps.serving, lambda: apps.changes)
+
+    async def addresses(
+        self, request: web_pb2.AddressesRequest, _context: RequestContext
+    ) -> web_pb2.AddressesReply:
+        """See `Web.Addresses`."""
+        return web_pb2.AddressesReply(
+            addresses=[
+                web_pb2.Address(
+                    function_id=function_id,
+                    target=endpoint.web.target,
+                    path=path_of(endpoint),
+                    label=label,
+                )
+                for function_id in request.function_ids
+                for endpoint, label in self._routes.of_function(function_id)
+            ]
+        )
 
     async def exchange(
         self, requests: AsyncIterator[web_pb2.WebPart], _context: RequestContext

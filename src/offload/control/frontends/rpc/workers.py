@@ -249,6 +249,8 @@ def _message(batch: Batch) -> workers_pb2.ServerMessage:
         for task, payload in assigned.tasks:
             added = inputs.add(input_id=task.input_id, attempt=task.attempt, alone=task.alone)
             added.args.ParseFromString(payload)
+    for session_id, container_id in batch.consoles:
+        message.consoles.add(session_id=session_id, container_id=container_id)
     for input_id, reason in batch.cancels:
         message.cancels.add(input_id=input_id, reason=reason)
     return message

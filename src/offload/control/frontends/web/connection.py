@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS = 20.0  # for the head of a request, from its first byte
 IDLE_SECONDS = 75.0  # between requests
-DRAIN_SECONDS = (
-    2.0  # for the rest of a body that nobody wants, so that the client reads its answer first
-)
+DRAIN_SECONDS = 2.0  # for what a client still sends that nobody wants, while it reads its answer
 # Requests that a client may send before it has answers to those before them.
 MAX_PIPELINED = 16
 
@@ -90,7 +88,9 @@ class HttpConnection(asyncio.Protocol):
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
         self._switched: Switched | None = None
-        self._rest = b""
+        self._is_switching = False  # it has asked for another protocol, and has no answer yet
+        self._rest = b""  # what has come since
+        self._is_rest_held = False
         self.gate = Gate()
         self.is_tls = False
         self.client: tuple[str, int] = ("", 0)
@@ -117,14 +117,17 @@ class HttpConnection(asyncio.Protocol):
         self.gate.open()
         current, self._current = self._current, None
         if current is not None:
-            current[1].body.fail()
             current[0].leave()
+            current[1].body.fail("its client went away")
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._switched is not None:
             self._switched.take(data)
             return
+        if self._is_switching:
+            self._rest += data
+            self._hold_rest()
         if self._is_ending:
             return
         self._silent_bytes += len(data)
@@ -132,7 +135,9 @@ class HttpConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._rest = data[upgrade.args[0] :]
-            self._is_ending = True  # of HTTP; a WebSocket goes on
+            self._is_ending = True  # of HTTP
+            self._is_switching = True
+            self._hold_rest()
         except httptools.HttpParserError as error:
             if not self._is_ending:
                 self._refuse(BadRequestError(400, f"The request is malformed: {error}."))
@@ -194,11 +199,11 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(error)
             return
         keeps_alive = self._parser.should_keep_alive() and b"upgrade" not in head.options
-        body = IncomingBody(self._pause, self._resume)
+        body = IncomingBody(self.pause, self.resume)
         self._reading = Request(head, target, body, keeps_alive)
         self._waiting.append(self._reading)
         if len(self._waiting) == MAX_PIPELINED:
-            self._pause()
+            self.pause()
 
     def on_body(self, data: bytes) -> None:
         """See `httptools`."""
@@ -235,10 +240,9 @@ class HttpConnection(asyncio.Protocol):
         self._waiting.clear()
         if body.is_complete:
             self._close()
-            return
-        body.drop(self._close)
-        self._is_ending = False
-        self._expect(DRAIN_SECONDS)
+        else:
+            body.drop()
+            self._linger()
 
     def abort(self) -> None:
         """End the connection so that the client sees that the response is not whole."""
@@ -249,8 +253,18 @@ class HttpConnection(asyncio.Protocol):
     def switch(self, switched: Switched) -> bytes:
         """Give all that comes from now on to something else; return what has come already."""
         self._switched = switched
+        self._is_switching = False
+        if self._is_rest_held:
+            self._is_rest_held = False
+            self.resume()
         rest, self._rest = self._rest, b""
         return rest
+
+    def _hold_rest(self) -> None:
+        # A client may talk before it has an answer, but not for ever.
+        if len(self._rest) > MAX_HEAD_BYTES and not self._is_rest_held:
+            self._is_rest_held = True
+            self.pause()
 
     def close(self) -> None:
         """End the connection now."""
@@ -265,12 +279,13 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         if len(self._waiting) == MAX_PIPELINED:
-            self._resume()
+            self.resume()
         request = self._waiting.popleft()
         if isinstance(request, BadRequestError):
             self._answer_refusal(request)
             return
         response = Response(self, request.head.method, request.head.version, request.keeps_alive)
+        response.body = request.body
         visitor = self._visit(self, request, response)
         self._current = visitor, request
         visitor.begin()
@@ -278,16 +293,27 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, error: BadRequestError) -> None:
         """Answer with this after all that came before, and end the connection."""
         self._is_ending = True
-        if self._reading is not None:
-            self._reading.body.fail()
-        self._reading = None
-        self._waiting.append(error)
+        reading, self._reading = self._reading, None
+        if reading is None:
+            self._waiting.append(error)
+        else:
+            reading.body.fail(error.message)
 
     def _answer_refusal(self, error: BadRequestError) -> None:
         self._expect(0.0)
         headers, body = problem(error)
         Response(self, "GET", "1.1", keeps_alive=False).whole(error.status, headers, body)
-        self._close()
+        self._linger()
+
+    def _linger(self) -> None:
+        # To close with bytes unread would reset the connection, and the client might lose the answer on its way.
+        self._is_ending = True
+        self._waiting.clear()
+        if self._transport is None or not self._transport.can_write_eof():
+            self._close()
+            return
+        self._transport.write_eof()
+        self._expect(DRAIN_SECONDS)
 
     def _close(self) -> None:
         self._is_ending = True
@@ -295,12 +321,14 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Read no more until as many `resume` have followed."""
         self._pauses += 1
         if self._pauses == 1 and self._transport is not None:
             self._transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Undo one `pause`."""
         self._pauses -= 1
         if self._pauses == 0 and self._transport is not None:
             self._transport.resume_reading()
@@ -315,7 +343,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _give_up(self) -> None:
         self._timer = None
-        if self._is_in_head:
+        if self._is_in_head and not self._is_ending:
             text = f"The head of the request did not come within {HEAD_SECONDS:g} s."
             self._answer_refusal(BadRequestError(408, text))
         else:

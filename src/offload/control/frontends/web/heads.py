@@ -55,12 +55,7 @@ class Head:
     @property
     def options(self) -> set[bytes]:
         """What its `Connection` headers list."""
-        return {
-            option.strip().lower()
-            for key, value in self.headers
-            if key == b"connection"
-            for option in value.split(b",")
-        }
+        return connection_options(self.headers)
 
     @property
     def is_websocket(self) -> bool:
@@ -80,6 +75,16 @@ class Target:
     path: str  # decoded
     raw_path: bytes
     query: bytes
+
+
+def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """Return what the `Connection` headers among these list."""
+    return {
+        option.strip().lower()
+        for key, value in headers
+        if key == b"connection"
+        for option in value.split(b",")
+    }
 
 
 def check(head: Head) -> Target:

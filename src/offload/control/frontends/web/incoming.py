@@ -21,7 +21,7 @@ class IncomingBody:
         self._is_paused = False
         self.size_bytes = 0
         self.is_complete = False
-        self.is_broken = False  # the client went away before the end
+        self.problem = ""  # why it will never be complete
         self.changed: Callable[[], None] = lambda: None
 
     def add(self, data: bytes) -> None:
@@ -38,9 +38,9 @@ class IncomingBody:
         self.is_complete = True
         self.changed()
 
-    def fail(self) -> None:
+    def fail(self, problem: str) -> None:
         """Nothing more comes, although there should be more."""
-        self.is_broken = True
+        self.problem = problem
         self.changed()
 
     def take(self, limit_bytes: int) -> bytes:
@@ -54,13 +54,7 @@ class IncomingBody:
             self._resume()
         return taken
 
-    def drop(self, then: Callable[[], None]) -> None:
-        """Forget what is there and what comes; call `then` at the end of it."""
-
-        def forget() -> None:
-            self.take(self.size_bytes)
-            if self.is_complete or self.is_broken:
-                then()
-
-        self.changed = forget
-        forget()
+    def drop(self) -> None:
+        """Forget what is there, and do not hold the client back for it any more."""
+        self.changed = lambda: None
+        self.take(self.size_bytes)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from offload.control.frontends.web.admission import Admission
     from offload.control.frontends.web.routes import Routes
     from offload.control.services.calls import Calls
+    from offload.control.services.classes import Classes
     from offload.control.services.exchanges import Exchanges
     from offload.wire.link import HttpAnswer
 
@@ -25,6 +26,7 @@ class Ingress:
     routes: Routes
     admission: Admission
     calls: Calls
+    classes: Classes
     exchanges: Exchanges
     dispatcher: Dispatcher
     answer: Callable[[str], HttpAnswer | None]  # the server's own pages, by path

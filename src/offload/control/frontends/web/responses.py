@@ -6,9 +6,10 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Protocol
 
-from offload.control.frontends.web.heads import encode, has_body, passed_on
+from offload.control.frontends.web.heads import connection_options, encode, has_body, passed_on
 
 if TYPE_CHECKING:
+    from offload.control.frontends.web.incoming import IncomingBody
     from offload.wire.guest.web import Headers
 
 
@@ -41,11 +42,14 @@ class Response:
         self.has_begun = False
         self.is_over = False
         self.extra: Headers = ()  # that every response to this request has
+        self.body: IncomingBody | None = (
+            None  # of the request; what is left of it goes with the connection
+        )
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send it all."""
         self._has_body = has_body(self._method, status)
-        kept = [pair for pair in passed_on(headers) if pair[0] != b"content-length"]
+        kept = [pair for pair in _own(headers) if pair[0] != b"content-length"]
         if self._has_body or (self._method == "HEAD" and body):
             kept.append((b"content-length", b"%d" % len(body)))
         elif self._method == "HEAD":
@@ -57,7 +61,7 @@ class Response:
     def begin(self, status: int, headers: Headers) -> None:
         """Send the head of one whose body follows."""
         self._has_body = has_body(self._method, status)
-        kept = list(passed_on(headers))
+        kept = list(_own(headers))
         lengths = {value for name, value in kept if name == b"content-length"}
         if len(lengths) > 1 or not all(value.isdigit() for value in lengths):
             self.abort()
@@ -101,6 +105,8 @@ class Response:
 
     def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         self.has_begun = True
+        if self.body is not None and not self.body.is_complete:
+            self._keeps_alive = False
         headers += self.extra
         if not any(name == b"date" for name, _ in headers):
             headers.append((b"date", _date()))
@@ -113,6 +119,10 @@ class Response:
     def _finish(self) -> None:
         self.is_over = True
         self._connection.finished(keeps_alive=self._keeps_alive)
+
+
+def _own(headers: Headers) -> Headers:
+    return passed_on(headers, connection_options(headers))
 
 
 _last_date: tuple[int, bytes] = (0, b"")

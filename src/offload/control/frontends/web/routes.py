@@ -16,7 +16,7 @@ from offload.control.frontends.web.heads import BadRequestError
 from offload.wire.gen import apps_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from offload.control.core.model import Function
     from offload.control.frontends.web.heads import Target
@@ -81,8 +81,7 @@ class Routes:
 
     def find(self, target: Target) -> Route:
         """Return where a request goes; raise `BadRequestError` where nothing is."""
-        if self._seen != self._changes():
-            self._refresh()
+        self._refresh()
         label = self._label(target.host)
         if label is None:
             return self._by_path(target)
@@ -92,6 +91,12 @@ class Routes:
                 404, f"There is no web endpoint with the label {label!r} on this server."
             )
         return Route(endpoint, "", target.path, target.raw_path)
+
+    def of_function(self, function_id: str) -> Iterator[tuple[Endpoint, str]]:
+        """Iterate over the endpoints of a function that serves now, each with its label."""
+        self._refresh()
+        for endpoint in self._parsed.get(function_id, ()):
+            yield endpoint, _label(endpoint)
 
     def is_named(self, host: str) -> bool:
         """Whether the host is that of an endpoint, whatever the path."""
@@ -126,6 +131,8 @@ class Routes:
         return Route(endpoint, unquote(root), path, raw_path.encode("latin-1"))
 
     def _refresh(self) -> None:
+        if self._seen == self._changes():
+            return
         self._seen = self._changes()
         parsed, self._parsed = self._parsed, {}
         self._by_label, self._by_name, self._by_app_id = {}, {}, {}
@@ -138,11 +145,10 @@ class Routes:
     def _add(self, endpoint: Endpoint) -> None:
         function = endpoint.function
         scope = (function.workspace, function.environment)
-        label = endpoint.web.label or label_of(scope[1], function.app_name, endpoint.name)
         names = [endpoint.name]
         if endpoint.web.target and sum(1 for _ in self._parsed[function.function_id]) == 1:
             names.append(function.name)
-        self._by_label.setdefault(label, endpoint)
+        self._by_label.setdefault(_label(endpoint), endpoint)
         for name in names:
             self._by_name.setdefault((*scope, function.app_name, name), endpoint)
             self._by_app_id.setdefault((function.app_id, name), endpoint)
@@ -151,6 +157,11 @@ class Routes:
 def _endpoints_of(function: Function) -> tuple[Endpoint, ...]:
     definition = apps_pb2.FunctionDefinition.FromString(function.body)
     return tuple(Endpoint(function, web) for web in definition.web)
+
+
+def _label(endpoint: Endpoint) -> str:
+    function = endpoint.function
+    return endpoint.web.label or label_of(function.environment, function.app_name, endpoint.name)
 
 
 def path_of(endpoint: Endpoint) -> str:

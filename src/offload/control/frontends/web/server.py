@@ -11,10 +11,13 @@ from offload.control.frontends.web.connection import HttpConnection
 from offload.control.frontends.web.ingress import Ingress
 from offload.control.frontends.web.routes import Routes
 from offload.control.frontends.web.visit import Visit
+from offload.control.frontends.web.websocket import SocketVisit
 
 if TYPE_CHECKING:
     import asyncio
 
+    from offload.control.frontends.web.connection import Request
+    from offload.control.frontends.web.responses import Response
     from offload.control.services.assembly import Services
 
 
@@ -22,12 +25,16 @@ class WebServer:
     """Speaks with every client that the server's HTTP port hands to it."""
 
     def __init__(self, ingress: Ingress) -> None:
-        self._visit = partial(Visit, ingress)
+        self._ingress = ingress
         self._connections: set[HttpConnection] = set()
 
     def protocol(self) -> asyncio.Protocol:
         """Return what speaks with one more client."""
         return HttpConnection(self._visit, self._connections)
+
+    def _visit(self, connection: HttpConnection, request: Request, response: Response) -> Visit:
+        kind = SocketVisit if request.head.is_websocket else Visit
+        return kind(self._ingress, connection, request, response)
 
     def close(self) -> None:
         """End every connection. Idempotent."""
@@ -46,6 +53,7 @@ def web_server(services: Services, token: str, domain: str, auth: str) -> WebSer
             routes=Routes(apps.serving, lambda: apps.changes, domain),
             admission=Admission(partial(is_token, token), _no_key, auth),
             calls=services.calls,
+            classes=services.classes,
             exchanges=services.exchanges,
             dispatcher=services.kernel.dispatcher,
             answer=partial(own_answer, services),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import input_id as make_input_id
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from offload.control.frontends.web.connection import HttpConnection, Request
     from offload.control.frontends.web.ingress import Ingress
     from offload.control.frontends.web.responses import Response
-    from offload.control.frontends.web.routes import Route
+    from offload.control.frontends.web.routes import Endpoint, Route
     from offload.control.services.views import OutcomeRow
 
+MAX_PARAMETERS = 1_000  # in a query that may set those of a class
 PART_BYTES = 64 * 1024  # of a body, on its way to a container
 BODY_SECONDS = 60.0  # for a small body, from its head to its end
 # How long a request is held at least until a container takes it; longer where the function's containers may start longer.
@@ -51,12 +53,14 @@ class Visit:
         self._route: Route | None = None
         self._call_id: str | None = None
         self._input_id = ""
+        self._pool_id = ""  # of a class, with the parameters that are asked for
+        self._choosing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._more = asyncio.Event()
         self._is_gone = False
         self._is_over = False  # the input has its outcome
         self._has_ended = False  # the container has said everything
-        self._is_joined = False  # by the container
+        self._is_answered = False  # by a head, or by the opening of a WebSocket
 
     # --- the connection ---
 
@@ -111,6 +115,8 @@ class Visit:
 
     def _await_body(self) -> None:
         head, body = self._request.head, self._request.body
+        if body.problem:
+            raise BadRequestError(400, body.problem)
         length = head.first(b"content-length")
         is_small = bool(length) and int(length) <= INLINE_PAYLOAD_BYTES
         if head.first(b"expect") and not body.is_complete and not body.size_bytes:
@@ -121,7 +127,14 @@ class Visit:
         body.changed = self._small_body_changed
         self._start_timer(BODY_SECONDS, self._body_is_late)
 
+    def _body_changed(self) -> None:
+        self._more.set()
+        body = self._request.body
+        if body.problem and not self._is_gone and not self._response.is_over:
+            self._fail(BadRequestError(400, body.problem))
+
     def _small_body_changed(self) -> None:
+        self._body_changed()
         if self._request.body.is_complete:
             self._stop_timer()
             self._request.body.changed = lambda: None
@@ -140,15 +153,46 @@ class Visit:
     @property
     def function_id(self) -> str:
         """See `Party`."""
+        if self._pool_id:
+            return self._pool_id
         return self._route.endpoint.function.function_id if self._route is not None else ""
 
     def _dispatch(self) -> None:
         # Its function may have been replaced while its body came in.
         route = self._route = self._ingress.routes.find(self._request.target)
+        if route.endpoint.web.target:
+            self._choosing = asyncio.create_task(self._choose_pool(route.endpoint))
+        else:
+            self._submit(route)
+
+    async def _choose_pool(self, endpoint: Endpoint) -> None:
+        """Have the containers of the class answer that have the parameters which the query names."""
+        query = self._request.target.query.decode("latin-1")
+        try:
+            try:
+                texts = dict(
+                    parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+                )
+            except ValueError as error:
+                raise BadRequestError(400, "The query string has too many fields.") from error
+            try:
+                pool = await self._ingress.classes.pool_for_texts(
+                    endpoint.function.function_id, texts
+                )
+            except DomainError as error:
+                raise _refusal(error) from error
+            self._pool_id = pool.function_id
+            route = self._route
+            if route is not None and not self._is_gone:
+                self._submit(route)
+        except BadRequestError as error:
+            self._fail(error)
+
+    def _submit(self, route: Route) -> None:
         body = self._request.body
         first = body.take(INLINE_PAYLOAD_BYTES)
         is_whole = body.is_complete and not body.size_bytes
-        body.changed = self._more.set
+        body.changed = self._body_changed
         payload = common_pb2.Payload(
             encoding=web.ENCODING, inline=web.encode_request(self._head(route, first, is_whole))
         ).SerializeToString()
@@ -159,8 +203,7 @@ class Visit:
                 self.function_id, NewInput(0, payload), self._tell
             )
         except DomainError as error:
-            status = 503 if error.code is ErrorCode.RESOURCE_EXHAUSTED else 500
-            raise BadRequestError(status, error.message) from error
+            raise _refusal(error) from error
         if call_id is None:
             raise BadRequestError(503, f"{route.endpoint.name!r} takes no requests now.")
         if not self._is_over:
@@ -229,7 +272,6 @@ class Visit:
 
     async def take(self, part: bytes) -> None:
         """See `Party`."""
-        self._is_joined = True
         if self._is_gone or self._response.is_over:
             return
         try:
@@ -245,6 +287,7 @@ class Visit:
         response = self._response
         if isinstance(part, web.ResponseHead) and not response.has_begun:
             self._stop_timer()
+            self._is_answered = True
             response.begin(part.status, part.headers)
         elif isinstance(part, web.Body) and response.has_begun:
             response.write(part.data)
@@ -258,7 +301,7 @@ class Visit:
         body = self._request.body
         has_last = body.is_complete and not body.size_bytes
         while True:
-            if self._is_gone or body.is_broken:
+            if self._is_gone or body.problem:
                 yield web.encode_part(web.Disconnect())
                 return
             if body.size_bytes or (body.is_complete and not has_last):
@@ -308,6 +351,11 @@ class Visit:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _refusal(error: DomainError) -> BadRequestError:
+    status = {ErrorCode.RESOURCE_EXHAUSTED: 503, ErrorCode.INVALID: 400}.get(error.code, 500)
+    return BadRequestError(status, error.message)
 
 
 def _check_method(methods: object, method: str) -> None:
