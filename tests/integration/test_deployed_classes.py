@@ -16,6 +16,24 @@ def running(tmp_path_factory):
         yield
 
 
+def check_refusals(found):
+    """What is wrong with a class that is found by its name is said when it is used."""
+    german = found(language="de")
+    for wrong, said in (
+        (
+            lambda: found().greet.remote("x"),
+            r"Greeter\(\) needs language: write Greeter\(language=…\)",
+        ),
+        (lambda: found(language=1).greet.remote("x"), "declared as str, not int"),
+        (lambda: german.shout.remote("x"), "has no method 'shout'; it has: greet, letters, limit"),
+        (lambda: german.letters.remote("x"), "remote_gen"),
+        (lambda: found.with_options(min_containers=1), "come on demand"),
+        (lambda: offload.Function.from_name("deployed-classes", "Greeter").remote(), "is a class"),
+    ):
+        with pytest.raises(errors.InvalidError, match=said):
+            wrong()
+
+
 def test_a_deployed_class_is_found_by_name_and_used_with_parameters_from_outside_and_inside():
     deployed = offload.App("deployed-classes")
 
@@ -69,19 +87,7 @@ def test_a_deployed_class_is_found_by_name_and_used_with_parameters_from_outside
     )
     changed = found.with_options(env={"LIMIT": "3"}).with_concurrency(max_inputs=4)
     assert changed(language="de").limit.remote() == ("3", "de")
-    for wrong, said in (
-        (
-            lambda: found().greet.remote("x"),
-            r"Greeter\(\) needs language: write Greeter\(language=…\)",
-        ),
-        (lambda: found(language=1).greet.remote("x"), "declared as str, not int"),
-        (lambda: german.shout.remote("x"), "has no method 'shout'; it has: greet, letters, limit"),
-        (lambda: german.letters.remote("x"), "remote_gen"),
-        (lambda: found.with_options(min_containers=1), "come on demand"),
-        (lambda: offload.Function.from_name("deployed-classes", "Greeter").remote(), "is a class"),
-    ):
-        with pytest.raises(errors.InvalidError, match=said):
-            wrong()
+    check_refusals(found)
 
 
 def test_containers_of_a_version_are_asked_for_by_its_number_and_share_out_inputs_as_their_caller_says():
