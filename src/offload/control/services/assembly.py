@@ -151,6 +151,7 @@ async def start(outside: Outside) -> Services:
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
     touched = Touched(apps, versions, schedules, classes, secrets)
+    retention.also = classes.forget_unused
     for each in (workers, retention, schedules):
         each.start()
     outside.telemetry.read_load = cluster.load
