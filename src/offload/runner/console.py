@@ -1,6 +1,6 @@
 """The console: runs one program for a person in a container, beside the runner, on a terminal of the container's own or on pipes.
 
-Started as `python -I -S console.py GUEST_ROOT [KEYS=1] [CALLS=HEX] [OWNER=UID] LIMIT=VALUE …` inside the sandbox of a container that runs, with
+Started as `python -I -S console.py GUEST_ROOT [KEYS=1] [OWNER=UID] [CALLS=HEX] LIMIT=VALUE …` inside the sandbox of a container that runs, with
 the worker at descriptors 0 and 1. It is a process of its own, so whatever user code does to its interpreter, it answers. The
 program ends with the conversation: when the worker hangs up, everything of the program's session is killed. Must stay valid on
 CPython 3.9 and import nothing but the standard library.

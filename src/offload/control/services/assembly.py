@@ -38,6 +38,7 @@ from offload.control.services.schedules import Schedules
 from offload.control.services.secrets import Secrets
 from offload.control.services.versions import Versions
 from offload.control.services.volumes import Volumes
+from offload.control.services.web_keys import WebKeys
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Services:
     retention: Retention
     volumes: Volumes
     exchanges: Exchanges
+    web_keys: WebKeys
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -149,6 +151,7 @@ async def start(outside: Outside) -> Services:
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
     touched = Touched(apps, versions, schedules, classes, secrets)
+    retention.also = classes.forget_unused
     for each in (workers, retention, schedules):
         each.start()
     outside.telemetry.read_load = cluster.load
@@ -179,6 +182,7 @@ async def start(outside: Outside) -> Services:
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
         exchanges=Exchanges(kernel.dispatcher),
+        web_keys=WebKeys(kernel, snapshot.web_keys),
     )
 
 
