@@ -16,6 +16,7 @@ from tests.support.runtime_guest import a_spec
 from offload.worker.ports import ContainerStartError, Exit
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate
 from offload.worker.runtimes.cgroups import ContainerCgroup
+from offload.worker.runtimes.ground import Entry
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class Stage:
             cast("BubblewrapContainer", _Keeper()),
             cast("Cgroups", _Groups(directory)),
         )
-        self.template = BubblewrapTemplate(sandbox, control, groups, lambda: None)
+        self.template = BubblewrapTemplate(
+            sandbox, control, groups, lambda _: Entry((), {}, uid=1000), lambda: None
+        )
 
     async def fork(self) -> asyncio.Task[ForkedContainer]:
         """Ask for a container; return when the keeper has the request."""
