@@ -59,14 +59,17 @@ answer = [spaces, groups, limits, held, sorted(os.listdir("/")), sorted(name for
 
 
 _ON_TERMINAL = """
-import os, signal, sys
+import os, signal
+def say(*words):  # a handler that prints could come in the middle of a print
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def interrupted(*_):
-    print("interrupted")
+    say("interrupted")
     os._exit(5)
+# Not by print(), which may be under way when the signal comes.
 signal.signal(signal.SIGINT, interrupted)
-signal.signal(signal.SIGWINCH, lambda *_: print("now", *os.get_terminal_size(), flush=True))
-print(*os.get_terminal_size(), flush=True)
-print("a terminal" if os.isatty(0) and os.isatty(1) and os.isatty(2) else "none", os.ttyname(0), flush=True)
+signal.signal(signal.SIGWINCH, lambda *_: say("now", *os.get_terminal_size()))
+say(*os.get_terminal_size())
+say("a terminal" if os.isatty(0) and os.isatty(1) and os.isatty(2) else "none", os.ttyname(0))
 while True:
     signal.pause()
 """

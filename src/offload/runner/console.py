@@ -1,6 +1,6 @@
 """The console: runs one program for a person in a container, beside the runner, on a terminal of the container's own or on pipes.
 
-Started as `python -I -S console.py GUEST_ROOT [KEYS=1] [CALLS=HEX] LIMIT=VALUE …` inside the sandbox of a container that runs, with
+Started as `python -I -S console.py GUEST_ROOT [KEYS=1] [OWNER=UID] [CALLS=HEX] LIMIT=VALUE …` inside the sandbox of a container that runs, with
 the worker at descriptors 0 and 1. It is a process of its own, so whatever user code does to its interpreter, it answers. The
 program ends with the conversation: when the worker hangs up, everything of the program's session is killed. Must stay valid on
 CPython 3.9 and import nothing but the standard library.
@@ -27,6 +27,10 @@ def prepare(words: list[str]) -> None:
             from offload.runner.call_filter import install_filter  # noqa: PLC0415 - rare
 
             install_filter(bytes.fromhex(value))
+        elif name == "OWNER":
+            from offload.runner.file_owner import own_files  # noqa: PLC0415 - rare
+
+            own_files(int(value))
         else:
             set_limit(name, int(value))
 

@@ -86,7 +86,8 @@ class Console(Generic[Input, Output]):
 class Consoles:
     """The sessions that are open."""
 
-    def __init__(self, kernel: Kernel, containers: Containers) -> None:
+    def __init__(self, kernel: Kernel, containers: Containers, most: int = MAX_CONSOLES) -> None:
+        self._most = most
         self._kernel = kernel
         self.containers = containers
         self._open: dict[str, Console[object, object]] = {}
@@ -103,10 +104,10 @@ class Consoles:
                 ErrorCode.UNAVAILABLE,
                 f"The worker of container {container_id!r} is not connected: try again when it is back.",
             )
-        if len(self._open) >= MAX_CONSOLES:
+        if len(self._open) >= self._most:
             raise DomainError(
                 ErrorCode.RESOURCE_EXHAUSTED,
-                f"{MAX_CONSOLES} programs run in containers already, the most at a time: end some, and try again.",
+                f"{self._most} programs run in containers already, the most at a time: end some, and try again.",
             )
         session_id = f"cs-{secrets.token_hex(13)}"
         console: Console[object, object] = Console(worker.peer, inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ def make_app(function: UserFunction, endpoint: Endpoint) -> UserFunction:
     """Return the app. Raises `ImportError` where its image has no FastAPI."""
     name = getattr(function, "__name__", "endpoint")
     try:
-        import fastapi  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - it may not be there
+        fastapi = importlib.import_module("fastapi")
     except ImportError as error:
         raise ImportError(
             f'{name}() has @offload.fastapi_endpoint() and no FastAPI ({error}): add .pip_install("fastapi") to its image, or '
@@ -25,5 +27,5 @@ def make_app(function: UserFunction, endpoint: Endpoint) -> UserFunction:
         redoc_url="/redoc" if endpoint.docs else None,
         openapi_url="/openapi.json" if endpoint.docs else None,
     )
-    app.add_api_route("/", function, methods=list(endpoint.methods))  # type: ignore[attr-defined]  # it is one
+    app.add_api_route("/", function, methods=list(endpoint.methods))  # type: ignore[attr-defined]  # it is an app
     return app
