@@ -61,12 +61,10 @@ def command(*, program: str, no_check: bool, as_json: bool, **named: str | None)
     for url in deployed_web_urls(app, done, named["workspace"]):
         print(f"  {url}")
     for name, function in app.functions.items():
-        # The methods of a class are called by functions of its app, and a web endpoint by its address.
-        if function.is_class or function.options.web is not None:
-            continue
-        print(
-            f'  Function.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}'
-        )
+        if function.options.web is not None:
+            continue  # it is called by its address
+        kind = "Cls" if function.is_class else "Function"
+        print(f'  {kind}.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}')
 
 
 class _News:

@@ -41,6 +41,16 @@ class SaveFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class DropFunctions:
+    """Functions on demand that nobody needs. Ignored for those of which a call is kept, and for unknown ones.
+
+    To be given when everything before is on disk.
+    """
+
+    function_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SaveScaling:
     """How many containers a saved function may have from now on. The last one counts."""
 
@@ -286,6 +296,7 @@ Record = (
     SaveApp
     | EndApp
     | SaveFunction
+    | DropFunctions
     | SaveScaling
     | SaveCall
     | SaveInputs

@@ -11,6 +11,7 @@ from offload.control.ports.records import (
     CloseCall,
     Collected,
     DeadLetter,
+    DropFunctions,
     DropItems,
     DropLetter,
     EndApp,
@@ -145,6 +146,14 @@ class MemoryStore:
         with self._lock:
             return self._functions.get(function_id)
 
+    def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        with self._lock:
+            called = {held.call.function_id for held in self._calls.values()}
+            on_demand = [each.function_id for each in self._functions.values() if each.is_on_demand]
+            older = on_demand[: max(0, len(on_demand) - keep)]
+            return [each for each in older if each not in called][:limit]
+
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """See `Store`."""
         with self._lock:
@@ -263,20 +272,7 @@ class MemoryStore:
             if app not in ("", function.app_id, function.app_name):
                 continue
             for index, row in held.letters.items():
-                given = held.inputs.get(index)
-                letter = DeadLetter(
-                    input_id=row.input_id,
-                    call_id=row.call_id,
-                    index=index,
-                    app_name=function.app_name,
-                    function_id=function.function_id,
-                    function_name=function.name,
-                    attempts=row.attempts,
-                    at=row.at,
-                    reason=row.reason,
-                    blob=given.blob if given is not None else "",
-                )
-                found.append((row.at, place, index, letter))
+                found.append((row.at, place, index, held.letter(index, function)))
         return [letter for *_, letter in sorted(found, key=lambda f: f[:3], reverse=True)]
 
     def _collect_calls(self, before: float, limit: int, freed: set[str]) -> tuple[int, int]:
@@ -338,14 +334,14 @@ class MemoryStore:
                 self._calls.setdefault(call.call_id, HeldCall(call))
             case SaveItems() | DropItems() | ReplayedLetter() | DropLetter():
                 self._apply_to_input(record)
-            case SaveLogs() | SaveWorker() | RemoveWorker():
+            case SaveLogs() | SaveWorker() | RemoveWorker() | DropFunctions():
                 self._apply_aside(record)
             case _ if isinstance(record, DeployedRecord):
                 self._deployed.apply(record)
             case _:
                 self._apply_to_call(record)
 
-    def _apply_aside(self, record: SaveLogs | SaveWorker | RemoveWorker) -> None:
+    def _apply_aside(self, record: SaveLogs | SaveWorker | RemoveWorker | DropFunctions) -> None:
         match record:
             case SaveLogs(rows=lines):
                 for line in lines:
@@ -354,6 +350,10 @@ class MemoryStore:
                 self._workers.setdefault(worker_id, name)
             case RemoveWorker(worker_id=worker_id):
                 self._workers.pop(worker_id, None)
+            case DropFunctions(function_ids=dropped):
+                called = {held.call.function_id for held in self._calls.values()}
+                for each in set(dropped) - called:
+                    self._functions.pop(each, None)
 
     def _apply_to_input(self, record: SaveItems | DropItems | ReplayedLetter | DropLetter) -> None:
         if isinstance(record, SaveItems):

@@ -108,6 +108,15 @@ class Reader:
             found = _all(connection, "function", function_id=function_id)
             return rows.function(found[0]) if found else None
 
+    def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        with self.reading() as connection:
+            ((count,),) = _all(connection, "on_demand_count")
+            if count <= keep:  # the other statement looks at every call
+                return []
+            found = _all(connection, "unused_functions", older=count - keep, limit=limit)
+            return [row["function_id"] for row in found]
+
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """See `Store`."""
         with self.reading() as connection:
