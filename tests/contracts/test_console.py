@@ -65,6 +65,7 @@ def say(*words):  # a handler that prints could come in the middle of a print
 def interrupted(*_):
     say("interrupted")
     os._exit(5)
+# Not by print(), which may be under way when the signal comes.
 signal.signal(signal.SIGINT, interrupted)
 signal.signal(signal.SIGWINCH, lambda *_: say("now", *os.get_terminal_size()))
 say(*os.get_terminal_size())

@@ -19,17 +19,21 @@ from offload.control.core.schedules import (
     ScheduleKey,
     ScheduleSpec,
 )
+from offload.control.core.web_keys import WebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
+    DropFunctions,
     EndApp,
     FinishCall,
     RemoveSchedule,
+    RemoveWebKey,
     SaveApp,
     SaveCall,
     SaveDeployment,
     SaveFunction,
     SaveRun,
     SaveSchedule,
+    SaveWebKey,
     StoredApp,
 )
 from offload.control.ports.store import StoreError
@@ -192,3 +196,36 @@ def test_functions_on_demand_are_restored_where_they_have_something_to_run(store
 
     assert store.snapshot().functions == (usual, busy, kept)
     assert store.function("fo-1") == idle
+
+
+def test_keys_of_web_endpoints_are_kept_until_they_are_revoked(store: Store) -> None:
+    first, second = (WebKey(f"ok-{n}", "default", f"key {n}", "d" * 64, float(n)) for n in (1, 2))
+
+    store.commit([SaveWebKey(second), SaveWebKey(first), SaveWebKey(first)])
+    kept = store.snapshot().web_keys
+    store.commit([RemoveWebKey("ok-2"), RemoveWebKey("ok-3")])
+
+    assert kept == (first, second)
+    assert store.snapshot().web_keys == (first,)
+
+
+def test_functions_on_demand_beyond_those_that_are_kept_go_unless_a_call_is_kept(
+    store: Store,
+) -> None:
+    usual = function("fu-1", app_name="shop")
+    on_demand = [replace(usual, function_id=f"fo-{number}") for number in range(4)]
+    store.commit([saved_app("ap-1", "shop"), *map(SaveFunction, (usual, *on_demand))])
+    store.commit([SaveCall(call("fc-1", function_id="fo-1"))])
+
+    assert store.unused_functions(4, 10) == []
+    assert store.unused_functions(1, 10) == ["fo-0", "fo-2"]
+    assert store.unused_functions(1, 1) == ["fo-0"]
+
+    store.commit([DropFunctions(("fo-0", "fo-1", "fo-never"))])
+
+    kept = [each for each in (usual, *on_demand) if store.function(each.function_id) is not None]
+    assert kept == [usual, *on_demand[1:]]
+
+    store.commit([DropFunctions(("fo-2",)), SaveFunction(on_demand[2])])
+    store.commit([SaveCall(call("fc-2", function_id="fo-2"))])
+    assert store.function("fo-2") == on_demand[2]

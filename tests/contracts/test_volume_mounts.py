@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.consoles import run
 from tests.support.every_runtime import a_runtime
 from tests.support.trees import listing
 from tests.support.volume_stage import CLOSE, IDS, OS, Stage, hold_open, read, write
@@ -203,6 +205,29 @@ def test_a_volume_gives_user_code_no_rights(runtime: Runtime, tmp_path: Path) ->
         assert "PermissionError" in str(device)
         assert "Error" in str(given)
         assert elsewhere is False
+
+    play(runtime, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("runtime", ["process", *_SANDBOXES], indirect=True)
+def test_a_console_has_the_volume_as_its_container_has_it(runtime: Runtime, tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.container() as opened:
+            await opened.ask(write("runners", "1"))
+            program = (
+                f"import os; place = '{opened.path}/'; open(place + 'runners').read(); open(place + 'persons', 'w').write('2');"
+                "print(os.getuid(), os.stat(place + 'runners').st_uid, open('/proc/self/status').read().split('CapEff:')[1].split()[0])"
+            )
+            talk = await run(opened.container, sys.executable, "-c", program)
+            ids = await opened.ask(f"[{OS}.getuid(), {OS}.stat('DATA/persons').st_uid]")
+            await opened.ask(write("persons", "both"))
+            await opened.mounts.commit_all()
+
+        assert talk.code == 0, talk.errors
+        uid, owner, capabilities = talk.output.decode().split()
+        assert [int(uid), int(owner)] == ids
+        assert not capabilities.strip("0") or runtime.capabilities.name == "process"
+        assert stage.server.files() == {"runners": "1", "persons": "both"}
 
     play(runtime, tmp_path, scenario)
 

@@ -37,6 +37,7 @@ _COMMANDS = {
     "queue": "List, make and use queues that programs and containers share.",
     "secret": "List, make and remove secrets that functions get as variables; change their key.",
     "server": "Be the server: accept work and hand it to workers.",
+    "web-key": "Make, list and revoke keys that open web endpoints.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",
 }
 
@@ -50,7 +51,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"offload.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(
+            f"offload.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def resolve_command(

@@ -27,6 +27,7 @@ import click
 
 from offload.cli import show
 from offload.cli.exits import CliError, Exit
+from offload.cli.web_urls import web_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -332,7 +333,7 @@ def _tell(pipe: int, news: dict[str, object]) -> None:
 
 def _lines(app: App) -> list[str]:
     """Say of each function how it is reached."""
-    return [f"{app.name}::{name}" for name in app.functions]
+    return [f"{app.name}::{name}" for name in app.functions] + web_urls(app)
 
 
 def _stamp(file: str) -> _Stamp | None:

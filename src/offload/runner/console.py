@@ -28,7 +28,7 @@ def prepare(words: list[str]) -> None:
 
             install_filter(bytes.fromhex(value))
         elif name == "OWNER":
-            from offload.runner.door import own_files  # noqa: PLC0415 - rare
+            from offload.runner.file_owner import own_files  # noqa: PLC0415 - rare
 
             own_files(int(value))
         else:

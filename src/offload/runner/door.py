@@ -17,7 +17,6 @@ import sys
 
 _PLACES = (1, 2, 5, 6)
 _INT_BYTES = 4
-_CLONE_NEWUSER, _PR_CAPBSET_DROP, _CAPABILITY_VERSION_3 = 0x10000000, 24, 0x20080522
 
 
 def enter(door: str) -> None:
@@ -71,8 +70,7 @@ def stay_as_init() -> None:
 
 def take_filter(program: bytes) -> None:
     """Take a filter of system calls for good."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - slow
-    sys.path.insert(0, root)
+    sys.path.insert(0, _root())
     from offload.runner.call_filter import install_filter  # noqa: PLC0415 - found only through the path set above
 
     del sys.path[0]
@@ -80,21 +78,16 @@ def take_filter(program: bytes) -> None:
 
 
 def own_files(user_id: int) -> None:
-    """Become an ordinary user to whom uid 0's files belong, and give up what making the namespace has given."""
-    import ctypes  # noqa: PLC0415 - slow, and not for everybody
+    """See `file_owner`."""
+    sys.path.insert(0, _root())
+    from offload.runner import file_owner  # noqa: PLC0415 - found only through the path set above
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWUSER) != 0:
-        raise OSError(ctypes.get_errno(), "a user namespace was refused")
-    for name in ("uid_map", "gid_map"):
-        with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - slow
-            file.write(f"{user_id} 0 1")
-    number = 0
-    while libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
-        number += 1
-    header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
-    if libc.capset(header, none) != 0:
-        raise OSError(ctypes.get_errno(), "capabilities could not be given up")
+    del sys.path[0]
+    file_owner.own_files(user_id)
+
+
+def _root() -> str:
+    return os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - slow
 
 
 def become(command: list[str]) -> None:

@@ -247,7 +247,7 @@ class App:
         from offload.sdk.output import NoOutput
         from offload.sdk.values import AppName
 
-        app = AppName(name or self.name, workspace or "", environment_name or "")
+        app = AppName(self.name if name is None else name, workspace or "", environment_name or "")
         new = deploy.prepare(app, self.functions.values(), self._tags, tag=tag, check=check)
         return Work(deploy.deploy(new, output or NoOutput()), _same)
 

@@ -192,3 +192,7 @@ def check_names(app: object, named: tuple[str, object], version: object, right: 
     is_version = isinstance(version, int | str) and not isinstance(version, bool)
     if version is not None and not is_version:
         raise InvalidError(f"version={version!r} is neither a number nor a tag")
+    if isinstance(version, int) and not 0 < version < 1 << 32:
+        raise InvalidError(f"version={version} is no number of a version: they count from 1")
+    if version == "":
+        raise InvalidError("version='' is no tag: leave it out for the version that serves")

@@ -290,6 +290,14 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
+    @blocking
+    def get_web_url(self) -> Work[str, str]:
+        """Return the address of this web endpoint in the app's run, or of the deployed app."""
+        from offload.sdk.web_urls import url_of
+
+        registered = self._registered(f"{self.name}.get_web_url()", wants_generator=None)
+        return Work(url_of(registered, self.name, getattr(self, "method", "")), str)
+
     def answer_requests(self) -> None:
         """Be the web endpoint that a decorator above `@app.function()` has made of its function."""
         from offload.sdk.kinds import with_marks
@@ -340,7 +348,7 @@ class Function(Generic[P, L, R]):
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
         if is_web_endpoint(self) and method != "update_autoscaler":
             raise InvalidError(
-                f"{self.name}() answers web requests: ask its address, or call {self.name}.local(…)"
+                f"{self.name}() answers web requests: ask {self.name}.get_web_url(), or call {self.name}.local(…)"
             )
         return self._registered(method, wants_generator=wants_generator)
 

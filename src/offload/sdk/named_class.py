@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from offload.sdk.call_options import CallOptions
-from offload.sdk.options import FunctionOptions
+from offload.sdk.options import FunctionOptions, parse_options
 from offload.sdk.values import AppName
 
 
@@ -22,5 +22,5 @@ class NamedClass(NamedTuple):
     app: AppName
     name: str
     version: int | str | None
-    changed: Changed = Changed(FunctionOptions(), frozenset())
+    changed: Changed = Changed(parse_options(), frozenset())
     call_options: CallOptions | None = None

@@ -77,6 +77,10 @@ class WebChoice(Protocol):
         """Its endpoints, each with the name of its method; empty for a function."""
         ...
 
+    def resolve_hints(self, owner: object) -> None:
+        """Have the type hints of endpoints travel as what they name."""
+        ...
+
     def check(self, max_retries: int, batching: object, schedule: object) -> None:
         """Refuse options that it cannot have. Raises `InvalidError`."""
         ...

@@ -46,6 +46,8 @@ def registration_of(function: Definition, *, is_served_here: bool = True) -> Reg
         from offload.sdk.class_shape import shape_of  # noqa: PLC0415 - most programs have no class
 
         shape = shape_of(own)
+    if function.options.web is not None:
+        function.options.web.resolve_hints(own)
     return Registration(
         name=function.name,
         code=pickle_function(function.raw_function, f"{function.name}()"),

@@ -36,6 +36,14 @@ class ResolvedFunction(NamedTuple):
     is_generator: bool
 
 
+class WebAddress(NamedTuple):
+    """Where a web endpoint is."""
+
+    function_id: str
+    target: str  # which method of a class; empty for a function
+    url: str
+
+
 class ResolvedClass(NamedTuple):
     """The containers of a class of a deployed app with some parameters, in the version that was asked for."""
 

@@ -6,10 +6,11 @@ class they stand alone.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
 from offload.errors import InvalidError
 from offload.sdk.life_cycle import MARK, METHOD, roles_of
@@ -83,6 +84,17 @@ class WebOptions(NamedTuple):
             raise InvalidError(
                 "schedule= of a web endpoint: a schedule calls a function; write one for it"
             )
+
+    def resolve_hints(self, owner: object) -> None:
+        """Have the type hints of endpoints travel as what they name: as texts they would name nothing in the container.
+
+        One that cannot be resolved stays a text, and the container says so where it matters.
+        """
+        for method, endpoint in self.endpoints:
+            function = getattr(owner, method) if method else owner
+            if endpoint.kind in (FASTAPI, FUNCTION) and isinstance(function, FunctionType):
+                with contextlib.suppress(NameError, TypeError):
+                    function.__annotations__ = get_type_hints(function, include_extras=True)
 
     def added_to(self, options: FunctionOptions) -> FunctionOptions:
         """Return the options with these. Raises `InvalidError`."""

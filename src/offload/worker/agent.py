@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
+from offload.worker.copies import Copies
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
@@ -109,6 +110,7 @@ class Agent:
         self._volumes = Volumes(
             options.data_dir / "volumes", options.cache_bytes, VolumeLink(self._session)
         )
+        self._copies = Copies(self._cache, self._volumes, self._session.upload)
         self._desk = Desk(
             DeskOptions(
                 uplink=self._session,
@@ -240,6 +242,7 @@ class Agent:
         await self._desk.close()
         for builder in self._images.values():
             await builder.close()
+        await self._copies.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()
@@ -277,6 +280,7 @@ class Agent:
             self._consoles.open(session_id, container_id)
         if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
+        self._copies.give(orders.bring)
 
     def _on_rare_orders(self, orders: Orders) -> None:
         for order in orders.start:

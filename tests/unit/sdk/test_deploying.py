@@ -144,5 +144,12 @@ def test_a_function_by_name_is_a_function_that_is_elsewhere():
 def test_what_can_be_no_name_is_refused(arguments, message):
     with pytest.raises(InvalidError, match=message):
         offload.Function.from_name(*arguments)
-    with pytest.raises(InvalidError, match="is neither a number nor a tag"):
-        offload.Function.from_name("shop", "f", version=1.5)
+    for version, said in (
+        (1.5, "is neither a number nor a tag"),
+        (True, "is neither a number nor a tag"),
+        (0, "they count from 1"),
+        (-1, "they count from 1"),
+        ("", "is no tag"),
+    ):
+        with pytest.raises(InvalidError, match=said):
+            offload.Function.from_name("shop", "f", version=version)

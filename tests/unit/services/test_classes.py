@@ -220,3 +220,30 @@ def test_what_is_forgotten_is_to_be_looked_up_again() -> None:
         assert caught.value.code is ErrorCode.SUPERSEDED
 
     play(scenario)
+
+
+def test_sets_of_parameters_that_nobody_asks_for_any_more_leave_the_disk_and_come_back_when_asked_for() -> (
+    None
+):
+    ids: list[str] = []
+
+    async def asks(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        class_id = await deploy(services, 1)
+        made = [await services.classes.pool_for(class_id, {"times": n}) for n in (2, 3, 4)]
+        ids.extend(each.function_id for each in made)
+        await services.calls.submit(a_call("fc-1", ids[1]), [NewInput(0, b"kept")])
+
+    async def forgets(services: Services, worker: PickyWorker, store: KnobStore) -> None:
+        services.classes.kept_on_disk = 0
+        again = await services.classes.pool_for(a_class(1).function_id, {"times": 4})
+        await services.classes.forget_unused()
+        await services.kernel.journal.flush()
+        on_disk = [store.function(each) is not None for each in ids]
+        back = await services.classes.pool_for(a_class(1).function_id, {"times": 2})
+        row = await services.calls.run("fc-2", ids[0], NewInput(0, b"back"))
+
+        assert again.function_id == ids[2]
+        assert on_disk == [False, True, True]  # nobody's, with a call that is kept, known again
+        assert (back.function_id, row.body) == (ids[0], b"back")
+
+    play(asks, forgets)

@@ -173,6 +173,37 @@ def test_no_container_is_told_the_servers_token():
     play(scenario)
 
 
+def test_a_key_opens_the_endpoints_that_want_one_until_it_is_revoked():
+    async def scenario(scene: Scene):
+        await scene.register(auth="key")
+        keys = scene.services.web_keys
+        key, secret = await keys.create("", "the shop's")
+        other, _ = await keys.create("elsewhere", "another workspace's")
+
+        async def ask(key_id: str, given: str) -> bytes:
+            head = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" % PATH
+            pair = f"Offload-Key: {key_id}\r\nOffload-Secret: {given}\r\n\r\n".encode()
+            return (await scene.raw(head + pair))[9:12]
+
+        right, wrong, strange = [
+            await ask(*pair)
+            for pair in ((key.key_id, secret), (key.key_id, "no"), (other.key_id, secret))
+        ]
+        await keys.revoke("", key.key_id)
+        revoked = await ask(key.key_id, secret)
+
+        assert (right, wrong, strange, revoked) == (b"200", b"401", b"401", b"401")
+        assert {name for name, _ in scene.container.requests[0].headers} == {b"host"}
+        assert [
+            record
+            for records in scene.store.commits
+            for record in records
+            if secret in repr(record)
+        ] == []
+
+    play(scenario)
+
+
 def test_pages_of_other_sites_are_let_in_where_the_endpoint_says_so():
     async def scenario(scene: Scene):
         await scene.register(cors={"origins": ["https://a.example"], "methods": ["PUT"]})

@@ -302,3 +302,19 @@ def test_a_volume_that_is_not_mounted_cannot_be_committed(tmp_path: Path) -> Non
         await mounts.close(commits=False)
 
     play(tmp_path, scenario)
+
+
+def test_a_chunk_that_the_server_has_lost_is_given_back_where_it_is_here(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"file": "1", "other": "2"})
+        lost = dict(stage.server.chunks)
+        mounts, _ = await stage.mount("ct-1", is_read_only=True)
+        await mounts.close(commits=False)
+        stage.server.chunks.clear()
+
+        given = [await stage.volumes.give_chunk(name) for name in (*lost, "0" * 64)]
+
+        assert given == [True, True, False]
+        assert stage.server.chunks == lost
+
+    play(tmp_path, scenario)

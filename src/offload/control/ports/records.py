@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
     from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
+    from offload.control.core.web_keys import WebKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,16 @@ class SaveFunction:
     """A new function. Repeats are ignored."""
 
     function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class DropFunctions:
+    """Functions on demand that nobody needs. Ignored for those of which a call is kept, and for unknown ones.
+
+    To be given when everything before is on disk.
+    """
+
+    function_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +278,25 @@ class SaveRun:
     run: ScheduledRun
 
 
+@dataclass(frozen=True, slots=True)
+class SaveWebKey:
+    """A key of web endpoints. Repeats are ignored."""
+
+    key: WebKey
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWebKey:
+    """The key opens nothing any more. Ignored for an unknown one."""
+
+    key_id: str
+
+
 Record = (
     SaveApp
     | EndApp
     | SaveFunction
+    | DropFunctions
     | SaveScaling
     | SaveCall
     | SaveInputs
@@ -290,6 +316,8 @@ Record = (
     | SaveSchedule
     | RemoveSchedule
     | SaveRun
+    | SaveWebKey
+    | RemoveWebKey
 )
 
 
@@ -377,3 +405,4 @@ class Snapshot:
     schedules: tuple[
         tuple[Schedule, tuple[ScheduledRun, ...]], ...
     ] = ()  # with their runs, the last ones
+    web_keys: tuple[WebKey, ...] = ()

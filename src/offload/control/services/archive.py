@@ -46,6 +46,10 @@ class Archive:
         """Read an input's outcome if it is on disk."""
         return await self._reading.get(self._reading.store.outcome, input_id)
 
+    async def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        return await self._reading.get(self._reading.store.unused_functions, keep, limit)
+
     async def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """Read the final states of calls, empty for open ones; unknown ones are missing."""
         return await self._reading.get(self._reading.store.states, call_ids)

@@ -19,6 +19,7 @@ from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
 from offload.control.services.consoles import Consoles
 from offload.control.services.containers import Containers
+from offload.control.services.copies import Copies
 from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
 from offload.control.services.exchanges import Exchanges
@@ -37,6 +38,7 @@ from offload.control.services.schedules import Schedules
 from offload.control.services.secrets import Secrets
 from offload.control.services.versions import Versions
 from offload.control.services.volumes import Volumes
+from offload.control.services.web_keys import WebKeys
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class Services:
     retention: Retention
     volumes: Volumes
     exchanges: Exchanges
+    web_keys: WebKeys
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
@@ -138,7 +141,7 @@ async def start(outside: Outside) -> Services:
     cluster = Cluster(kernel, apps, workers, ServerFacts(outside.clock.now(), outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
-    streams = BlobStreams(outside.blobs)
+    streams = BlobStreams(outside.blobs, Copies(kernel.sessions))
     kept = (outside.retention_seconds, outside.object_seconds)
     retention = Retention(outside.store, outside.blobs, outside.clock, *kept)
     cluster.is_kept = lambda: schedules.is_waiting
@@ -148,6 +151,7 @@ async def start(outside: Outside) -> Services:
     await secrets.finish_rotation()
     classes = Classes(kernel, archive, apps, versions, outside.definitions)
     touched = Touched(apps, versions, schedules, classes, secrets)
+    retention.also = classes.forget_unused
     for each in (workers, retention, schedules):
         each.start()
     outside.telemetry.read_load = cluster.load
@@ -178,6 +182,7 @@ async def start(outside: Outside) -> Services:
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
         exchanges=Exchanges(kernel.dispatcher),
+        web_keys=WebKeys(kernel, snapshot.web_keys),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from offload.control.core.classes import NO_CHANGES
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.events import FunctionRegistered
-from offload.control.ports.records import SaveFunction
+from offload.control.ports.records import DropFunctions, SaveFunction
 from offload.control.services.apps import check_function
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 # Sets of parameters of one app, with whatever options, that have something to run or a container, all at the same time.
 MAX_POOLS = 1_000
+
+# Those that have neither stay on disk for a while, so that who has looked them up finds them again.
+KEPT_ON_DISK = 1_000
+MAX_FORGOTTEN = 1_000  # at a time
 
 MAX_KNOWN = 10_000  # classes, and sets of parameters, that need not be looked at again
 
@@ -53,6 +57,7 @@ class Classes:
         self._versions = versions
         self._definitions = definitions
         self.max_pools = MAX_POOLS
+        self.kept_on_disk = KEPT_ON_DISK
         self._shapes: OrderedDict[str, ClassShape | None] = OrderedDict()
         self._made: OrderedDict[tuple[object, ...], Function] = OrderedDict()
 
@@ -113,6 +118,22 @@ class Classes:
         base = await self._archive.require_function(class_id)
         shape = await self._require_shape(base)
         return await self.pool_for(class_id, shape.read(base.name, texts))
+
+    async def forget_unused(self) -> None:
+        """Take sets of parameters off the disk that nobody asked for lately: a query string may name any number of them."""
+        try:
+            unused = await self._archive.unused_functions(self.kept_on_disk, MAX_FORGOTTEN)
+            if not unused:
+                return
+            await self._kernel.journal.flush()
+        except DomainError:
+            return  # of a disk in trouble the journal tells; there is another round
+        # From here on nothing else happens in between. What is known may be called, and what is not comes with a
+        # `SaveFunction` of its own, behind this.
+        known = self._kernel.dispatcher.function
+        forgotten = tuple(each for each in unused if known(each) is None)
+        if forgotten:
+            self._kernel.journal.write((DropFunctions(forgotten),))
 
     async def _require_shape(self, base: Function) -> ClassShape:
         shape = await self.shape(base.function_id)

@@ -37,6 +37,7 @@ class Batch:
     consoles: list[tuple[str, str]] = field(default_factory=list)  # (session id, container id)
     shut_down: bool = False
     drain: bool = False
+    bring: list[str] = field(default_factory=list)  # SHA-256s of blobs
 
 
 class WorkerSession:
@@ -123,6 +124,11 @@ class WorkerSession:
     def drain(self) -> None:
         """Ask the worker to take nothing new, finish what it runs, and leave."""
         self._last_batch().drain = True
+        self._notify()
+
+    def bring(self, names: Iterable[str]) -> None:
+        """Ask for copies of blobs, where the worker has some."""
+        self._last_batch().bring.extend(names)
         self._notify()
 
     def close(self) -> None:

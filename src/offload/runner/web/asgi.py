@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from offload.runner.bodies import Prepared
 from offload.runner.crowd import current_job
 from offload.runner.web.exchange import AsyncExchange
+from offload.runner.web.failures import show_error
 from offload.wire.guest import web
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
@@ -77,6 +77,11 @@ class Connection:
     def is_gone(self) -> bool:
         """Whether the client is known to have gone."""
         return self._gone.done() or (self._exchange is not None and self._exchange.is_broken)
+
+    @property
+    def has_exchange(self) -> bool:
+        """Whether something of it goes through an exchange; then the response does."""
+        return self._exchange is not None
 
     @property
     def exchange(self) -> AsyncExchange:
@@ -219,7 +224,7 @@ class HttpCycle:
             raise RuntimeError("the app has returned without a whole response")
         if not self._is_streamed:
             whole = web.encode_response(self._head, b"".join(self._gathered))
-            if len(whole) <= INLINE_PAYLOAD_BYTES:
+            if len(whole) <= INLINE_PAYLOAD_BYTES and not self._connection.has_exchange:
                 return Prepared(web.ENCODING, whole)
             await self._flush()
         if self._flush_task is not None:
@@ -340,14 +345,20 @@ def _response_head(message: Message) -> web.ResponseHead:
     return web.ResponseHead(int(message["status"]), _headers(message))  # type: ignore[call-overload]
 
 
-async def answer(app: App, head: web.RequestHead, state: dict[str, object]) -> Prepared:
-    """Have the app answer a request; return the input's result. What the app raises passes through, and is shown."""
+async def answer(
+    app: App, head: web.RequestHead, state: dict[str, object], *, method: str = ""
+) -> Prepared:
+    """Have the app answer a request; return the input's result. What the app raises passes through, and is shown.
+
+    With `method` the app takes it for a request of that one.
+    """
     connection = Connection(head)
     cycle: HttpCycle | WebSocketCycle
     cycle = WebSocketCycle(connection) if head.is_websocket else HttpCycle(connection)
     try:
         try:
-            await app(scope_of(head, state), cycle.receive, cycle.send)
+            scope = scope_of(head if not method else head._replace(method=method), state)
+            await app(scope, cycle.receive, cycle.send)
         except Exception:  # noqa: BLE001 - whatever it is, it is the app's, and shown
             if connection.is_gone:
                 return Prepared(web.ENCODING, b"")
@@ -357,10 +368,3 @@ async def answer(app: App, head: web.RequestHead, state: dict[str, object]) -> P
     except BaseException:
         connection.leave()
         raise
-
-
-def show_error() -> None:
-    """Write the error that is being handled to the input's output: who asked sees nothing of it."""
-    import traceback  # noqa: PLC0415 - needed only here
-
-    sys.stderr.write(traceback.format_exc())

@@ -38,30 +38,27 @@ class Exchange:
         self._has_ended = False  # we have said everything
         self.is_over = False  # nothing comes any more
         self.is_broken = False  # the server has refused it, or has lost it
-        self._opening: web.Part | None = web.Open(wire.find_input())
+        self._opening: web.Open | None = web.Open(wire.find_input())
         self._number = self._platform.ask(web.EXCHANGE, b"", self._tell, is_open=True)
 
     @property
     def has_room(self) -> bool:
         """Whether a part can be sent now; it is dropped where nobody takes it any more."""
-        return self._granted - self._sent > (self._opening is not None) or self.is_over
+        self._open()
+        return self._granted > self._sent or self.is_over
 
     def put(self, part: web.FromContainer) -> None:
         """Send a part, for which there must be room."""
-        self._open()
-        self._put(part)
-
-    def _open(self) -> None:
-        """Say which input it is of, as soon as there is room: whoever only listens must say so too."""
-        if self._opening is not None and self._granted:
-            opening, self._opening = self._opening, None
-            self._put(opening)
-            self._platform.grant(self._number, _WINDOW)
-
-    def _put(self, part: web.Part) -> None:
         if not self.is_over:
             self._sent += 1
             self._platform.send_more(self._number, web.encode_part(part), last=False)
+
+    def _open(self) -> None:
+        """Say whose exchange it is, as soon as anything can be said."""
+        if self._opening is not None and self._granted:
+            opening, self._opening = self._opening, None
+            self.put(opening)
+            self._platform.grant(self._number, _WINDOW)
 
     def take(self) -> web.ToContainer | None:
         """Return the next part that has come; None where there is none yet."""

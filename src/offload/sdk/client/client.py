@@ -18,6 +18,7 @@ from offload.sdk.client.refusals import from_wire
 from offload.sdk.client.requests import Requests
 from offload.sdk.client.secrets import SecretRequests
 from offload.sdk.client.volumes import VolumeRequests
+from offload.sdk.client.web import WebRequests
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
@@ -75,6 +76,7 @@ class Client(Requests):
         self.volumes = VolumeRequests(connection)
         self.secrets = SecretRequests(connection)
         self.contents = ContentRequests(connection)
+        self.web = WebRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -24,21 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14offload/v1/web.proto\x12\noffload.v1\"(\n\x10\x41\x64\x64ressesRequest\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"K\n\x07\x41\x64\x64ress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"8\n\x0e\x41\x64\x64ressesReply\x12&\n\taddresses\x18\x01 \x03(\x0b\x32\x13.offload.v1.Address\"R\n\x07WebPart\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63redit\x18\x04 \x01(\r2\x86\x01\n\x03Web\x12\x38\n\x08\x45xchange\x12\x13.offload.v1.WebPart\x1a\x13.offload.v1.WebPart(\x01\x30\x01\x12\x45\n\tAddresses\x12\x1c.offload.v1.AddressesRequest\x1a\x1a.offload.v1.AddressesReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14offload/v1/web.proto\x12\noffload.v1\":\n\x06WebKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\x01\"3\n\x10\x43reateKeyRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"A\n\x0e\x43reateKeyReply\x12\x1f\n\x03key\x18\x01 \x01(\x0b\x32\x12.offload.v1.WebKey\x12\x0e\n\x06secret\x18\x02 \x01(\t\"$\n\x0fListKeysRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\"1\n\rListKeysReply\x12 \n\x04keys\x18\x01 \x03(\x0b\x32\x12.offload.v1.WebKey\"5\n\x10RevokeKeyRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\"\x10\n\x0eRevokeKeyReply\"(\n\x10\x41\x64\x64ressesRequest\x12\x14\n\x0c\x66unction_ids\x18\x01 \x03(\t\"K\n\x07\x41\x64\x64ress\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"8\n\x0e\x41\x64\x64ressesReply\x12&\n\taddresses\x18\x01 \x03(\x0b\x32\x13.offload.v1.Address\"R\n\x07WebPart\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\x0c\x12\x0e\n\x06\x63redit\x18\x04 \x01(\r2\xd8\x02\n\x03Web\x12\x38\n\x08\x45xchange\x12\x13.offload.v1.WebPart\x1a\x13.offload.v1.WebPart(\x01\x30\x01\x12\x45\n\tAddresses\x12\x1c.offload.v1.AddressesRequest\x1a\x1a.offload.v1.AddressesReply\x12\x45\n\tCreateKey\x12\x1c.offload.v1.CreateKeyRequest\x1a\x1a.offload.v1.CreateKeyReply\x12\x42\n\x08ListKeys\x12\x1b.offload.v1.ListKeysRequest\x1a\x19.offload.v1.ListKeysReply\x12\x45\n\tRevokeKey\x12\x1c.offload.v1.RevokeKeyRequest\x1a\x1a.offload.v1.RevokeKeyReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offload.v1.web_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADDRESSESREQUEST']._serialized_start=36
-  _globals['_ADDRESSESREQUEST']._serialized_end=76
-  _globals['_ADDRESS']._serialized_start=78
-  _globals['_ADDRESS']._serialized_end=153
-  _globals['_ADDRESSESREPLY']._serialized_start=155
-  _globals['_ADDRESSESREPLY']._serialized_end=211
-  _globals['_WEBPART']._serialized_start=213
-  _globals['_WEBPART']._serialized_end=295
-  _globals['_WEB']._serialized_start=298
-  _globals['_WEB']._serialized_end=432
+  _globals['_WEBKEY']._serialized_start=36
+  _globals['_WEBKEY']._serialized_end=94
+  _globals['_CREATEKEYREQUEST']._serialized_start=96
+  _globals['_CREATEKEYREQUEST']._serialized_end=147
+  _globals['_CREATEKEYREPLY']._serialized_start=149
+  _globals['_CREATEKEYREPLY']._serialized_end=214
+  _globals['_LISTKEYSREQUEST']._serialized_start=216
+  _globals['_LISTKEYSREQUEST']._serialized_end=252
+  _globals['_LISTKEYSREPLY']._serialized_start=254
+  _globals['_LISTKEYSREPLY']._serialized_end=303
+  _globals['_REVOKEKEYREQUEST']._serialized_start=305
+  _globals['_REVOKEKEYREQUEST']._serialized_end=358
+  _globals['_REVOKEKEYREPLY']._serialized_start=360
+  _globals['_REVOKEKEYREPLY']._serialized_end=376
+  _globals['_ADDRESSESREQUEST']._serialized_start=378
+  _globals['_ADDRESSESREQUEST']._serialized_end=418
+  _globals['_ADDRESS']._serialized_start=420
+  _globals['_ADDRESS']._serialized_end=495
+  _globals['_ADDRESSESREPLY']._serialized_start=497
+  _globals['_ADDRESSESREPLY']._serialized_end=553
+  _globals['_WEBPART']._serialized_start=555
+  _globals['_WEBPART']._serialized_end=637
+  _globals['_WEB']._serialized_start=640
+  _globals['_WEB']._serialized_end=984
 # @@protoc_insertion_point(module_scope)

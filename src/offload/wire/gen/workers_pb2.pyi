@@ -254,7 +254,7 @@ class OpenConsole(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., container_id: _Optional[str] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down", "consoles", "drain")
+    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down", "consoles", "drain", "bring_blobs")
     RECORDED_SEQ_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -266,6 +266,7 @@ class ServerMessage(_message.Message):
     SHUT_DOWN_FIELD_NUMBER: _ClassVar[int]
     CONSOLES_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    BRING_BLOBS_FIELD_NUMBER: _ClassVar[int]
     recorded_seq: int
     welcome: Welcome
     functions: _containers.RepeatedCompositeFieldContainer[_apps_pb2.FunctionDefinition]
@@ -277,4 +278,5 @@ class ServerMessage(_message.Message):
     shut_down: bool
     consoles: _containers.RepeatedCompositeFieldContainer[OpenConsole]
     drain: bool
-    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ..., consoles: _Optional[_Iterable[_Union[OpenConsole, _Mapping]]] = ..., drain: _Optional[bool] = ...) -> None: ...
+    bring_blobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ..., consoles: _Optional[_Iterable[_Union[OpenConsole, _Mapping]]] = ..., drain: _Optional[bool] = ..., bring_blobs: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -3,7 +3,8 @@
 A request is an input whose arguments have the encoding `ENCODING`: `encode_request` makes them. Where the whole response is small
 it is the input's result, of the same encoding: `encode_response`. Everything else goes through an exchange: the runner opens
 `EXCHANGE` on behalf of its input, says which in an `Open`, and then both sides send parts, each one message of that request,
-of at most `MAX_PART_BYTES` of data, each within the credit of the other side. The result of such an input is empty.
+of at most `MAX_PART_BYTES` of data, each within the credit of the other side. Once there is an exchange the response goes through
+it, and the result of the input is empty.
 
     to the container:    Body | Disconnect, or for a WebSocket Text | Binary | Close
     from the container:  Open, then ResponseHead, Body …, or for a WebSocket Accept, then Text | Binary | Close

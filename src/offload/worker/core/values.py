@@ -191,6 +191,7 @@ class Orders:
     consoles: tuple[tuple[str, str], ...] = ()  # session, container
     shut_down: bool = False
     drain: bool = False
+    bring: tuple[str, ...] = ()  # SHA-256s of blobs that the server has lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         consoles=tuple((each.session_id, each.container_id) for each in message.consoles),
         shut_down=message.shut_down,
         drain=message.drain,
+        bring=tuple(message.bring_blobs),
     )
 
 

@@ -54,6 +54,7 @@ from offload.worker.sandbox.gvisor import (
     bundle,
     outer_arguments,
     runsc_command,
+    user_of,
 )
 from offload.worker.sandbox.view import RefusedPathError, Shown
 
@@ -278,7 +279,7 @@ class GvisorRuntime:
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place = GuestPlace(GUEST_ROOT)
         guest = guest_command(spec, place, self._enforced(), self._options.guest_argv)
-        role = "guest" if all(v.is_read_only for v in spec.volumes) else f"owner={USER_ID}"
+        role = "guest" if user_of(spec.volumes) else f"owner={USER_ID}"
         return door_command("0", role, spec.image.python, guest)
 
     def _enforced(self) -> Enforced:

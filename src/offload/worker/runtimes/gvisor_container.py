@@ -17,7 +17,7 @@ from offload.worker.sandbox.guest import (
     console_command,
     guest_environment,
 )
-from offload.worker.sandbox.gvisor import runsc_exec
+from offload.worker.sandbox.gvisor import runsc_exec, user_of
 
 if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
 def console_entry(spec: ContainerSpec, name: str, enforced: Enforced) -> Entry:
     """Return what a console is in a container of gVisor: `runsc`, which stands outside its kernel as the one that runs it does."""
-    # As the door's role: where volumes are written to, user code is the one uid that exists on both sides.
-    writes_outside = any(not volume.is_read_only for volume in spec.volumes)
-    words = ("KEYS=1", *((f"OWNER={USER_ID}",) if writes_outside else ()))
+    user = user_of(spec.volumes)
+    words = ("KEYS=1",) if user else ("KEYS=1", f"OWNER={USER_ID}")
     command = console_command(spec, GUEST_ROOT, enforced, *words)
-    environment = guest_environment(spec, CONTAINER_HOME)
-    argv = runsc_exec(name, 0 if writes_outside else USER_ID, command, environment)
+    argv = runsc_exec(name, command, guest_environment(spec, CONTAINER_HOME), user)
     return Entry(argv, {}, uid=0, keeps_capabilities=True)
 
 

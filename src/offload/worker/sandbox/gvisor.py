@@ -66,10 +66,10 @@ class GvisorSandbox:
     volumes: tuple[VolumeBind, ...] = ()  # as `shown`, and some to be written to
     widened: tuple[Widened, ...] = ()  # see `sandbox.arguments`
 
-    @property
-    def writes_outside(self) -> bool:
-        """Whether user code makes files of the machine's."""
-        return any(not volume.is_read_only for volume in self.volumes)
+
+def user_of(volumes: Iterable[VolumeBind]) -> int:
+    """Return who user code is for gVisor; as 0 it makes files of the machine's, and takes its real uid itself."""
+    return USER_ID if all(volume.is_read_only for volume in volumes) else 0
 
 
 def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def runsc_command(sandbox: GvisorSandbox, name: str) -> tuple[str, ...]:
 
 
 def runsc_exec(
-    name: str, user: int, command: Sequence[str], env: Mapping[str, str]
+    name: str, command: Sequence[str], env: Mapping[str, str], user: int
 ) -> tuple[str, ...]:
     """Build the command that starts a further process in a container that runs, without capabilities, as all in it."""
     variables = (word for pair in env.items() for word in ("--env", "=".join(pair)))
@@ -163,7 +163,7 @@ def runsc_exec(
 def bundle(sandbox: GvisorSandbox) -> bytes:
     """Write the OCI configuration: bubblewrap's view as a read-only root, and scratch in gVisor's own memory."""
     size = f"size={sandbox.scratch_mib * _MIB}"
-    user = 0 if sandbox.writes_outside else USER_ID
+    user = user_of(sandbox.volumes)
     mounts = [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         _tmpfs("/dev", "ro", "mode=0755"),

@@ -15,7 +15,7 @@ from offload.worker.volumes.files import FileCache
 from offload.worker.volumes.view import View, VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from offload.worker.core.values import VolumeMount
     from offload.worker.ports import VolumeServer
@@ -88,6 +88,14 @@ class Volumes:
         except VolumeError as error:
             return f"its volumes could not be committed: {error}"
         return ""
+
+    async def give_chunk(self, sha256: str) -> bool:
+        """Give the server a chunk of a volume that it has lost; return whether it is here. Raises `WireError`."""
+        data = await asyncio.to_thread(self._cache.chunk, bytes.fromhex(sha256))
+        if data is not None:
+            batches: list[Mapping[str, bytes]] = [{}, {sha256: data}]
+            await self._server.upload(batches.pop)
+        return data is not None
 
     def _of(self, container_id: str) -> Mounts:
         return self._mounts.get(container_id) or Mounts(container_id, [], 0.0, lambda _: None)

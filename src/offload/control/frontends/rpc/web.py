@@ -13,6 +13,7 @@ from offload.wire.guest import web
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from offload.control.core.web_keys import WebKey
     from offload.control.services.assembly import Services
     from offload.control.services.exchanges import Party
     from offload.wire.rpc import RequestContext
@@ -23,6 +24,7 @@ class WebHandlers:
 
     def __init__(self, services: Services) -> None:
         self._exchanges = services.exchanges
+        self._keys = services.web_keys
         apps = services.apps
         self._routes = Routes(apps.serving, lambda: apps.changes)
 
@@ -42,6 +44,26 @@ class WebHandlers:
                 for endpoint, label in self._routes.of_function(function_id)
             ]
         )
+
+    async def create_key(
+        self, request: web_pb2.CreateKeyRequest, _context: RequestContext
+    ) -> web_pb2.CreateKeyReply:
+        """See `Web.CreateKey`."""
+        key, secret = await self._keys.create(request.workspace, request.name)
+        return web_pb2.CreateKeyReply(key=_key_message(key), secret=secret)
+
+    async def list_keys(
+        self, request: web_pb2.ListKeysRequest, _context: RequestContext
+    ) -> web_pb2.ListKeysReply:
+        """See `Web.ListKeys`."""
+        return web_pb2.ListKeysReply(keys=map(_key_message, self._keys.list(request.workspace)))
+
+    async def revoke_key(
+        self, request: web_pb2.RevokeKeyRequest, _context: RequestContext
+    ) -> web_pb2.RevokeKeyReply:
+        """See `Web.RevokeKey`."""
+        await self._keys.revoke(request.workspace, request.key_id)
+        return web_pb2.RevokeKeyReply()
 
     async def exchange(
         self, requests: AsyncIterator[web_pb2.WebPart], _context: RequestContext
@@ -63,6 +85,10 @@ class WebHandlers:
         finally:
             reading.cancel()
             party.end(is_broken=not run.is_complete)
+
+
+def _key_message(key: WebKey) -> web_pb2.WebKey:
+    return web_pb2.WebKey(key_id=key.key_id, name=key.name, created_at=key.created_at)
 
 
 def _opened(message: web_pb2.WebPart | None) -> web.Open:

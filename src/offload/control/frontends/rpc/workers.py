@@ -233,6 +233,7 @@ def _message(batch: Batch) -> workers_pb2.ServerMessage:
         forget_functions=batch.forget,
         shut_down=batch.shut_down,
         drain=batch.drain,
+        bring_blobs=batch.bring,
     )
     for body in batch.functions:
         message.functions.add().ParseFromString(body)

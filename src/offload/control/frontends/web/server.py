@@ -51,7 +51,7 @@ def web_server(services: Services, token: str, domain: str, auth: str) -> WebSer
     return WebServer(
         Ingress(
             routes=Routes(apps.serving, lambda: apps.changes, domain),
-            admission=Admission(partial(is_token, token), _no_key, auth),
+            admission=Admission(partial(is_token, token), services.web_keys.check, auth),
             calls=services.calls,
             classes=services.classes,
             exchanges=services.exchanges,
@@ -59,7 +59,3 @@ def web_server(services: Services, token: str, domain: str, auth: str) -> WebSer
             answer=partial(own_answer, services),
         )
     )
-
-
-def _no_key(_workspace: str, _key: str, _secret: str) -> bool:
-    return False

@@ -34,6 +34,19 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
 
+-- name: on_demand_count
+-- How many functions on demand there are.
+SELECT count(*) AS functions FROM functions WHERE function_id >= 'fo-' AND function_id < 'fo.';
+
+-- name: unused_functions
+-- Of the oldest of these, those of which no call is kept.
+SELECT function_id FROM (
+    SELECT function_id, function_key FROM functions WHERE function_id >= 'fo-' AND function_id < 'fo.'
+    ORDER BY function_key LIMIT :older
+)
+WHERE function_key NOT IN (SELECT function_key FROM calls)
+ORDER BY function_key LIMIT :limit;
+
 -- name: open_calls
 -- Calls that are not finished, with their outcome counts and the ends of those they come after, in the order of the index.
 SELECT c.call_key, c.call_id, f.function_id, c.kind, c.created_at, c.attached, c.durable,

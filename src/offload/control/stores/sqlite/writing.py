@@ -15,6 +15,7 @@ kind undoes another, except where `_IN_ORDER` says so: those keep their order.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import defaultdict
 from itertools import chain, groupby
@@ -23,11 +24,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
 from offload.control.ports.records import (
     CloseCall,
+    DropFunctions,
     DropItems,
     DropLetter,
     EndApp,
     FinishCall,
     RemoveSchedule,
+    RemoveWebKey,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
@@ -43,6 +46,7 @@ from offload.control.ports.records import (
     SaveRun,
     SaveScaling,
     SaveSchedule,
+    SaveWebKey,
     SaveWorker,
 )
 from offload.control.ports.store import StoreError
@@ -90,6 +94,9 @@ class _Commit:
         self._run("end_apps", _first_of_each(ends_of_known))
         new = [r for r in self._of(SaveApp) if isinstance(r, SaveApp)]
         self._run("insert_apps", [_app_row(r) for r in new])
+        for drop in self._of(DropFunctions):
+            dropped = json.dumps(drop.function_ids)
+            self._connection.execute(statements("write.sql")["drop_functions"], (dropped,))
         self._run(
             "insert_functions", [parameters.function(r.function) for r in self._of(SaveFunction)]
         )
@@ -301,6 +308,8 @@ _IN_ORDER: dict[type[object], type[object]] = {
     SaveSchedule: SaveDeployment,
     RemoveSchedule: SaveDeployment,
     SaveRun: SaveDeployment,
+    SaveWebKey: SaveDeployment,
+    RemoveWebKey: SaveDeployment,
 }
 
 
