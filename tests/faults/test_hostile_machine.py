@@ -57,18 +57,19 @@ import offload
 
 app = offload.App("stubborn")
 
-@app.function()
+# In steps: a signal that comes just before a thread begins to wait is noticed when it has waited.
 def wait():
-    threading.Event().wait(60)
+    for _ in range(600):
+        threading.Event().wait(0.1)
 
 @app.local_entrypoint()
 def main():
     try:
         print("begins", flush=True)
-        threading.Event().wait(60)
+        wait()
     finally:
         print("holding on", flush=True)
-        threading.Event().wait(60)
+        wait()
 """
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
