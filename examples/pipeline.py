@@ -1,4 +1,4 @@
-"""A nightly pipeline in one file: the sales of each day are cleaned in parallel, then reported on, line by line.
+"""A nightly pipeline in one file: the sales of each day are cleaned in parallel, reported on line by line, and asked for over HTTP.
 
 `offload secret create customers CUSTOMER_KEY=…` once; then `offload run examples/pipeline.py` runs it once, and
 `offload deploy examples/pipeline.py` has it run every night at three.
@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import io
 import os
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,9 +74,21 @@ def nightly() -> str:
     return f"{count} sales of {len(days)} days"
 
 
+@app.function(cpu=0.25, memory=128)
+@app.web_endpoint(path="/sold/{product}")
+def sold(product: str) -> dict[str, object]:
+    """Tell whoever asks over HTTP how many of a product were sold."""
+    rows = [
+        row
+        for file in Path("/sales/clean").iterdir()
+        for row in csv.reader(file.read_text().splitlines())
+    ]
+    return {"product": product, "sold": sum(int(row[2]) for row in rows if row[1] == product)}
+
+
 @app.local_entrypoint()
 def main() -> None:
-    """Upload a week of sales, run what runs at night, and read the report."""
+    """Upload a week of sales, run what runs at night, read the report, and ask the endpoint."""
     with sales.batch_upload(force=True) as batch:
         for day, rows in WEEK.items():
             batch.put_file(io.BytesIO(rows.encode()), f"raw/{day}.csv")
@@ -83,3 +96,6 @@ def main() -> None:
     print(nightly.remote())
     print(b"".join(sales.read_file("report.txt")).decode())
     print("cleaned:", [entry.path for entry in sales.iterdir("clean")])
+    address = f"{sold.get_web_url()}/sold/plums"
+    with urllib.request.urlopen(address) as answer:  # noqa: S310  # the server's own address
+        print("asked over HTTP:", answer.read().decode())

@@ -46,6 +46,7 @@ plums     4 ####
 pears     3 ###
 3 customers
 cleaned: ['clean/1-monday.csv', 'clean/2-tuesday.csv', 'clean/3-wednesday.csv']
+asked over HTTP: {"product":"plums","sold":4}
 """
 
 pytestmark = [

@@ -20,20 +20,19 @@ from offload.control.core.schedules import (
     ScheduleSpec,
 )
 from offload.control.core.web_keys import WebKey
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
     DropFunctions,
     EndApp,
     FinishCall,
     RemoveSchedule,
-    RemoveWebKey,
     SaveApp,
     SaveCall,
     SaveDeployment,
     SaveFunction,
     SaveRun,
     SaveSchedule,
-    SaveWebKey,
     StoredApp,
 )
 from offload.control.ports.store import StoreError

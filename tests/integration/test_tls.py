@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.support.acceptance import EXAMPLES, User
@@ -152,6 +154,18 @@ def test_grpc_is_served_to_whoever_knows_the_authority(lab: Lab) -> None:
         )
 
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_web_requests_come_in_at_the_port_of_the_link(lab: Lab) -> None:
+    trusted = ssl.create_default_context(cafile=lab.authority)
+
+    with httpx.Client(verify=trusted, timeout=60) as client:
+        answers = [
+            client.get(f"https://localhost:{lab.server.http_port}/{path}")
+            for path in ("live", "web/no/app")
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 404]
 
 
 def test_a_stranger_without_the_authority_is_one_line_in_the_servers_log(

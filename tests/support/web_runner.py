@@ -32,6 +32,19 @@ def get(path: str = "/", query: bytes = b"", **changes: object) -> web.RequestHe
     return whole._replace(**changes)  # type: ignore[arg-type]
 
 
+def whole_response(runner: RunnerProcess, head: web.RequestHead) -> tuple[web.ResponseHead, bytes]:
+    """Have a runner answer a request whose response must be the result of its input."""
+    args = guest.Body(web.ENCODING, web.encode_request(head))
+    runner.send(guest.Run((guest.Task("in-1", 1, args),)))
+    result = runner.result()
+    assert result.fault is None, result.fault
+    assert result.value is not None
+    assert result.value.encoding == web.ENCODING
+    response = web.decode_response(result.value.inline)
+    assert response is not None
+    return response
+
+
 class WebRunner(RunnerProcess):
     """Loads the function with this mark."""
 
@@ -68,14 +81,7 @@ class WebRunner(RunnerProcess):
 
     def whole(self, head: web.RequestHead) -> tuple[web.ResponseHead, bytes]:
         """The response of a request, which must be the result of its input."""
-        self.ask(head)
-        result = self.result()
-        assert result.fault is None, result.fault
-        assert result.value is not None
-        assert result.value.encoding == web.ENCODING
-        response = web.decode_response(result.value.inline)
-        assert response is not None
-        return response
+        return whole_response(self, head)
 
     def call_method(self, name: str) -> guest.Result:
         """Call a method of a class that is no endpoint."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
+
 if TYPE_CHECKING:
     from offload.control.core.deployments import Deployment
     from offload.control.core.events import History
@@ -276,20 +278,6 @@ class SaveRun:
 
     key: ScheduleKey
     run: ScheduledRun
-
-
-@dataclass(frozen=True, slots=True)
-class SaveWebKey:
-    """A key of web endpoints. Repeats are ignored."""
-
-    key: WebKey
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveWebKey:
-    """The key opens nothing any more. Ignored for an unknown one."""
-
-    key_id: str
 
 
 Record = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import DEFAULT_WORKSPACE
 from offload.control.core.web_keys import WebKey, digest_of
-from offload.control.ports.records import RemoveWebKey, SaveWebKey
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -97,7 +97,8 @@ class Visit:
             return
         self._response.extra = cors_headers(endpoint, head)
         ingress.admission.admit(endpoint, route.endpoint.function.workspace, head)
-        _check_method(endpoint.methods, head.method)
+        if not endpoint.docs:  # which are pages of its app, beside its route
+            _check_method(endpoint.methods, head.method)
         self._require_room()
         self._await_body()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
     RemoveSchedule,
-    RemoveWebKey,
     SaveDeployment,
     SaveRun,
     SaveSchedule,
-    SaveWebKey,
 )
 
 if TYPE_CHECKING:

@@ -20,14 +20,13 @@ from offload.control.core.schedules import (
     ScheduleSpec,
 )
 from offload.control.core.web_keys import WebKey
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
     RemoveSchedule,
-    RemoveWebKey,
     SaveDeployment,
     SaveRun,
     SaveSchedule,
-    SaveWebKey,
 )
 from offload.control.ports.store import StoreError
 from offload.control.stores.sqlite.statements import statements

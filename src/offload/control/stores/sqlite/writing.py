@@ -22,6 +22,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     CloseCall,
     DropFunctions,
@@ -30,7 +31,6 @@ from offload.control.ports.records import (
     EndApp,
     FinishCall,
     RemoveSchedule,
-    RemoveWebKey,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
@@ -46,7 +46,6 @@ from offload.control.ports.records import (
     SaveRun,
     SaveScaling,
     SaveSchedule,
-    SaveWebKey,
     SaveWorker,
 )
 from offload.control.ports.store import StoreError
