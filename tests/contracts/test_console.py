@@ -232,6 +232,26 @@ def test_what_a_worker_hangs_up_on_ends_with_all_of_its_session(runtime: Runtime
     asyncio.run(scenario())
 
 
+def test_a_worker_that_goes_is_noticed_while_the_program_reads_nothing(runtime: Runtime) -> None:
+    async def scenario() -> None:
+        async with started(runtime) as container:
+            talk = await open_talk(container, ("sh", "-c", "echo up; exec sleep 4711"))
+            await talk.hear(lambda talk: b"up" in talk.output)
+            piece = console.pack(console.INPUT, b"x" * console.PIECE_BYTES)
+            loop = asyncio.get_running_loop()
+            # More than the program's pipe and the console take: it reads no more by then.
+            for _ in range(6):
+                await loop.sock_sendall(talk.sock, piece)
+
+            talk.sock.close()
+
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while b"4711" in (await run(container, *_LIST)).output:
+                    pass
+
+    asyncio.run(scenario())
+
+
 _LIST = (
     "sh",
     "-c",

@@ -37,6 +37,8 @@ def run_in_container(
     try:
         with terminal.raw():
             return talk(partial(_converse, program))
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        return Exit.BROKEN_PIPE
     except RefusedError as error:
         raise CliError(f"In container {container_id}: {error}.", Exit.SERVER) from None
 

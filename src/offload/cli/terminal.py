@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from offload.sdk.client.consoles import Conversation
 
 _PIECE_BYTES = 32 * 1024
+_LOOK_SECONDS = 0.2
 
 
 def is_terminal() -> bool:
@@ -70,8 +71,11 @@ class Keyboard:
                 data = b""
             putting = asyncio.run_coroutine_threadsafe(self._pieces.put(data), self._loop)
             while not putting.done():
-                # The loop may end with nobody left to take it.
-                if select.select([self._stopped], [], [], 0.05)[0]:
+                with contextlib.suppress(TimeoutError):
+                    putting.result(_LOOK_SECONDS)
+                    continue
+                # The loop may have ended with nobody left to take it.
+                if select.select([self._stopped], [], [], 0)[0]:
                     putting.cancel()
                     return
 

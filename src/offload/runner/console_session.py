@@ -69,8 +69,9 @@ class Session:
 
     def _turn(self) -> None:
         poll = select.poll()
-        if len(self._to_program) < _HELD_BYTES:
-            poll.register(self._worker_in, select.POLLIN)
+        # Also while nothing more is read of what the worker says: a worker that is gone must be noticed.
+        listens = len(self._to_program) < _HELD_BYTES
+        poll.register(self._worker_in, select.POLLIN if listens else select.POLLRDHUP)
         if self._to_worker:
             poll.register(self._worker_out, select.POLLOUT)
         if len(self._to_worker) < _HELD_BYTES:
@@ -90,7 +91,7 @@ class Session:
             os.read(fd, 512)
             self._reap()
         elif fd == self._worker_in:
-            self._hear()
+            self._hear(events)
         elif fd == self._worker_out:
             self._flush()
         else:
@@ -101,7 +102,9 @@ class Session:
 
     # --- the worker ---
 
-    def _hear(self) -> None:
+    def _hear(self, events: int) -> None:
+        if not events & select.POLLIN:
+            raise EOFError
         data = _read(self._worker_in)
         if data is None:
             return
