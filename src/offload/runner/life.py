@@ -31,6 +31,12 @@ class Life:
         self._is_made = False
         self._has_entered = False
         self._servers: dict[str, Server] = {}  # of the methods that are web endpoints
+        for name in self._roles.methods:
+            endpoint = endpoint_of(getattr(blueprint.user_class, name))
+            if endpoint is not None:
+                from offload.runner.web.endpoints import preload  # noqa: PLC0415 - few classes have any
+
+                preload(endpoint)
 
     @property
     def starts_in_template(self) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from offload.sdk.web_marks import ASGI, FASTAPI, FUNCTION, SERVER, WSGI, Endpoint
+import contextlib
+import importlib
+
+from offload.sdk.web_marks import ASGI, FASTAPI, FUNCTION, ON_LOOP, SERVER, WSGI, Endpoint
 from offload.wire.guest import web
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 def serve(function: UserFunction, endpoint: Endpoint) -> Server:
     """Return what answers the requests of this function."""
+    preload(endpoint)
     if endpoint.kind == ASGI:
         return AsgiServer(function)
     if endpoint.kind == FASTAPI:
@@ -50,6 +54,16 @@ def serve(function: UserFunction, endpoint: Endpoint) -> Server:
     raise TypeError(f"this runner knows no web endpoint of kind {endpoint.kind!r}")
 
 
+def preload(endpoint: Endpoint) -> None:
+    """Import what is slow to import and will be needed: in a template, for all containers that are forked from it."""
+    if endpoint.kind in ON_LOOP:
+        importlib.import_module("offload.runner.web.asgi")
+    if endpoint.kind == FASTAPI:
+        # Where it is missing, whoever makes the app says so.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("fastapi")
+
+
 def request_of(args: tuple[object, ...]) -> web.RequestHead:
     """Return what an input of a web endpoint is for. Raises `TypeError`."""
     head = args[0] if args else None
@@ -64,9 +78,6 @@ class AsgiServer:
     wants_loop = True
 
     def __init__(self, make_app: Callable[[], object], *, answers_head: bool = True) -> None:
-        import offload.runner.web.asgi  # noqa: PLC0415 - it is slow, and so imported in the template
-
-        del offload
         self._make_app = make_app
         self._answers_head = answers_head
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
 # Parts that may be on their way to this container for one exchange.
-_WINDOW = 8
+_WINDOW = 4
 
 
 class Exchange:
