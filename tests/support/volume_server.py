@@ -17,6 +17,7 @@ from offload.wire.trees import Entry, Kind
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
+    from offload.wire.chunking import Batch
     from offload.wire.trees import Chunk
     from offload.wire.volume_requests import Change
 
@@ -37,7 +38,7 @@ class KeptVolumes:
             (Entry(path, Kind.FILE), io.BytesIO(text.encode())) for path, text in files.items()
         )
         while batch := reader.next_batch():
-            self.chunks.update(batch)
+            self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
         commit(self.trees, *reader.entries, remove_trees=removes)
 
     def put_folder(self, path: str, mode: int) -> None:
@@ -67,11 +68,11 @@ class KeptVolumes:
             self.fetched_bytes += chunk.size_bytes
             yield self.chunks[chunk.sha256]
 
-    async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+    async def upload(self, next_batch: Callable[[], Batch]) -> int:
         if self.before_upload is not None:
             await self.before_upload()
         while batch := next_batch():
-            self.chunks.update(batch)
+            self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
         return 0
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:

@@ -8,12 +8,15 @@ same content would be stored twice: the sizes below are part of the format.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
+from collections.abc import Mapping
+from mmap import mmap
 from typing import TYPE_CHECKING, Protocol
 
 from offload.wire.trees import Chunk, Entry, pack_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 # Smaller chunks find more that is alike; each costs 36 bytes of its file's entry, and above 64 KiB a file of the blob store.
 # With these a change in the middle of a file moves about half a MiB beside itself.
@@ -21,11 +24,18 @@ MIN_CHUNK_BYTES = 64 * 1024
 AVERAGE_CHUNK_BYTES = 256 * 1024
 MAX_CHUNK_BYTES = 1024 * 1024
 
-_WINDOW_BYTES = 8 * 1024 * 1024
+# As much is read before its cuts are found: what is hashed next is in the processor's cache still.
+_STEP_BYTES = 4 * 1024 * 1024
 
 # As much is read before it is sent; the next batch is read meanwhile.
 BATCH_BYTES = 16 * 1024 * 1024
 BATCH_CHUNKS = 4_000
+# So many batches may be on their way while the next one is read.
+BATCHES = 2
+
+
+# Blobs by their SHA-256.
+Batch = Mapping[str, "bytes | memoryview"]
 
 
 class Readable(Protocol):
@@ -33,33 +43,6 @@ class Readable(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill the buffer from its start; return how many bytes came, 0 at the end."""
-
-
-def cut(file: Readable, buffer: bytearray | None = None) -> Iterator[tuple[Chunk, bytes]]:
-    """Yield the chunks of a file from where it is, each with its bytes. Blocking.
-
-    New memory for each window cost as much as the hashing; a `buffer` of `new_buffer` serves many files one after the other.
-    """
-    view = memoryview(new_buffer() if buffer is None else buffer)
-    filled = 0
-    is_over = False
-    while not is_over:
-        came = file.readinto(view[filled:]) or 0
-        is_over = not came
-        filled += came
-        start = 0
-        for end in _ends(view[:filled], is_over=is_over):
-            piece = bytes(view[start:end])
-            yield Chunk(hashlib.sha256(piece).digest(), len(piece)), piece
-            start = end
-        left = filled - start
-        view[:left] = bytes(view[start:filled])
-        filled = left
-
-
-def new_buffer() -> bytearray:
-    """Return what `cut` reads into."""
-    return bytearray(_WINDOW_BYTES)
 
 
 def _ends(window: memoryview, *, is_over: bool) -> list[int]:
@@ -84,38 +67,86 @@ def _ends(window: memoryview, *, is_over: bool) -> list[int]:
 
 
 class ChunkReader:
-    """Reads files chunk by chunk, in batches. What it has read is `entries`, each added once its last chunk is read."""
+    """Reads files chunk by chunk, in batches. What it has read is `entries`, each added once its last chunk is read.
+
+    Chunks are views of a few buffers that are filled in turns: new memory for each costs as much as its hash. So a batch is
+    good until more than `BATCHES` further ones have been asked for.
+    """
 
     def __init__(self, files: Iterable[tuple[Entry, Readable | None]]) -> None:
         self.entries: list[Entry] = []
+        self._files = iter(files)
+        self._open: tuple[Entry, Readable] | None = None
+        self._chunks: list[Chunk] = []  # of the open file
+        self._left = memoryview(b"")  # of the open file, what is read and not cut
         self._seen: set[str] = set()  # what has been in a batch
-        self._buffer = new_buffer()
-        self._chunks = self._read(files)
+        self._buffers: deque[memoryview] = deque()
 
-    def next_batch(self) -> dict[str, bytes]:
+    def next_batch(self) -> dict[str, memoryview]:
         """Return the next chunks with their names, none twice; nothing at the end. Blocking; raises what reading raises."""
-        batch: dict[str, bytes] = {}
-        size_bytes = 0
-        for chunk, data in self._chunks:
-            sha256 = chunk.sha256
-            if sha256 not in self._seen:
-                self._seen.add(sha256)
-                batch[sha256] = data
-                size_bytes += len(data)
-            if size_bytes >= BATCH_BYTES or len(batch) >= BATCH_CHUNKS:
+        batch: dict[str, memoryview] = {}
+        buffer = self._next_buffer()
+        start = 0
+        while not batch or (start < BATCH_BYTES and len(batch) < BATCH_CHUNKS):
+            if start >= BATCH_BYTES:  # all in it has been in batches before
+                self._left, start = memoryview(bytes(self._left)), 0
+            self._open = self._open or self._next_file()
+            if self._open is None:
                 break
+            start = self._read_step(*self._open, buffer, start, batch)
         return batch
 
-    def _read(
-        self, files: Iterable[tuple[Entry, Readable | None]]
-    ) -> Iterator[tuple[Chunk, bytes]]:
-        for entry, file in files:
-            if file is None:
-                self.entries.append(entry)
-                continue
-            chunks = []
-            for chunk, data in cut(file, self._buffer):
-                chunks.append(chunk)
-                yield chunk, data
-            size_bytes = sum(chunk.size_bytes for chunk in chunks)
-            self.entries.append(entry._replace(size_bytes=size_bytes, content=pack_chunks(chunks)))
+    def _next_buffer(self) -> memoryview:
+        if len(self._buffers) > BATCHES:
+            self._buffers.rotate(-1)
+        else:
+            # Unlike a bytearray it takes no memory before it is written.
+            self._buffers.append(memoryview(mmap(-1, BATCH_BYTES + _STEP_BYTES)))
+        return self._buffers[-1]
+
+    def _next_file(self) -> tuple[Entry, Readable] | None:
+        """Return the next file, if there is one. What has no content is an entry at once."""
+        for entry, file in self._files:
+            if file is not None:
+                return entry, file
+            self.entries.append(entry)
+        return None
+
+    def _read_step(
+        self,
+        entry: Entry,
+        file: Readable,
+        buffer: memoryview,
+        start: int,
+        batch: dict[str, memoryview],
+    ) -> int:
+        """Read and cut a piece of the open file at `start` of the buffer; return where the next one begins."""
+        filled = start + len(self._left)
+        buffer[start:filled] = self._left
+        filled, is_over = _fill(file, buffer, filled, start + _STEP_BYTES)
+        begin = start
+        for end in _ends(buffer[begin:filled], is_over=is_over):
+            piece = buffer[start : begin + end]
+            start = begin + end
+            chunk = Chunk(hashlib.sha256(piece).digest(), len(piece))
+            self._chunks.append(chunk)
+            if (sha256 := chunk.sha256) not in self._seen:
+                self._seen.add(sha256)
+                batch[sha256] = piece
+        self._left = buffer[start:filled]
+        if is_over:
+            size_bytes = sum(chunk.size_bytes for chunk in self._chunks)
+            content = pack_chunks(self._chunks)
+            self.entries.append(entry._replace(size_bytes=size_bytes, content=content))
+            self._open, self._chunks = None, []
+        return start
+
+
+def _fill(file: Readable, buffer: memoryview, filled: int, goal: int) -> tuple[int, bool]:
+    """Read until the buffer is filled up to `goal` or the file is over; return up to where it is, and whether it is over."""
+    while filled < goal:
+        came = file.readinto(buffer[filled:goal])
+        if not came:
+            return filled, True
+        filled += came
+    return filled, False

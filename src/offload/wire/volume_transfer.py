@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import volume_requests as requests
+from offload.wire.chunking import BATCHES
 from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
-        AsyncIterator,
         Awaitable,
         Callable,
         Iterator,
-        Mapping,
         Sequence,
     )
 
+    from offload.wire.chunking import Batch
     from offload.wire.link import Link
     from offload.wire.trees import Chunk
 
@@ -29,8 +30,6 @@ T = TypeVar("T")
 # What is fetched at once: as much is in memory twice, once in hand and once on its way.
 WINDOW_BYTES = 16 * 1024 * 1024
 WINDOW_CHUNKS = 2_000
-# Batches on their way up: one is written by the server while the next one is sent.
-BATCHES = 2
 
 
 class Repeat(Protocol):
@@ -43,21 +42,22 @@ class Repeat(Protocol):
 
 async def upload(
     repeat: Repeat,
-    next_batch: Callable[[], Mapping[str, bytes]],
+    next_batch: Callable[[], Batch],
     on_sent: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Store the blobs of every batch until an empty one; return how many bytes had to be sent.
 
-    `next_batch` is called in a thread, and `on_sent` told how many bytes of it have been dealt with.
+    `next_batch` is called in a thread, and `on_sent` told how many bytes of it have been dealt with. Before it is called again
+    all but the last `BATCHES` batches have been: one is written by the server while the next one is sent.
     """
-    sending: set[asyncio.Task[int]] = set()
+    sending: deque[asyncio.Task[int]] = deque()
     sent = 0
     try:
         while batch := await asyncio.to_thread(next_batch):
             if len(sending) >= BATCHES:
-                done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
-                sent += sum(task.result() for task in done)
-            sending.add(asyncio.ensure_future(_send(repeat, batch, on_sent)))
+                sent += await sending[0]
+                sending.popleft()
+            sending.append(asyncio.ensure_future(_send(repeat, batch, on_sent)))
         return sent + sum(await asyncio.gather(*sending))
     finally:
         for task in sending:
@@ -81,12 +81,12 @@ async def contents(repeat: Repeat, chunks: Sequence[Chunk]) -> AsyncGenerator[by
             coming.cancel()
 
 
-async def _send(repeat: Repeat, batch: Mapping[str, bytes], on_sent: Callable[[int], None]) -> int:
+async def _send(repeat: Repeat, batch: Batch, on_sent: Callable[[int], None]) -> int:
     async def attempt(link: Link) -> int:
         missing = await requests.missing(link, list(batch))
         wanted = {sha256: data for sha256, data in batch.items() if sha256 in missing}
         if wanted:
-            await requests.upload_many(link, _each(wanted))
+            await requests.upload_many(link, wanted)
         return sum(map(len, wanted.values()))
 
     sent = await repeat(attempt)
@@ -123,8 +123,3 @@ def _windows(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
             window, size_bytes = [], 0
     if window:
         yield window
-
-
-async def _each(blobs: Mapping[str, bytes]) -> AsyncIterator[tuple[str, bytes]]:
-    for sha256, data in blobs.items():
-        yield sha256, data

@@ -9,8 +9,9 @@ from typing import IO, TYPE_CHECKING, Protocol
 from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
+    from offload.wire.chunking import Batch
     from offload.wire.trees import Chunk, Entry
     from offload.wire.volume_requests import Change
     from offload.worker.core.content import Content
@@ -159,7 +160,7 @@ class VolumeServer(Protocol):
     def contents(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of chunks in this order, verified."""
 
-    async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+    async def upload(self, next_batch: Callable[[], Batch]) -> int:
         """Store the blobs of every batch until an empty one; the batches are made in a thread."""
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:

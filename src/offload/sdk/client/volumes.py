@@ -13,9 +13,10 @@ from offload.wire.gen import volumes_pb2
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from offload.sdk.client.connection import Connection
+    from offload.wire.chunking import Batch
     from offload.wire.trees import Chunk, Entry
     from offload.wire.volume_requests import Change, Snapshot, TreeRequest
 
@@ -74,7 +75,7 @@ class VolumeRequests:
 
     async def upload(
         self,
-        next_batch: Callable[[], Mapping[str, bytes]],
+        next_batch: Callable[[], Batch],
         on_sent: Callable[[int], None] = lambda _: None,
     ) -> int:
         """See `volume_transfer.upload`."""

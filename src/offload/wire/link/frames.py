@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import enum
 import struct
+from typing import TYPE_CHECKING
 
 from offload.wire.limits import MAX_MESSAGE_BYTES
 from offload.wire.status import Status, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PING_SECONDS = 10.0
 LINK_PATH = "/link"
@@ -44,6 +48,11 @@ class FrameError(ValueError):
 def pack(kind: Kind, stream: int, body: bytes = b"") -> bytes:
     """Return one frame."""
     return _HEADER.pack(kind, stream) + body
+
+
+def pack_parts(kind: Kind, stream: int, parts: Sequence[bytes | memoryview]) -> bytes:
+    """Return one frame whose body is in parts."""
+    return b"".join((_HEADER.pack(kind, stream), *parts))
 
 
 def pack_method(kind: Kind, stream: int, method: str, body: bytes = b"") -> bytes:

@@ -13,7 +13,7 @@ from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -62,6 +62,11 @@ class Stream(Generic[M]):
         """Send one request message; wait while the other side has no room. Raises `WireError` when it is over."""
         await self._credit.take()
         await self._link.send(frames.pack(Kind.DATA, self._number, message.SerializeToString()))
+
+    async def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Send one request message that is encoded already, in parts that are copied once. See `send`."""
+        await self._credit.take()
+        await self._link.send(frames.pack_parts(Kind.DATA, self._number, parts))
 
     @property
     def can_send(self) -> bool:

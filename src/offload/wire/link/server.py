@@ -186,7 +186,7 @@ class _Connection(WSListener):
                 self._promises.discard(number)
             return  # the request ended while this was on its way
         if kind == Kind.DATA and not request.inbox.is_ended:
-            _receive(request, data[HEADER_BYTES:])
+            _receive(request, memoryview(data)[HEADER_BYTES:])
         elif kind == Kind.END:
             request.inbox.end()
         elif kind == Kind.CREDIT:
@@ -305,16 +305,16 @@ class _Connection(WSListener):
             self._transport.send(WSMsgType.BINARY, frame)
 
 
-def _receive(request: _Request, body: bytes) -> None:
+def _receive(request: _Request, body: bytes | memoryview) -> None:
     try:
         request.inbox.put(_parse(request.method, body))
     except WireError as error:
         request.inbox.end(error)
 
 
-def _parse(method: Method, body: bytes) -> Message:
+def _parse(method: Method, body: bytes | memoryview) -> Message:
     try:
-        return method.request.FromString(body)
+        return method.request.FromString(body)  # type: ignore[arg-type]  # it takes views, too
     except DecodeError:
         what = f"that is not a {method.request.__name__}"
         raise WireError(Status.INVALID_ARGUMENT, what) from None

@@ -12,8 +12,9 @@ from offload.wire.status import LinkClosedError
 from offload.wire.volume_requests import Commit, TreeRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from offload.wire.chunking import Batch
     from offload.wire.link import Link
     from offload.wire.trees import Chunk, Entry
     from offload.wire.volume_requests import Change
@@ -46,7 +47,7 @@ class VolumeLink:
         """See `VolumeServer`."""
         return volume_transfer.contents(self._repeat, chunks)
 
-    async def upload(self, next_batch: Callable[[], Mapping[str, bytes]]) -> int:
+    async def upload(self, next_batch: Callable[[], Batch]) -> int:
         """See `VolumeServer`."""
         return await volume_transfer.upload(self._repeat, next_batch)
 
