@@ -237,7 +237,8 @@ def logs(
         raise CliError(
             f"App {name!r} has no version {wanted}: those kept are {kept}.", Exit.NOT_FOUND
         )
-    show_lines(calls_pb2.LogsRequest(app_id=app_ids[0], follow=follow), as_json=as_json)
+    request = calls_pb2.LogsRequest(app_id=app_ids[0], follow=follow)
+    show_lines("Calls/Logs", request, as_json=as_json)
 
 
 @command.command("tag")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,6 @@ from offload.cli.scope import scope_of, scoped
 
 if TYPE_CHECKING:
     from offload.wire.gen import containers_pb2
-    from offload.wire.link import Link
 
 
 @click.group()
@@ -115,24 +113,13 @@ def logs(
     as_json: bool,
 ) -> None:
     """Show what a container printed. What went to stderr goes to stderr."""
-    from offload.cli.ask import talk
-    from offload.cli.logs import print_line
-    from offload.wire.gen import calls_pb2, containers_pb2
+    from offload.cli.logs import show_lines
+    from offload.wire.gen import containers_pb2
 
     request = containers_pb2.ContainerLogsRequest(
         scope=_scope(workspace, environment), container_id=container_id, follow=follow, app=app
     )
-
-    async def read(link: Link) -> None:
-        stream = link.stream("offload.v1.Containers/ContainerLogs", calls_pb2.LogBatch)
-        await stream.send(request)
-        await stream.end()
-        async for batch in stream:
-            for line in batch.lines:
-                print_line(line, as_json=as_json)
-            sys.stdout.flush()
-
-    talk(read)
+    show_lines("Containers/ContainerLogs", request, as_json=as_json)
 
 
 @command.command(

@@ -10,7 +10,9 @@ import click
 from offload.cli import show
 
 if TYPE_CHECKING:
-    from offload.wire.gen import calls_pb2, common_pb2
+    from google.protobuf.message import Message
+
+    from offload.wire.gen import common_pb2
     from offload.wire.link import Link
 
 
@@ -31,27 +33,27 @@ def command(*, target: str, follow: bool, as_json: bool) -> None:
     else:
         request.app_id = target
 
-    show_lines(request, as_json=as_json)
+    show_lines("Calls/Logs", request, as_json=as_json)
 
 
-def show_lines(request: calls_pb2.LogsRequest, *, as_json: bool) -> None:
-    """Print the lines that are asked for, as they come."""
+def show_lines(method: str, request: Message, *, as_json: bool) -> None:
+    """Print the lines that a method answers with, as they come."""
     from offload.cli.ask import talk
     from offload.wire.gen import calls_pb2
 
     async def read(link: Link) -> None:
-        stream = link.stream("offload.v1.Calls/Logs", calls_pb2.LogBatch)
+        stream = link.stream("offload.v1." + method, calls_pb2.LogBatch)
         await stream.send(request)
         await stream.end()
         async for batch in stream:
             for line in batch.lines:
-                print_line(line, as_json=as_json)
+                _print_line(line, as_json=as_json)
             sys.stdout.flush()
 
     talk(read)
 
 
-def print_line(line: common_pb2.LogLine, *, as_json: bool) -> None:
+def _print_line(line: common_pb2.LogLine, *, as_json: bool) -> None:
     """Print a line of output where it belongs."""
     if as_json:
         show.print_json(show.as_document(line), indent=None)

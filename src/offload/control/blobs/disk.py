@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.control.blobs.digests import check_all, check_offset, is_sha256, mismatch, missing
-from offload.control.blobs.packed import PackedBlobs, WholeReader
+from offload.control.blobs.packed import PackedBlobs
+from offload.control.blobs.whole import WholeReader
 from offload.control.ports.blobs import BlobCorruptError, BlobError, BlobMissingError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from offload.control.blobs.digests import check_all, check_offset, mismatch, missing
+from offload.control.blobs.whole import WholeReader
 from offload.control.ports.blobs import BlobError
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ class MemoryBlobs:
         """See `Blobs`."""
         return MemoryBlobWriter(self)
 
-    def reader(self, sha256: str, offset: int) -> MemoryBlobReader:
+    def reader(self, sha256: str, offset: int) -> WholeReader:
         """See `Blobs`."""
         with self._lock:
             content = self._blobs.get(sha256)
         if content is None:
             raise missing(sha256)
         check_offset(sha256, offset, len(content))
-        return MemoryBlobReader(content, offset)
+        return WholeReader(content, offset)
 
     def write_many(self, blobs: Mapping[str, bytes]) -> None:
         """See `Blobs`."""
@@ -112,22 +113,3 @@ class MemoryBlobWriter:
     def abort(self) -> None:
         """See `BlobWriter`."""
         self._is_done = True
-
-
-class MemoryBlobReader:
-    """See `BlobReader`."""
-
-    def __init__(self, content: bytes, offset: int) -> None:
-        self.size_bytes = len(content)
-        self._content = content
-        self._position = offset
-
-    def read(self, size_bytes: int) -> bytes:
-        """See `BlobReader`."""
-        data = self._content[self._position : self._position + size_bytes]
-        self._position += len(data)
-        return data
-
-    def close(self) -> None:
-        """See `BlobReader`."""
-        self._content = b""

@@ -251,22 +251,3 @@ class PackedBlobs:
                 f"The blobs in {self._directory} cannot be kept ({error}): "
                 "make room on its disk, or put back a copy of the directory."
             ) from error
-
-
-class WholeReader:
-    """See `BlobReader`."""
-
-    def __init__(self, content: bytes, offset: int) -> None:
-        self.size_bytes = len(content)
-        self._content = content
-        self._position = offset
-
-    def read(self, size_bytes: int) -> bytes:
-        """See `BlobReader`."""
-        data = self._content[self._position : self._position + size_bytes]
-        self._position += len(data)
-        return data
-
-    def close(self) -> None:
-        """See `BlobReader`."""
-        self._content = b""
