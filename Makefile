@@ -50,6 +50,7 @@ bench: $(RUN_STAMP) ## Run one benchmark: make bench NAME=roundtrip
 	@if [ "$(NAME)" = coldstart ]; then ./scripts/install_packages.sh dockerd=docker.io runsc=runsc; fi
 	@if [ "$(NAME)" = images ]; then ./scripts/install_packages.sh mmdebstrap=mmdebstrap newuidmap=uidmap; fi
 	@if [ "$(NAME)" = attacks ]; then ./scripts/install_packages.sh dockerd=docker.io ip=iproute2 runsc=runsc nft=nftables; fi
+	@if [ "$(NAME)" = web ]; then ./scripts/install_packages.sh wrk=wrk nginx=nginx-light; fi
 	@if [ -f benchmarks/$(NAME).lock ]; then $(MAKE) --no-print-directory bench-peers; fi
 	$(BIN)/python -m benchmarks.$(NAME)
 
@@ -103,5 +104,5 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
 	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux \
 		dockerd=docker.io ip=iproute2 runsc=runsc mmdebstrap=mmdebstrap docker-registry=docker-registry \
-		newuidmap=uidmap zstd=zstd nft=nftables pasta=passt slirp4netns=slirp4netns
+		newuidmap=uidmap zstd=zstd nft=nftables pasta=passt slirp4netns=slirp4netns chromium=chromium
 	touch $@

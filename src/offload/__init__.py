@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from offload.sdk.secret import Secret
     from offload.sdk.values import Deployed
     from offload.sdk.volume import Volume
+    from offload.sdk.web import asgi_app, fastapi_endpoint, web_server, wsgi_app
+    from offload.sdk.web_marks import CrossOrigin
+    from offload.sdk.web_values import WebRequest, WebResponse
 
 __all__ = [
     "App",
     "Cls",
     "Cron",
+    "CrossOrigin",
     "DeadLetter",
     "Deployed",
     "Dict",
@@ -46,6 +50,9 @@ __all__ = [
     "Retries",
     "Secret",
     "Volume",
+    "WebRequest",
+    "WebResponse",
+    "asgi_app",
     "batched",
     "concurrent",
     "current_function_call_id",
@@ -54,12 +61,15 @@ __all__ = [
     "enter",
     "errors",
     "exit",
+    "fastapi_endpoint",
     "gather",
     "is_local",
     "method",
     "parameter",
     "testing",
     "wait_first",
+    "web_server",
+    "wsgi_app",
 ]
 
 __version__ = "0.1.0"
@@ -68,6 +78,7 @@ _HOME = {
     "App": "offload.sdk.app",
     "Cls": "offload.sdk.cls",
     "Cron": "offload.sdk.schedule",
+    "CrossOrigin": "offload.sdk.web_marks",
     "DeadLetter": "offload.sdk.letters",
     "Deployed": "offload.sdk.values",
     "Dict": "offload.sdk.dict",
@@ -81,6 +92,9 @@ _HOME = {
     "Retries": "offload.sdk.options",
     "Volume": "offload.sdk.volume",
     "Secret": "offload.sdk.secret",
+    "WebRequest": "offload.sdk.web_values",
+    "WebResponse": "offload.sdk.web_values",
+    "asgi_app": "offload.sdk.web",
     "batched": "offload.sdk.concurrency",
     "concurrent": "offload.sdk.concurrency",
     "current_function_call_id": "offload.sdk.current",
@@ -88,11 +102,14 @@ _HOME = {
     "dead_letters": "offload.sdk.letters",
     "enter": "offload.sdk.class_marks",
     "exit": "offload.sdk.class_marks",
+    "fastapi_endpoint": "offload.sdk.web",
     "gather": "offload.sdk.call",
     "is_local": "offload.sdk.current",
     "method": "offload.sdk.class_marks",
     "parameter": "offload.sdk.class_marks",
     "wait_first": "offload.sdk.call",
+    "web_server": "offload.sdk.web",
+    "wsgi_app": "offload.sdk.web",
 }
 
 

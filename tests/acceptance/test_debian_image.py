@@ -7,7 +7,7 @@ import shutil
 import sys
 
 import pytest
-from tests.support.acceptance import User
+from tests.support.acceptance import EXAMPLES, User
 
 PROGRAM = """
 import offload
@@ -39,11 +39,26 @@ def user(tmp_path_factory):
     someone.end()
 
 
-@pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap")
-@pytest.mark.skipif(
-    sys.version_info[:2] not in ((3, 11), (3, 13)), reason="no Debian has this version of Python"
-)
-@pytest.mark.timeout(600)
+PIPELINE = """\
+6 sales of 3 days
+apples    6 ######
+plums     4 ####
+pears     3 ###
+3 customers
+cleaned: ['clean/1-monday.csv', 'clean/2-tuesday.csv', 'clean/3-wednesday.csv']
+asked over HTTP: {"product":"plums","sold":4}
+"""
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
+    pytest.mark.skipif(
+        sys.version_info[:2] not in ((3, 11), (3, 13)),
+        reason="no Debian has this version of Python",
+    ),
+    pytest.mark.timeout(600),
+]
+
+
 def test_packages_of_debian_and_of_python_are_there_and_a_second_image_links_the_same(user):
     program = user.write("debian.py", PROGRAM)
 
@@ -59,3 +74,21 @@ def test_packages_of_debian_and_of_python_are_there_and_a_second_image_links_the
         copies = list(images.glob(f"layers/*/fs{path}"))
         assert len(copies) == 2
         assert len({copy.stat().st_ino for copy in copies}) == 1
+
+
+def test_the_pipeline_runs_once_here_and_every_night_where_it_is_deployed(user):
+    example = str(EXAMPLES / "pipeline.py")
+    user.run("secret", "create", "customers", "CUSTOMER_KEY=of our own", seconds=60)
+
+    done = user.run("run", example, seconds=400)
+    deployed = user.run("deploy", example, seconds=120)
+    asked = user.run("schedule", "ls", "--json", seconds=60)
+    user.run("app", "stop", "pipeline", seconds=60)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == PIPELINE
+    assert deployed.returncode == 0, deployed.stderr
+    assert "nightly" in deployed.stdout
+    assert "runs 0 3 * * * (Europe/Berlin)" in deployed.stdout
+    [nightly] = json.loads(asked.stdout)
+    assert nightly["name"] == {"app": "pipeline", "function": "nightly", **nightly["name"]}

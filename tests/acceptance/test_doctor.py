@@ -12,7 +12,7 @@ import pytest
 from tests.support.ordinary_user import an_ordinary_user, plain_environment
 
 _DOCTOR = ("-m", "offload", "worker", "doctor")
-_SECONDS = 60
+_SECONDS = 240
 
 # Where this mount covers them there are no control groups for whoever looks.
 _WITHOUT_GROUPS = (

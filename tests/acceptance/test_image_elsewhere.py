@@ -74,3 +74,39 @@ def test_a_package_that_is_missing_there_is_to_be_put_into_an_image(ann, name):
     assert done.returncode != 0
     assert "No module named 'click'" in done.stderr
     assert 'image=offload.Image.debian_slim().pip_install("click")' in done.stderr
+
+
+DEPLOYED = """
+import offload
+
+app = offload.App("far")
+
+@app.function()
+def where():
+    with open("/etc/os-release") as file:
+        return dict(line.strip().split("=") for line in file)["ID"]
+"""
+LACKS = DEPLOYED.replace("import offload", "import click\nimport offload", 1).replace(
+    "def where():", "def where():\n    click.echo(1)"
+)
+ASKS = """
+import offload
+
+print(offload.Function.from_name("far", "where").remote())
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_deployed_function_runs_there_too_and_one_that_lacks_a_package_is_not_deployed(ann):
+    good, bad = (
+        ann.user.write(f"{n}.py", text) for n, text in (("far", DEPLOYED), ("lacks", LACKS))
+    )
+
+    deployed = ann.user.run("deploy", good, seconds=400, prefix=ann.prefix)
+    asked = ann.user.run_python(ann.user.write("asks.py", ASKS))
+    refused = ann.user.run("deploy", bad, seconds=400, prefix=ann.prefix)
+
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    assert asked.stdout == "debian\n", asked.stderr
+    assert refused.returncode != 0
+    assert 'image=offload.Image.debian_slim().pip_install("click")' in refused.stderr

@@ -61,8 +61,8 @@ def note():
     )
 
     done = user.run("run", "--env", "prod", f"{program}::note", seconds=60)
-    there = user.run("dict", "get", "notes", "from", "--env", "prod", seconds=30)
-    here = user.run("dict", "get", "notes", "from", seconds=30)
+    there = user.run("dict", "get", "notes", "from", "--env", "prod")
+    here = user.run("dict", "get", "notes", "from")
 
     assert done.returncode == 0, done.stderr
     assert (there.returncode, there.stdout) == (0, "inside\n")

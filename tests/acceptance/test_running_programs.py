@@ -139,7 +139,7 @@ def test_an_interrupted_run_cancels_its_work_and_says_so_in_one_line(neighbour):
     wait_for_line(process, "begins")
 
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "Traceback" not in errors

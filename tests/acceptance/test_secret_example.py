@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.acceptance import User
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "secrets.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "secret_login.py"
 VALUE = "correct-horse-battery-staple"
 SAID = """\
 [sign #0] signing 'hello' with ***

@@ -1,8 +1,10 @@
 """`offload serve`: every saved change is taken in, and one that is broken changes nothing."""
 
+import os
 import signal
 
-from tests.support.acceptance import wait_for_line
+from tests.support.acceptance import wait_for_line, wait_gone
+from tests.support.processes import descendants
 
 PROGRAM = """
 import offload
@@ -40,6 +42,42 @@ def test_saved_changes_are_taken_in_broken_ones_are_not_and_ctrl_c_ends_it_all(u
     assert "Traceback" not in out + err
     apps = user.run("app", "ls", "--all", "--json").stdout
     assert '"runs": []' in apps
+
+
+def test_ctrl_c_waits_for_the_one_before_that_is_slow_to_end(user):
+    user.write("helper.py", "ANSWER = 1\n")
+    user.run("up")
+    serving = user.start("serve", user.write("served.py", PROGRAM))
+    wait_for_line(serving, "served::answer")
+    (before,) = descendants(serving.pid)
+    os.kill(before, signal.SIGSTOP)
+    user.write("helper.py", "ANSWER = 2\n")
+    wait_for_line(serving, "served::answer")
+    (newest,) = descendants(serving.pid) - {before}
+
+    serving.send_signal(signal.SIGINT)
+    wait_gone([newest])
+    held_up = wait_gone([serving.pid], 0.5)
+    os.kill(before, signal.SIGCONT)
+    serving.communicate(timeout=60)
+
+    assert held_up == [serving.pid]
+    assert serving.returncode == 130
+    assert '"runs": []' in user.run("app", "ls", "--all", "--json").stdout
+
+
+def test_ctrl_c_ends_a_program_that_is_still_being_imported(user):
+    program = user.write(
+        "endless.py", "import threading\nprint('begins', flush=True)\nthreading.Event().wait()\n"
+    )
+    serving = user.start("serve", program)
+    wait_for_line(serving, "begins")
+
+    serving.send_signal(signal.SIGINT)
+    serving.communicate(timeout=60)
+
+    assert serving.returncode == 130
+    assert user.processes() == {}
 
 
 def test_a_file_that_is_not_there_is_named(user):

@@ -27,6 +27,24 @@ def main():
 """
 
 
+CLASSES = """\
+here: Birne
+German: Apfel
+Spanish: ['manzana', 'pera']
+shouted: A-P-F-E-L-!
+served together: {20}
+goodbye from de after 1
+goodbye from es after 2
+"""
+
+
+def test_the_example_of_classes_says_what_it_should(neighbour):
+    done = neighbour.run("run", str(EXAMPLES / "classes.py"))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == CLASSES
+
+
 def test_the_batching_example_batches_shares_and_starts_afresh(neighbour):
     done = neighbour.run("run", str(EXAMPLES / "batching.py"))
 

@@ -67,7 +67,7 @@ def test_nothing_is_overwritten_unasked(user, folder):
     (folder / "a.txt").write_text("mine")
     down = say(user, "get", "v", "a.txt", code=2)
 
-    assert "a.txt and 2 more is in the volume already" in up["error"]["message"]
+    assert "a.txt and 2 more are in the volume already" in up["error"]["message"]
     assert "is there already" in down["error"]["message"]
     assert (folder / "a.txt").read_text() == "mine"
     say(user, "put", "v", "in", "--force")

@@ -10,8 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.closing import close_now
-from tests.support.forked_runtime import make_forked
+from tests.support.every_runtime import REAL, WITH_IMAGES, a_runtime
 from tests.support.image_runtime import ImageRuntime
 from tests.support.runtime_guest import GUEST_ARGV, a_spec, ask, open_fds, order, play
 
@@ -29,39 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_SANDBOXES = {
-    "bubblewrap": BubblewrapRuntime,
-    "forked": make_forked,
-    "gvisor": GvisorRuntime,
-    "docker": DockerRuntime,
-}
-
-
-# What holds for containers that see the caller's environment holds for those with a root of their own.
-_WITH_IMAGES = ["bubblewrap image", "forked image", "gvisor image", "docker docker_image"]
-_REAL = ["process", "bubblewrap", "forked", "gvisor", "docker", *_WITH_IMAGES]
-
-
-@pytest.fixture(params=["fake", *_REAL])
+@pytest.fixture(params=["fake", *REAL])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runtime]:
-    options = RuntimeOptions(data_dir=str(tmp_path), guest_argv=GUEST_ARGV)
-    name, _, image = request.param.partition(" ")
-    made: Runtime
-    if name == "docker":
-        options = replace(options, docker_socket=request.getfixturevalue("docker_socket"))
-    if name == "fake":
-        made = FakeRuntime(Script(guest=play))
-    elif name == "process":
-        made = ProcessRuntime(options)
-    else:
-        root = request.getfixturevalue(f"{image}_root") if image else None
-        try:
-            made = _SANDBOXES[name](options)
-        except RuntimeUnavailableError as error:
-            pytest.skip(str(error))
-        made = ImageRuntime(made, root) if root is not None else made
-    yield made
-    close_now(made)
+    with a_runtime(request, tmp_path) as made:
+        yield made
 
 
 def test_the_socket_leads_to_the_guest(runtime: Runtime) -> None:
@@ -188,7 +158,7 @@ def test_containers_run_side_by_side(runtime: Runtime) -> None:
     assert asyncio.run(scenario()) == ["here"] * 3
 
 
-@pytest.mark.parametrize("runtime", _REAL, indirect=True)
+@pytest.mark.parametrize("runtime", REAL, indirect=True)
 def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     async def scenario() -> object:
         container = await runtime.start(a_spec())
@@ -207,7 +177,7 @@ def test_the_guest_has_only_its_own_descriptors(runtime: Runtime) -> None:
     assert kinds == ["/dev/null", *its_own]
 
 
-@pytest.mark.parametrize("runtime", _REAL, indirect=True)
+@pytest.mark.parametrize("runtime", REAL, indirect=True)
 def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) -> None:
     async def scenario() -> tuple[bytes, bytes]:
         container = await runtime.start(a_spec())
@@ -224,7 +194,7 @@ def test_what_is_written_below_python_comes_through_the_pipes(runtime: Runtime) 
 
 
 @pytest.mark.parametrize(
-    "runtime", [name for name in _WITH_IMAGES if "forked" not in name], indirect=True
+    "runtime", [name for name in WITH_IMAGES if "forked" not in name], indirect=True
 )
 def test_an_entrypoint_starts_the_guest_with_what_it_sets(runtime: ImageRuntime) -> None:
     runtime.root = replace(
@@ -244,7 +214,7 @@ def test_an_entrypoint_starts_the_guest_with_what_it_sets(runtime: ImageRuntime)
     assert asyncio.run(scenario()) == ["yes", "yes"]
 
 
-@pytest.mark.parametrize("runtime", _REAL, indirect=True)
+@pytest.mark.parametrize("runtime", REAL, indirect=True)
 def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     async def scenario() -> Exit:
         container = await runtime.start(a_spec())
@@ -258,7 +228,7 @@ def test_a_segfault_is_signal_11(runtime: Runtime) -> None:
     assert (ended.code, ended.signal) == (None, 11)
 
 
-@pytest.mark.parametrize("runtime", _REAL, indirect=True)
+@pytest.mark.parametrize("runtime", REAL, indirect=True)
 def test_an_interpreter_that_is_not_there_is_named(runtime: Runtime) -> None:
     async def scenario() -> str:
         image = a_spec().image

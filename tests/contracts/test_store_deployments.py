@@ -19,8 +19,11 @@ from offload.control.core.schedules import (
     ScheduleKey,
     ScheduleSpec,
 )
+from offload.control.core.web_keys import WebKey
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
+    DropFunctions,
     EndApp,
     FinishCall,
     RemoveSchedule,
@@ -178,3 +181,50 @@ def test_a_call_remembers_when_it_may_begin(store: Store) -> None:
     found = store.call("fc-A")
     assert found is not None
     assert found.not_before == next(iter(store.open_calls())).call.not_before == 77.5
+
+
+def test_functions_on_demand_are_restored_where_they_have_something_to_run(store: Store) -> None:
+    usual = function("fu-1", app_name="shop")
+    cold, warm = (replace(usual.scaling, min_containers=count) for count in (0, 1))
+    busy, idle, kept = (
+        replace(usual, function_id=f"fo-{number}", scaling=scaling)
+        for number, scaling in enumerate((cold, cold, warm))
+    )
+    store.commit([saved_app("ap-1", "shop"), *map(SaveFunction, (usual, busy, idle, kept))])
+    store.commit([SaveCall(call("fc-1", function_id="fo-0"))])
+
+    assert store.snapshot().functions == (usual, busy, kept)
+    assert store.function("fo-1") == idle
+
+
+def test_keys_of_web_endpoints_are_kept_until_they_are_revoked(store: Store) -> None:
+    first, second = (WebKey(f"ok-{n}", "default", f"key {n}", "d" * 64, float(n)) for n in (1, 2))
+
+    store.commit([SaveWebKey(second), SaveWebKey(first), SaveWebKey(first)])
+    kept = store.snapshot().web_keys
+    store.commit([RemoveWebKey("ok-2"), RemoveWebKey("ok-3")])
+
+    assert kept == (first, second)
+    assert store.snapshot().web_keys == (first,)
+
+
+def test_functions_on_demand_beyond_those_that_are_kept_go_unless_a_call_is_kept(
+    store: Store,
+) -> None:
+    usual = function("fu-1", app_name="shop")
+    on_demand = [replace(usual, function_id=f"fo-{number}") for number in range(4)]
+    store.commit([saved_app("ap-1", "shop"), *map(SaveFunction, (usual, *on_demand))])
+    store.commit([SaveCall(call("fc-1", function_id="fo-1"))])
+
+    assert store.unused_functions(4, 10) == []
+    assert store.unused_functions(1, 10) == ["fo-0", "fo-2"]
+    assert store.unused_functions(1, 1) == ["fo-0"]
+
+    store.commit([DropFunctions(("fo-0", "fo-1", "fo-never"))])
+
+    kept = [each for each in (usual, *on_demand) if store.function(each.function_id) is not None]
+    assert kept == [usual, *on_demand[1:]]
+
+    store.commit([DropFunctions(("fo-2",)), SaveFunction(on_demand[2])])
+    store.commit([SaveCall(call("fc-2", function_id="fo-2"))])
+    assert store.function("fo-2") == on_demand[2]

@@ -117,11 +117,11 @@ def test_a_running_program_gets_another_worker_for_the_one_that_was_killed(user)
 
 
 def test_down_ends_a_running_program_with_one_line_and_starts_nothing(user):
-    process = user.start("run", f"{a_program(user)}::one", "--seconds", "30")
+    process = user.start("run", f"{a_program(user)}::one", "--seconds", "600")
     wait_for_line(process, "working")
 
-    down = user.run("down", seconds=10)
-    _, errors = process.communicate(timeout=20)
+    down = user.run("down")
+    _, errors = process.communicate(timeout=60)
 
     assert down.returncode == 0
     assert process.returncode == 3
@@ -131,26 +131,26 @@ def test_down_ends_a_running_program_with_one_line_and_starts_nothing(user):
 
 
 def test_down_after_a_crash_of_the_server_leaves_nothing(user):
-    process = user.start("run", f"{a_program(user)}::one", "--seconds", "30")
+    process = user.start("run", f"{a_program(user)}::one", "--seconds", "600")
     wait_for_line(process, "working")
     process.kill()
     process.communicate()
     kill(user.stack()["server_pid"])
 
-    done = user.run("down", seconds=10)
+    done = user.run("down")
 
     assert done.returncode == 0
     assert user.processes() == {}
 
 
 def test_down_after_a_crash_of_the_worker_leaves_nothing(user):
-    process = user.start("run", f"{a_program(user)}::one", "--seconds", "30")
+    process = user.start("run", f"{a_program(user)}::one", "--seconds", "600")
     wait_for_line(process, "working")
     process.kill()
     process.communicate()
     kill(user.stack()["worker_pid"])
 
-    done = user.run("down", seconds=10)
+    done = user.run("down")
 
     assert done.returncode == 0
     assert wait_gone(list(user.processes())) == []

@@ -16,7 +16,7 @@ Findings = dict[str, dict[str, object]]
 
 _PAYLOAD = Path(__file__).resolve().parents[1] / "support" / "hoarders.py"
 _USER = "offload-hoarder"
-_SECONDS = 90
+_SECONDS = 240
 
 _WITHOUT_GROUPS = (
     *("unshare", "--mount", "sh", "-c"),

@@ -85,6 +85,7 @@ def test_each_item_is_got_once_whenever_the_server_is_killed(server: Killed) -> 
     jobs = offload.Queue.from_name("jobs", create_if_missing=True)
     got: list[int] = []
     count = 120
+    kills = {share: asyncio.Event() for share in (24, 48, 72, 96)}
 
     async def put_all() -> None:
         for number in range(count):
@@ -96,18 +97,16 @@ def test_each_item_is_got_once_whenever_the_server_is_killed(server: Killed) -> 
                 got.append(await jobs.get.aio(timeout=1))
             except queue.Empty:
                 continue
-
-    async def kill_often(putting: asyncio.Task[None]) -> None:
-        for share in (0.2, 0.4, 0.6, 0.8):
-            while len(got) < share * count and not putting.done():  # noqa: ASYNC110  # what comes from a process
-                await asyncio.sleep(0.001)
-            await asyncio.to_thread(server.kill_and_restart)
+            if len(got) in kills:
+                kills[len(got)].set()
 
     async def play() -> None:
-        putting = asyncio.create_task(put_all())
-        getting = [asyncio.create_task(get_all()) for _ in range(3)]
-        await kill_often(putting)
-        await asyncio.gather(putting, *getting)
+        async with asyncio.TaskGroup() as group:
+            for doing in (put_all(), get_all(), get_all(), get_all()):
+                group.create_task(doing)
+            for due in kills.values():
+                await due.wait()
+                await asyncio.to_thread(server.kill_and_restart)
 
     asyncio.run(play())
 
@@ -117,19 +116,22 @@ def test_each_item_is_got_once_whenever_the_server_is_killed(server: Killed) -> 
 def test_one_of_many_gets_each_lock_whenever_the_server_is_killed(server: Killed) -> None:
     locks = offload.Dict.from_name("locks", create_if_missing=True)
     taken: list[int] = []
+    kills = {count: asyncio.Event() for count in (10, 20, 30)}
 
     async def take_all(name: int) -> None:
         for number in range(40):
             if await locks.put.aio(number, name, skip_if_exists=True):
-                taken.append(number)  # noqa: PERF401  # what was taken so far is looked at meanwhile
+                taken.append(number)
+                if len(taken) in kills:
+                    kills[len(taken)].set()
 
     async def play() -> None:
-        taking = [asyncio.create_task(take_all(name)) for name in range(4)]
-        for share in (10, 20, 30):
-            while len(taken) < share:  # noqa: ASYNC110  # as above
-                await asyncio.sleep(0.001)
-            await asyncio.to_thread(server.kill_and_restart)
-        await asyncio.gather(*taking)
+        async with asyncio.TaskGroup() as group:
+            for name in range(4):
+                group.create_task(take_all(name))
+            for due in kills.values():
+                await due.wait()
+                await asyncio.to_thread(server.kill_and_restart)
 
     asyncio.run(play())
 

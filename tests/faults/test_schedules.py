@@ -57,7 +57,7 @@ WAITS = """
 import sys
 import offload
 
-offload.FunctionCall.from_id(sys.argv[1]).get(timeout=30)
+offload.FunctionCall.from_id(sys.argv[1]).get(timeout=60)
 """
 
 WAKES = """

@@ -81,7 +81,7 @@ def _started(user: User, *words: str) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def test_followed_logs_end_with_their_call(user: User) -> None:
@@ -90,7 +90,7 @@ def test_followed_logs_end_with_their_call(user: User) -> None:
     follower = user.start("logs", "-f", call_id)
     wait_for_line(follower, "begun")
     (user.folder / "gate").touch()
-    out, err = follower.communicate(timeout=30)
+    out, err = follower.communicate(timeout=60)
 
     assert (follower.returncode, out) == (0, "ended\n")
     assert err == "on stderr\n"
@@ -102,7 +102,7 @@ def test_an_interrupted_follower_ends_in_one_line_and_leaves_the_call(user: User
     wait_for_line(follower, "begun")
 
     follower.send_signal(signal.SIGINT)
-    _, err = follower.communicate(timeout=30)
+    _, err = follower.communicate(timeout=60)
 
     assert follower.returncode == 130
     assert err.splitlines()[-1] == "offload: Interrupted."

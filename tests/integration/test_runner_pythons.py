@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.runner import RunnerProcess
+from tests.support.web_runner import get, whole_response
 
 from offload.wire import guest
 from offload.worker.runtimes.packages import link_guest_packages
@@ -75,6 +76,28 @@ def double_all(xs):
 
 async def double_all_in_a_loop(xs):
     return [2 * x for x in xs]
+
+from offload.sdk.web_marks import Endpoint
+
+def asgi_site():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+    return app
+
+def wsgi_site():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", str(len(environ["PATH_INFO"])))])
+        return [environ["PATH_INFO"].encode()]
+    return app
+
+def page(rest: str, times: int = 1):
+    from offload.sdk.web_values import WebResponse
+    return WebResponse("/" + rest * times)
+
+asgi_site.__offload_web__ = Endpoint("asgi")
+wsgi_site.__offload_web__ = Endpoint("wsgi")
+page.__offload_web__ = Endpoint("function", ("GET",), "/{rest:path}")
 """
 
 # By value and by that interpreter itself: code objects are each version's own.
@@ -132,6 +155,15 @@ def python(request: pytest.FixtureRequest) -> Iterator[Python]:
     executable, *path = json.loads(asked.stdout)
     with link_guest_packages() as root:
         yield Python(request.param, executable, tuple(path), root)
+
+
+@pytest.mark.parametrize("name", ["asgi_site", "wsgi_site", "page"])
+def test_a_request_is_answered(python: Python, name: str) -> None:
+    with python.start() as runner:
+        python.load(runner, name)
+        head, body = whole_response(runner, get("/a/b"))
+
+    assert (head.status, body) == (200, b"/a/b")
 
 
 def test_a_value_an_error_and_what_is_printed_come_back(python: Python) -> None:

@@ -93,4 +93,4 @@ def test_a_call_that_takes_too_long_to_wait_for_goes_on_until_it_is_cancelled():
         call.cancel()
 
         with pytest.raises(offload.errors.InputCancelledError):
-            call.get(timeout=30)
+            call.get(timeout=60)

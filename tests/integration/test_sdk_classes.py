@@ -39,7 +39,7 @@ class Lines:
     def texts(self, name=None):
         return [line.text for line in self.kept if name in (None, line.function_name)]
 
-    def wait(self, text, name=None, seconds=30):
+    def wait(self, text, name=None, seconds=60):
         with self.came:
             assert self.came.wait_for(lambda: text in self.texts(name), seconds)
 
@@ -344,33 +344,3 @@ def test_what_exit_hooks_print_is_shown_when_a_program_ends_its_run():
         assert Model().f.remote() == 1
 
     assert said.texts("Model") == ["left at the end"]
-
-
-def test_functions_of_a_deployed_app_use_its_classes_and_those_with_parameters_to_give_are_refused():
-    deployed = offload.App("deployed")
-
-    @deployed.cls()
-    class Model:
-        size: str = offload.parameter(default="small")
-
-        @offload.method()
-        def f(self):
-            return self.size
-
-    @deployed.function()
-    def ask():
-        return Model().f.remote()
-
-    deployed.deploy()
-
-    @deployed.cls()
-    class Partial:
-        size: str = offload.parameter()
-
-        @offload.method()
-        def f(self):
-            return self.size
-
-    assert offload.Function.from_name("deployed", "ask").remote() == "small"
-    with pytest.raises(errors.InvalidError, match="give each one a default"):
-        deployed.deploy()

@@ -79,8 +79,9 @@ def die() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def running(tmp_path_factory):
-    with testing.local_stack(tmp_path_factory.mktemp("stack")), app.run():
-        yield
+    directory = tmp_path_factory.mktemp("stack")
+    with testing.local_stack(directory), app.run():
+        yield directory
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +152,21 @@ def test_what_a_killed_container_had_not_committed_is_lost(volume):
         die.remote()
 
     assert "lost" not in contents(volume)
+
+
+def test_what_is_damaged_on_the_servers_disk_is_read_from_a_workers_copy(volume, running):
+    text = os.urandom(100_000).hex()
+    others = set(running.glob("**/packed/*.pack"))
+    volume.put_file(io.BytesIO(text.encode()), "weights")
+    look.remote()
+    packs = set(running.glob("**/packed/*.pack")) - others
+    for pack in packs:
+        pack.write_bytes(bytes(byte ^ 1 for byte in pack.read_bytes()))
+
+    found = b"".join(volume.read_file("weights"))
+
+    assert packs
+    assert found.decode() == text
 
 
 def test_code_outside_of_containers_has_nothing_to_commit(volume):

@@ -53,10 +53,10 @@ with grpc.insecure_channel("127.0.0.1:{server.grpc_port}") as channel:
     metadata = [("authorization", "Bearer {token}")] if "{token}" else []
     try:
         reply = cluster_pb2_grpc.ClusterStub(channel).Status(
-            cluster_pb2.StatusRequest(), metadata=metadata, timeout=10)
+            cluster_pb2.StatusRequest(), metadata=metadata, timeout=60)
         print("version", reply.version)
         list(calls_pb2_grpc.CallsStub(channel).Outcomes(
-            calls_pb2.OutcomesRequest(call_id="fc-none"), metadata=metadata, timeout=10))
+            calls_pb2.OutcomesRequest(call_id="fc-none"), metadata=metadata, timeout=60))
     except grpc.RpcError as error:
         print(error.code().name, error.details())
 """
@@ -85,7 +85,7 @@ def test_a_missing_or_wrong_token_is_refused(client: Path, server: Server) -> No
 def test_health_needs_no_token_and_says_serving(server: Server) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service="offload.v1.Calls"), timeout=10
+            health_pb2.HealthCheckRequest(service="offload.v1.Calls"), timeout=60
         )
 
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
@@ -96,9 +96,9 @@ def test_reflection_lists_the_services_to_whoever_has_the_token(server: Server) 
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         metadata = [("authorization", f"Bearer {server.token}")]
-        replies = list(stub.ServerReflectionInfo(iter([request]), metadata=metadata, timeout=10))
+        replies = list(stub.ServerReflectionInfo(iter([request]), metadata=metadata, timeout=60))
         with pytest.raises(grpc.RpcError) as refusal:
-            list(stub.ServerReflectionInfo(iter([request]), timeout=10))
+            list(stub.ServerReflectionInfo(iter([request]), timeout=60))
 
     names = {service.name for service in replies[0].list_services_response.service}
     assert {
@@ -119,7 +119,7 @@ def test_reflection_lists_the_services_to_whoever_has_the_token(server: Server) 
     ],
 )
 def test_malformed_frames_do_not_hurt(client: Path, server: Server, garbage: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=10) as stranger:
+    with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=60) as stranger:
         stranger.sendall(garbage)
         stranger.shutdown(socket.SHUT_WR)
         while stranger.recv(4096):
@@ -140,7 +140,7 @@ def test_tls_serves_both_carriers(tmp_path: Path) -> None:
         credentials = grpc.ssl_channel_credentials(cert.read_bytes())
         with grpc.secure_channel(f"localhost:{server.grpc_port}", credentials) as channel:
             health = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=10
+                health_pb2.HealthCheckRequest(), timeout=60
             )
 
         async def dial() -> bool:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def _get(server: Server, path: str) -> tuple[int, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=10) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=60) as reply:
         return reply.status, reply.read().decode()
 
 
 def _failure(data_dir: Path, **options: object) -> tuple[int, list[str]]:
     process = spawn(data_dir, **options)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     return process.returncode, err.splitlines()
 
 
@@ -130,7 +130,7 @@ def test_a_wrong_token_is_refused_and_told_where_the_right_one_is(tmp_path: Path
 def test_it_ends_by_itself_when_idle(tmp_path: Path) -> None:
     server = start(tmp_path, idle_exit_seconds=0.2)
 
-    _, err = server.process.communicate(timeout=30)
+    _, err = server.process.communicate(timeout=60)
 
     assert server.process.returncode == 0
     assert "idle" in err

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.support.acceptance import EXAMPLES, User
@@ -90,7 +92,7 @@ def test_a_program_runs_through_tls_on_two_workers_that_joined_by_hand(
     finally:
         for worker in workers:
             worker.terminate()
-            worker.communicate(timeout=30)
+            worker.communicate(timeout=60)
 
     assert names == {"one", "two"}
     assert done.returncode == 0, done.stderr
@@ -112,7 +114,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     user.extra |= lab.settings()
     user.extra[setting] = url.replace("https", "http") if value == "http" else value
 
-    done = user.run("status", seconds=20)
+    done = user.run("status")
 
     assert done.returncode == 3
     assert advice in done.stderr
@@ -136,7 +138,6 @@ def test_a_worker_ends_where_the_certificate_cannot_be_verified(
             "worker", "--server-url", f"https://localhost:{server.http_port}",
             "--token-file", str(server.data_dir / "token"), "--data-dir", str(user.home / "one"),
             *(("--tls-ca", str(tmp_path / authority)) if authority else ()),
-            seconds=20,
         )  # fmt: skip
 
     assert done.returncode == 6
@@ -149,10 +150,22 @@ def test_grpc_is_served_to_whoever_knows_the_authority(lab: Lab) -> None:
 
     with grpc.secure_channel(f"localhost:{lab.server.grpc_port}", credentials) as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(), timeout=10
+            health_pb2.HealthCheckRequest(), timeout=60
         )
 
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_web_requests_come_in_at_the_port_of_the_link(lab: Lab) -> None:
+    trusted = ssl.create_default_context(cafile=lab.authority)
+
+    with httpx.Client(verify=trusted, timeout=60) as client:
+        answers = [
+            client.get(f"https://localhost:{lab.server.http_port}/{path}")
+            for path in ("live", "web/no/app")
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 404]
 
 
 def test_a_stranger_without_the_authority_is_one_line_in_the_servers_log(
@@ -164,7 +177,7 @@ def test_a_stranger_without_the_authority_is_one_line_in_the_servers_log(
             OFFLOAD_SERVER_URL=f"https://localhost:{server.http_port}", OFFLOAD_TLS_CA=""
         )
 
-        user.run("status", seconds=20)
+        user.run("status")
         code, log = server.end()
 
     assert code == 0

@@ -42,7 +42,7 @@ def second_worker(tmp_path):
         )
         yield process
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.timeout(90)
@@ -62,5 +62,5 @@ def test_a_worker_that_leaves_in_the_middle_of_a_map_loses_nothing_and_repeats_n
     lines = capsys.readouterr().out
     assert [number for number, _ in seen] == list(range(INPUTS))
     assert [number for number in range(INPUTS) if lines.count(f"ran {number}.") != 1] == []
-    assert second_worker.wait(timeout=30) == 0
+    assert second_worker.wait(timeout=60) == 0
     assert "Traceback" not in second_worker.stderr.read()

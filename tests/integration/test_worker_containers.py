@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 
 from tests.support.worker_bench import DIED, FAILED, STOPPED, Bench, scenario
@@ -54,6 +55,25 @@ async def test_a_caller_on_another_machine_is_told_so(bench: Bench) -> None:
     await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
 
     assert "on another machine" in bench.server.reports("co-1")[-1].failure.reason
+
+
+@scenario
+async def test_a_volume_that_its_runtime_cannot_mount_as_wanted_fails_the_container(
+    bench: Bench,
+) -> None:
+    able = bench.runtime.capabilities
+    bench.define(volumes=[{"volume_id": "vo-1", "path": "/data", "read_only": True}])
+
+    bench.runtime.capabilities = replace(able, no_volumes="its users are others")
+    bench.server.say(start=[{"container_id": "co-1", "function_id": "fu-1"}])
+    await bench.server.until(lambda: FAILED in bench.server.states("co-1"))
+    bench.runtime.capabilities = replace(able, holds_read_only=False)
+    bench.server.say(start=[{"container_id": "co-2", "function_id": "fu-1"}])
+    await bench.server.until(lambda: FAILED in bench.server.states("co-2"))
+
+    reasons = [bench.server.reports(name)[-1].failure.reason for name in ("co-1", "co-2")]
+    assert "no volumes on this worker: its users are others" in reasons[0]
+    assert "cannot keep containers from writing to /data" in reasons[1]
 
 
 @scenario

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from pathlib import Path
 
 from tests.support.worker_bench import READY, STOPPED, Bench, scenario
 from tests.support.worker_runner import result
@@ -127,6 +128,23 @@ async def test_a_worker_that_owes_nothing_does_not_wait_for_its_server(bench: Be
     await lose_the_server(bench)
 
     bench.agent.leave()
+    await asyncio.wait_for(bench.running, 10)
+
+    assert not bench.running.exception()
+
+
+@scenario
+async def test_what_a_container_wrote_last_holds_no_worker_whose_server_stays_away(
+    bench: Bench,
+) -> None:
+    await bench.start(volumes=[{"volume_id": "vo-1", "path": "/data"}])
+    (volume,) = bench.runtime.started[0].volumes
+    (Path(volume.source) / "last").write_text("words")
+    await lose_the_server(bench)
+
+    bench.agent.leave()
+    await bench.runner.next(guest.Stop)
+    bench.runner.hang_up()
     await asyncio.wait_for(bench.running, 10)
 
     assert not bench.running.exception()

@@ -13,7 +13,7 @@ from tests.support.ordinary_user import an_ordinary_user, plain_environment
 _ROOT = Path(__file__).resolve().parents[2]
 _PAYLOAD = str(_ROOT / "tests" / "support" / "user_code_payload.py")
 _USER = "offload-caller"
-_SECONDS = 90
+_SECONDS = 240
 
 Findings = dict[str, object]
 

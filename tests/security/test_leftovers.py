@@ -165,7 +165,7 @@ def test_a_container_that_is_closed_while_it_starts_leaves_no_process(tmp_path: 
             container = await runtime.start(a_spec(f"ct-early-{number}"))
             for _ in range(number):
                 await asyncio.sleep(0)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await container.close()
 
         left = processes_with("closed-early-6c1f")
@@ -184,7 +184,7 @@ def test_a_ground_that_is_killed_takes_every_process_along(tmp_path: Path) -> No
             await ask(container, "1")
 
         runtime._ground._process.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for container in containers:
                 await container.wait()
         left = wait_until_none_is_left("ground-killed-1b7e")
@@ -226,7 +226,7 @@ def test_a_bubblewrap_that_is_killed_ends_its_container(tmp_path: Path) -> None:
         container = await runtime.start(a_spec("ct-monitor"))
         signal.pidfd_send_signal(container._monitor_fd, signal.SIGKILL)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             ended = await container.wait()
             await container.close()
 

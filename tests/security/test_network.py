@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _WORLD = str(_ROOT / "tests" / "support" / "network_world.py")
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_payload.py")
 _USER = "offload-netizen"
-_SECONDS = 120
+_SECONDS = 240
 
 Findings = dict[str, dict[str, object]]
 

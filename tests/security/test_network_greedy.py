@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _WORLD = str(_ROOT / "tests" / "support" / "network_world.py")
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_greedy_payload.py")
 _USER = "offload-greedy"
-_SECONDS = 120
+_SECONDS = 240
 _NET_ADMIN, _NET_RAW = 12, 13
 
 Findings = dict[str, object]

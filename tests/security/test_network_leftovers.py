@@ -12,7 +12,7 @@ from tests.support.findings import found_by
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_leftovers_payload.py")
-_SECONDS = 120
+_SECONDS = 240
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "docker"])

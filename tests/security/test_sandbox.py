@@ -10,7 +10,7 @@ import pytest
 from tests.support.findings import found_by
 from tests.support.ordinary_user import an_ordinary_user
 
-_SECONDS = 90
+_SECONDS = 240
 _USER = "offload-probe"
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.closing import close_now
 from tests.support.forked_runtime import Evaluating, call, function, start_loaded
+from tests.support.processes import descendants
 from tests.support.runtime_guest import a_spec
 
 from offload.worker.ports import ContainerStartError, RuntimeUnavailableError
@@ -210,23 +210,12 @@ def own_cgroups() -> set[str]:
     }
 
 
-def descendants() -> set[int]:
-    parent_of = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent_of[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-    ours = {os.getpid()}
-    while found := {pid for pid, parent in parent_of.items() if parent in ours} - ours:
-        ours |= found
-    return ours
-
-
 def test_a_closed_template_leaves_no_process_and_no_control_group(
     runtime: BubblewrapRuntime,
 ) -> None:
-    groups, processes = own_cgroups(), descendants()
+    groups, processes = own_cgroups(), descendants(os.getpid())
 
     inside(runtime, function("import os"), "1")
 
     assert own_cgroups() == groups
-    assert descendants() <= processes
+    assert descendants(os.getpid()) <= processes

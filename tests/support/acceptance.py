@@ -25,6 +25,7 @@ class User:
 
     home: Path
     extra: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list, init=False)
 
     @property
     def data_dir(self) -> Path:
@@ -53,12 +54,12 @@ class User:
         return str(path)
 
     def run(
-        self, *words: str, seconds: float = 60, prefix: tuple[str, ...] = ()
+        self, *words: str, seconds: float = 120, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         return self._run([*prefix, *COMMAND, *words], seconds)
 
     def run_python(
-        self, file: str, seconds: float = 60, words: tuple[str, ...] = ()
+        self, file: str, seconds: float = 120, words: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, file, *words], seconds)
 
@@ -90,10 +91,14 @@ class User:
     def end(self) -> None:
         """Leave nothing of this user behind, also where a test failed half way."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.run("down", seconds=30)
+            self.run("down")
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.kill()
+            with contextlib.suppress(OSError), process:
+                pass  # its pipes are closed
 
     def _run(self, argv: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -108,7 +113,7 @@ class User:
         )
 
     def _start(self, argv: list[str], stdin: int) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             env=self.environment,
             cwd=self.folder,
@@ -118,6 +123,8 @@ class User:
             text=True,
             bufsize=1,
         )
+        self._started.append(process)
+        return process
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:
@@ -135,7 +142,7 @@ def wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60
     raise AssertionError(f"{text!r} did not come; there was:\n{seen}")
 
 
-def wait_gone(pids: list[int], seconds: float = 15) -> list[int]:
+def wait_gone(pids: list[int], seconds: float = 60) -> list[int]:
     """Wait until the processes are gone; return those that are not."""
     descriptors = {}
     for pid in pids:
@@ -170,4 +177,4 @@ def run_on_terminal(user: User, *words: str, seconds: float = 60) -> tuple[int, 
         while select.select([leader], [], [], max(0.0, deadline - time.monotonic()))[0]:
             drawn += os.read(leader, 65536)
     os.close(leader)
-    return process.wait(timeout=10), drawn.decode(errors="replace")
+    return process.wait(timeout=60), drawn.decode(errors="replace")

@@ -11,6 +11,7 @@ from tests.support.keyring import MemoryKeyring
 
 from offload.control.blobs.memory import MemoryBlobs
 from offload.control.core.dispatch import Policy
+from offload.control.frontends.rpc.classes import EncodedDefinitions
 from offload.control.ports.records import Record
 from offload.control.ports.store import StoreError
 from offload.control.services.assembly import Outside
@@ -50,6 +51,7 @@ def outside(store: MemoryStore, clock: SettableClock) -> Outside:
         clock,
         Telemetry(),
         MemoryKeyring(),
+        EncodedDefinitions(),
         "t",
         str(Path("/nowhere")),
         Policy(recovery_seconds=0.0),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.support.control_fakes import KnobStore, SettableClock, outside
+from tests.support.keyring import MemoryKeyring
 from tests.support.services import Worker, a_function
 
 from offload.control.core.deployments import VersionSchedule
@@ -122,9 +124,10 @@ def play(
     """Run scenarios, each on a server of its own, one after the other on the same store."""
     store = KnobStore()
     time = clock or SettableClock()
+    keyring = MemoryKeyring()
 
     async def run(scenario: Callable[[Services, PickyWorker, KnobStore], Awaitable[None]]) -> None:
-        services = await start(outside(store, time))
+        services = await start(replace(outside(store, time), keyring=keyring))
         worker = PickyWorker(services)
         work = asyncio.get_running_loop().create_task(worker.work())
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 _PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "setpriv", "ip")
 
 

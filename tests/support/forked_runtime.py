@@ -22,6 +22,8 @@ from offload.worker.runtimes.readiness import readable
 from offload.worker.runtimes.undo import finish_or_undo
 
 if TYPE_CHECKING:
+    import socket
+
     from offload.worker.ports import Container
     from offload.worker.runtimes.options import RuntimeOptions
 
@@ -114,6 +116,9 @@ class _Forked:
 
     async def wait(self) -> Exit:
         return await self._container.wait()
+
+    async def open_console(self) -> socket.socket:
+        return await self._container.open_console()
 
     def kill(self) -> None:
         self._container.kill()

@@ -30,7 +30,7 @@ from offload.worker.runtimes.network import ContainerNetwork
 from offload.worker.runtimes.options import RuntimeOptions
 
 _MANY = {"bubblewrap": 200, "docker": 12}
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 _INTERFACES = "sorted(line.split(':')[0].strip() for line in open('/proc/net/dev').readlines()[2:])"
 
 

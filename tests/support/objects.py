@@ -12,6 +12,7 @@ from tests.support.control_fakes import SettableClock, outside
 from offload.control.core.objects import PREFIX_OF, ObjectKind, Scope, StoredObject
 from offload.control.frontends.link.server import listen
 from offload.control.frontends.rpc.handlers import handlers
+from offload.control.frontends.web.server import web_server
 from offload.control.services.assembly import Services, start
 from offload.control.stores.memory import MemoryStore
 from offload.control.stores.memory.objects import MemoryObjects
@@ -124,7 +125,10 @@ async def _start(
 
 
 async def _listen(services: Services, port: int) -> LinkServer:
-    return await listen(services, handlers(services), ("127.0.0.1", port), TOKEN, None)
+    web = web_server(services, TOKEN, "", "public")
+    return await listen(
+        services, handlers(services), ("127.0.0.1", port), TOKEN, None, web.protocol
+    )
 
 
 async def _close(services: Services, link: LinkServer) -> None:

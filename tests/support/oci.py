@@ -146,7 +146,7 @@ class Registry:
         if self.is_closed_to_strangers:
             token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
-        with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - as above
             return reply.status, dict(reply.headers)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offload.wire.gen import calls_pb2, cluster_pb2
+from offload.wire.gen import calls_pb2, cluster_pb2, deployments_pb2
 from offload.wire.status import Status, WireError
 
 
@@ -10,6 +10,8 @@ class ClusterAnswers:
     """Workers that leave when they are drained, and a list of dead letters."""
 
     def __init__(self) -> None:
+        self.has_worker_here = True
+        self.deployed: list[deployments_pb2.DeployRequest] = []
         self.letters: dict[str, calls_pb2.DeadLetter] = {}  # by input id, oldest first
         self.replayed: dict[str, str] = {}  # input id → id of its new call
         self.letters_at_once = 5000  # replayed or dropped by one request for all
@@ -23,8 +25,18 @@ class ClusterAnswers:
             "Calls/ReplayDeadLetters": self.replay_dead_letters,
             "Calls/DropDeadLetters": self.drop_dead_letters,
             "Cluster/Status": self.cluster_status,
+            "Deployments/Deploy": self.deploy,
+            "Deployments/PrepareDeploy": self.prepare_deploy,
             "Cluster/DrainWorker": self.drain_worker,
         }
+
+    async def prepare_deploy(self, request, _):
+        return deployments_pb2.PrepareDeployReply(has_worker_on_host=self.has_worker_here)
+
+    async def deploy(self, request, _):
+        self.deployed.append(request)
+        result = deployments_pb2.DeployResult(version=len(self.deployed), app_id="ap-deployed")
+        yield deployments_pb2.DeployEvent(result=result)
 
     def lose(self, input_id: str, app_name: str = "t") -> None:
         """Have an input end as lost."""

@@ -59,7 +59,6 @@ class FakeServer(ClusterAnswers):
         self.ended = asyncio.Event()
         self.lines: list[common_pb2.LogLine] = []
         # Knobs.
-        self.has_worker_here = True
         self.break_link_at: set[tuple[str, int]] = (
             set()
         )  # (method, nth request): answered, but the answer is lost

@@ -21,6 +21,7 @@ from offload.control.core.model import (
 from offload.control.services.assembly import Services, start
 from offload.control.services.submission import NO_OPTIONS, CallOptions, NewCall
 from offload.control.services.workers import Report
+from offload.wire.gen import apps_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from offload.control.services.sessions import Batch
 
 
+BODY = apps_pb2.FunctionDefinition(name="square").SerializeToString()
+
+
 def a_function(app_id: str = "ap-1", function_id: str = "fu-1", **changes: object) -> Function:
     """Return a small function with changes of its own or of its parts."""
     usual = {"cpu_milli": 100, "memory_mib": 64, "max_containers": 1, "name": "square"}
     return function(
-        function_id, **{**usual, "app_id": app_id, "app_name": "", "body": b"definition", **changes}
+        function_id, **{**usual, "app_id": app_id, "app_name": "", "body": BODY, **changes}
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from offload.wire.chunking import ChunkReader
 from offload.wire.trees import Entry, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from offload.wire.chunking import Batch
     from offload.wire.trees import Chunk
@@ -28,6 +29,8 @@ class KeptVolumes:
         self.trees = MemoryStore().volumes
         self.chunks: dict[str, bytes] = {}
         self.fetched_bytes = 0
+        self.committed = asyncio.Event()  # by a container
+        self.before_upload: Callable[[], Awaitable[None]] | None = None  # awaited by each
 
     def put(self, files: Mapping[str, str], removes: tuple[str, ...] = ()) -> None:
         """Commit files, as another container would."""
@@ -37,6 +40,10 @@ class KeptVolumes:
         while batch := reader.next_batch():
             self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
         commit(self.trees, *reader.entries, remove_trees=removes)
+
+    def put_folder(self, path: str, mode: int) -> None:
+        """Commit a folder."""
+        commit(self.trees, Entry(path, Kind.DIRECTORY, mode))
 
     def files(self) -> dict[str, str]:
         """Return what is in the files of the newest version."""
@@ -62,6 +69,8 @@ class KeptVolumes:
             yield self.chunks[chunk.sha256]
 
     async def upload(self, next_batch: Callable[[], Batch]) -> int:
+        if self.before_upload is not None:
+            await self.before_upload()
         while batch := next_batch():
             self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
         return 0
@@ -71,4 +80,5 @@ class KeptVolumes:
         removes = tuple(change.path for change in changes if change.kind == "remove")
         number = self.trees.newest(volume_id)
         wanted = Changes(puts, removes)
+        self.committed.set()
         return self.trees.commit(TreeCommit(volume_id, f"w{number}", cause, 2.0, wanted)).number

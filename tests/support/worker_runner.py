@@ -73,7 +73,7 @@ class ScriptedRunner:
 
     async def next(self, kind: type[guest.Message]) -> guest.Message:
         """Return the next frame from the worker, which is to be of this kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             message = await self.heard.get()
         assert isinstance(message, kind), message
         return message

@@ -115,7 +115,7 @@ class ScriptedServer:
 
     async def until(self, condition: Callable[[], object]) -> object:
         """Return the first true value of `condition`, looked at whenever the worker has said something."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (value := condition()):
                 self._news.clear()
                 await self._news.wait()

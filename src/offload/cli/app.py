@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from offload.wire.gen import deployments_pb2
     from offload.wire.link import Link
 
+VERSION = click.IntRange(1, 2**32 - 1)
+
 
 @click.group()
 def command() -> None:
@@ -50,7 +52,8 @@ def list_apps(
         return
     now = show.wall_clock()
     if not reply.deployments:
-        print("No deployed apps: `offload deploy FILE` adds one.")
+        where = f" in environment {environment!r}" if environment else ""
+        print(f"No deployed apps{where}: `offload deploy FILE` adds one.")
     show.print_table(
         "Deployed apps",
         (
@@ -139,21 +142,21 @@ def history(*, name: str, workspace: str | None, environment: str | None, as_jso
 @click.argument("name", metavar="APP")
 @click.option(
     "--version",
-    default=0,
+    type=VERSION,
     metavar="N",
     help="Which one; default: the one before that which serves.",
 )
 @scoped
 @show.json_option
 def rollback(
-    *, name: str, version: int, workspace: str | None, environment: str | None, as_json: bool
+    *, name: str, version: int | None, workspace: str | None, environment: str | None, as_json: bool
 ) -> None:
     """Have an earlier version of a deployed app serve again, once its functions have loaded."""
     from offload.cli.ask import talk
     from offload.wire.gen import deployments_pb2
 
     request = deployments_pb2.RollbackRequest(
-        app=_name(name, workspace, environment), version=version
+        app=_name(name, workspace, environment), version=version or 0
     )
 
     async def roll_back(link: Link) -> deployments_pb2.DeployResult:
@@ -190,6 +193,7 @@ def stop(
     from offload.sdk.identity import whoever_runs_this
     from offload.wire.gen import deployments_pb2
 
+    served = _describe(name, workspace, environment).version
     request = deployments_pb2.StopDeploymentRequest(
         app=_name(name, workspace, environment),
         cancel=cancel,
@@ -199,21 +203,23 @@ def stop(
     if as_json:
         show.print_json({"app": name, "state": "stopped"})
     else:
-        print(
-            f"App {name} is stopped; `offload app rollback {name}` has a version of it serve again."
-        )
+        again = f"{name} --version {served}" if served else name
+        what = f"version {served}" if served else "a version of it"
+        print(f"App {name} is stopped; `offload app rollback {again}` has {what} serve again.")
 
 
 @command.command("logs")
 @click.argument("name", metavar="APP")
-@click.option("--version", default=0, metavar="N", help="Of which version; default: what serves.")
+@click.option(
+    "--version", type=VERSION, metavar="N", help="Of which version; default: what serves."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the version serves no more.")
 @scoped
 @show.json_option
 def logs(
     *,
     name: str,
-    version: int,
+    version: int | None,
     follow: bool,
     workspace: str | None,
     environment: str | None,
@@ -227,7 +233,10 @@ def logs(
     wanted = version or found.version or (found.versions[0].version if found.versions else 0)
     app_ids = [each.app_id for each in found.versions if each.version == wanted]
     if not app_ids:
-        raise CliError(f"App {name!r} has no version {wanted}.", Exit.NOT_FOUND)
+        kept = ", ".join(str(each.version) for each in reversed(found.versions))
+        raise CliError(
+            f"App {name!r} has no version {wanted}: those kept are {kept}.", Exit.NOT_FOUND
+        )
     show_lines(calls_pb2.LogsRequest(app_id=app_ids[0], follow=follow), as_json=as_json)
 
 
@@ -235,7 +244,7 @@ def logs(
 @click.argument("name", metavar="APP")
 @click.argument("tags", metavar="KEY=VALUE|KEY=...", nargs=-1)
 @click.option("--version-tag", metavar="TEXT", help="Call a version so, instead.")
-@click.option("--version", default=0, metavar="N", help="Which version; default: what serves.")
+@click.option("--version", type=VERSION, metavar="N", help="Which one; default: what serves.")
 @scoped
 @show.json_option
 def tag(
@@ -243,7 +252,7 @@ def tag(
     name: str,
     tags: tuple[str, ...],
     version_tag: str | None,
-    version: int,
+    version: int | None,
     as_json: bool,
     **scope: str | None,
 ) -> None:
@@ -251,6 +260,8 @@ def tag(
     from offload.cli.ask import ask
     from offload.wire.gen import deployments_pb2
 
+    if version is not None and version_tag is None:
+        raise CliError("--version says whose tag --version-tag is: write --version-tag TEXT, too.")
     pairs = [each.partition("=") for each in tags]
     wrong = [key + equals for key, equals, _ in pairs if not (key and equals)]
     if wrong:
@@ -259,7 +270,7 @@ def tag(
         app=_name(name, scope["workspace"], scope["environment"]),
         set={key: value for key, _, value in pairs if value},
         remove=[key for key, _, value in pairs if not value],
-        version=version,
+        version=version or 0,
     )
     if version_tag is not None:
         request.version_tag = version_tag

@@ -10,6 +10,7 @@ import click
 
 from offload.cli import show
 from offload.cli.exits import CliError, Exit
+from offload.cli.web_urls import deployed_web_urls
 
 if TYPE_CHECKING:
     from offload.sdk.values import Deployed, LogLine, PoolProgress
@@ -57,12 +58,13 @@ def command(*, program: str, no_check: bool, as_json: bool, **named: str | None)
         show.print_json(done._asdict())
         return
     print(_sentence(done))
+    for url in deployed_web_urls(app, done, named["workspace"]):
+        print(f"  {url}")
     for name, function in app.functions.items():
-        if function.is_class:  # its methods are called by functions of its app
-            continue
-        print(
-            f'  Function.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}'
-        )
+        if function.options.web is not None:
+            continue  # it is called by its address
+        kind = "Cls" if function.is_class else "Function"
+        print(f'  {kind}.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}')
 
 
 class _News:

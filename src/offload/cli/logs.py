@@ -45,13 +45,14 @@ def show_lines(request: calls_pb2.LogsRequest, *, as_json: bool) -> None:
         await stream.end()
         async for batch in stream:
             for line in batch.lines:
-                _print(line, as_json=as_json)
+                print_line(line, as_json=as_json)
             sys.stdout.flush()
 
     talk(read)
 
 
-def _print(line: common_pb2.LogLine, *, as_json: bool) -> None:
+def print_line(line: common_pb2.LogLine, *, as_json: bool) -> None:
+    """Print a line of output where it belongs."""
     if as_json:
         show.print_json(show.as_document(line), indent=None)
     elif line.stream == "stderr":

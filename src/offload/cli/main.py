@@ -21,12 +21,14 @@ _COMMANDS = {
     "run": "Run a program's entrypoint; its functions run in sandboxed containers.",
     "deploy": "Make a program's functions the next version of a deployed app.",
     "serve": "Run a program's app while you work on it, with every change taken in at once.",
+    "shell": "Open a shell in a new container of a function.",
     "app": "List, show, roll back, stop and tag deployed apps.",
     "schedule": "List, pause, resume and run the schedules of deployed apps.",
     "up": "Start the local stack (a server and a worker in the background).",
     "down": "End the local stack and everything it runs.",
     "status": "Show the server, workers, containers and what waits for what.",
     "calls": "List, show and cancel calls.",
+    "container": "List and stop containers, read what they print, run programs in them.",
     "dict": "List, make and change dicts that programs and containers share.",
     "dlq": "List, show, replay and drop inputs that were given up.",
     "image": "Build images here, list and prune those that are built, look into one.",
@@ -35,6 +37,7 @@ _COMMANDS = {
     "queue": "List, make and use queues that programs and containers share.",
     "secret": "List, make and remove secrets that functions get as variables; change their key.",
     "server": "Be the server: accept work and hand it to workers.",
+    "web-key": "Make, list and revoke keys that open web endpoints.",
     "worker": "Be a worker: run containers for a server; list and drain workers.",
 }
 
@@ -48,7 +51,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"offload.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(
+            f"offload.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def resolve_command(

@@ -17,7 +17,7 @@ from offload.sdk.session import use_client
 from offload.sdk.stack import find_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from offload.sdk.objects import NamedObject
 
@@ -43,22 +43,17 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
         if as_json:
             show.print_json({f"{kind}s": [each._asdict() for each in found]})
             return
-        if not found:
-            print(f"There is no {kind} in environment {environment_of(environment)!r}.")
         now = show.wall_clock()
-        show.print_table(
-            f"{kind.capitalize()}s in {environment_of(environment)}",
-            ("name", "id", "created", "used"),
+        rows = [
             (
-                (
-                    each.name,
-                    each.object_id,
-                    show.ago(each.created_at, now),
-                    show.ago(each.last_used_at, now),
-                )
-                for each in found
-            ),
-        )
+                each.name,
+                each.object_id,
+                show.ago(each.created_at, now),
+                show.ago(each.last_used_at, now),
+            )
+            for each in found
+        ]
+        print_list(kind, environment, ("name", "id", "created", "used"), rows)
 
     @command.command("create", help=f"Make a {kind}, unless there is one of that name.")
     @click.argument("name")
@@ -105,6 +100,16 @@ def ask(request: Callable[[], T]) -> T:
     finally:
         run(client.close())
         use_client(before)
+
+
+def print_list(
+    kind: str, environment: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Show the objects of a kind as a table."""
+    place = environment_of(environment)
+    if not rows:
+        print(f"There is no {kind} in environment {place!r}.")
+    show.print_table(f"{kind.capitalize()}s in {place}", columns, rows)
 
 
 def done(as_json: bool, sentence: str, **document: object) -> None:  # as every command has it

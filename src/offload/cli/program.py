@@ -18,7 +18,7 @@ from offload.cli.exits import CliError, Exit, ProgramError
 from offload.cli.names import unknown
 
 if TYPE_CHECKING:
-    from offload.sdk.app import App
+    from offload.sdk.app import AnyFunction, App
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,23 @@ def report(error: BaseException) -> str:
 def functions(module: types.ModuleType) -> list[Target]:
     """Return every function of the program's apps."""
     return [target for target in _targets(module) if target.is_remote]
+
+
+def choose_function(module: types.ModuleType, file: str, name: str) -> AnyFunction:
+    """Pick the function or class called `name`; without one, the only one. Raises `CliError`."""
+    found = {each.name: each for app in _apps(module) for each in app.functions.values()}
+    if name in found:
+        return found[name]
+    if not name and len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise CliError(f"{file} has no functions: decorate one with @app.function().")
+    if not name:
+        choices = "\n".join(f"    {file}::{each}" for each in found)
+        raise CliError(f"{file} has several functions. Choose one:\n{choices}")
+    raise CliError(
+        unknown(f"function or class in {file} called", name, list(found)), Exit.NOT_FOUND
+    )
 
 
 def _chain(

@@ -136,6 +136,7 @@ class _Run:
 
         ship_by_value(self.module)
         with self._app_running():
+            self._show_urls()
             if self.target.is_remote:
                 function = self.target.app.functions[self.target.name]
                 if function.is_generator:
@@ -144,6 +145,12 @@ class _Run:
                 return function.remote(*self.arguments.args, **self.arguments.kwargs)
             entrypoint = self.target.app.entrypoints[self.target.name]
             return entrypoint(*self.arguments.args, **self.arguments.kwargs)
+
+    def _show_urls(self) -> None:
+        from offload.cli.web_urls import web_urls
+
+        for url in () if self.quiet else web_urls(self.target.app):
+            print(url, file=sys.stderr, flush=True)
 
     def _stream(self, items: Iterator[object]) -> list[object] | None:
         if self.as_json:

@@ -63,22 +63,17 @@ def ls(*, environment: str | None, as_json: bool) -> None:
     if as_json:
         show.print_json({"secrets": [each._asdict() for each in found]})
         return
-    if not found:
-        print(f"There is no secret in environment {objects.environment_of(environment)!r}.")
     now = show.wall_clock()
-    show.print_table(
-        f"Secrets in {objects.environment_of(environment)}",
-        ("name", "keys", "created", "changed"),
+    rows = [
         (
-            (
-                each.name,
-                ", ".join(each.keys),
-                show.ago(each.created_at, now),
-                show.ago(each.updated_at, now),
-            )
-            for each in found
-        ),
-    )
+            each.name,
+            ", ".join(each.keys),
+            show.ago(each.created_at, now),
+            show.ago(each.updated_at, now),
+        )
+        for each in found
+    ]
+    objects.print_list("secret", environment, ("name", "keys", "created", "changed"), rows)
 
 
 @command.command("rotate-key")

@@ -3,10 +3,14 @@
 Theory of operation. This process imports the SDK once and never connects: it watches files, and forks a child for each state of
 them. A child imports the program, runs its app and says so; only then is the child before it told to end. So a change costs
 no start of Python, every child has fresh modules, and a program that cannot be imported leaves the one before serving.
+
+An interrupt is let through only where this process waits, so that at each one every child is known. This command ends when all
+of them have: an app whose child still runs is an app that is still there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +27,10 @@ import click
 
 from offload.cli import show
 from offload.cli.exits import CliError, Exit
+from offload.cli.web_urls import web_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from offload.sdk.app import App
 
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 # system; being told does not where the files are on a network.
 LOOK_SECONDS = 0.05
 LOOK_SHARE = 50
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 _Stamp = tuple[int, int, int]
 
@@ -83,30 +91,32 @@ class _Child:
 
     def __init__(self, pid: int, pipe: int, began: float) -> None:
         self.pid = pid
-        self.pipe = pipe
+        self.news = os.fdopen(pipe)
         self.began = began
 
     def read(self) -> dict[str, object] | None:
         """Return what it says; None where it ended without a word."""
-        with os.fdopen(self.pipe) as news:
-            line = news.readline()
+        line = self.news.readline()
         said: dict[str, object] | None = json.loads(line) if line else None
         return said
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """Have it end, and wait for that."""
-        try:
-            os.kill(self.pid, number)
-        except ProcessLookupError:
-            return
-        self.wait()
+    def tell_to_end(self) -> None:
+        """Have it end: at once while it imports, else with its app."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def has_ended(self) -> bool:
+        """Tell whether it has ended; afterwards its pid is nobody's."""
+        return self._reap(os.WNOHANG)
 
     def wait(self) -> None:
         """Wait for its end."""
-        try:
-            os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            return
+        self._reap(0)
+
+    def _reap(self, options: int) -> bool:
+        if not os.waitpid(self.pid, options)[0]:
+            return False
+        self.news.close()
+        return True
 
 
 class _Server:
@@ -120,55 +130,73 @@ class _Server:
         self._voice = voice
         self._serving: _Child | None = None
         self._coming: _Child | None = None
+        self._leaving: list[_Child] = []
         self._files: dict[str, _Stamp | None] = {}
 
     def run(self) -> int:
         """Serve until interrupted."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _interrupt)
-        self._watch([self._program])
-        self._begin(time.monotonic())
-        pause = LOOK_SECONDS
-        try:
-            while True:
-                coming = self._coming
-                pipes = [coming.pipe] if coming is not None else []
-                if coming is not None and select.select(pipes, [], [], pause)[0]:
-                    self._take(coming)
-                elif coming is None:
-                    select.select([], [], [], pause)
-                began = time.monotonic()
-                if self._changed():
-                    self._begin(began)
-                pause = max(LOOK_SECONDS, LOOK_SHARE * (time.monotonic() - began))
-                self._notice_end()
-        except KeyboardInterrupt:
-            return Exit.INTERRUPTED
-        finally:
-            for child in (self._coming, self._serving):
-                if child is not None:
-                    child.end(signal.SIGINT)
+        with _held_back():
+            self._watch([self._program])
+            self._begin(time.monotonic())
+            pause = LOOK_SECONDS
+            try:
+                while True:
+                    self._wait(pause)
+                    began = time.monotonic()
+                    if self._changed():
+                        self._begin(began)
+                    pause = max(LOOK_SECONDS, LOOK_SHARE * (time.monotonic() - began))
+            except KeyboardInterrupt:
+                return Exit.INTERRUPTED
+            finally:
+                self._end_all()
+
+    def _wait(self, pause: float) -> None:
+        """Wait for the child that is coming, or for the time to look at files again."""
+        coming = self._coming
+        with _let_through():
+            has_come = select.select([coming.news] if coming is not None else [], [], [], pause)[0]
+        self._notice_ends()
+        if coming is not None and has_come:
+            self._take(coming)
 
     def _begin(self, began: float) -> None:
         """Fork a child for the files as they are; one that has not come yet is out of date."""
         if self._coming is not None:
-            self._coming.end(signal.SIGKILL)
-            os.close(self._coming.pipe)
+            self._have_leave(self._coming)
         reader, writer = os.pipe()
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
-            os.close(reader)
-            os._exit(_be_child(self._program, self._scope, writer))
+            code: int = Exit.PROGRAM_FAILED
+            try:
+                os.close(reader)
+                code = _be_child(self._program, self._scope, writer)
+            except BaseException:  # noqa: BLE001  # nothing may return into the parent's code
+                traceback.print_exc()
+            finally:
+                os._exit(code)
         os.close(writer)
         self._coming = _Child(pid, reader, began)
+
+    def _have_leave(self, child: _Child) -> None:
+        child.tell_to_end()
+        self._leaving.append(child)
+
+    def _end_all(self) -> None:
+        for child in (self._coming, self._serving):
+            if child is not None:
+                self._have_leave(child)
+        with _let_through():
+            for child in self._leaving:
+                child.wait()
 
     def _take(self, child: _Child) -> None:
         """Have a child that has come serve in place of the one before, unless it failed."""
         self._coming = None
         said = child.read()
         if said is None or "error" in said:
-            child.wait()
+            self._leaving.append(child)
             problem = str(said["error"]) if said is not None else "it ended while it was starting\n"
             self._watch([self._program, *self._files])
             goes_on = "; what ran before goes on" if self._serving is not None else ""
@@ -195,12 +223,12 @@ class _Server:
                 seconds=seconds,
                 functions=functions,
             )
-            before.end()
+            self._have_leave(before)
 
-    def _notice_end(self) -> None:
-        """Stop where the serving child has ended by itself: its server is gone for good."""
-        serving = self._serving
-        if serving is not None and os.waitpid(serving.pid, os.WNOHANG)[0]:
+    def _notice_ends(self) -> None:
+        """Forget who has left; stop where the serving child has ended by itself: its server is gone for good."""
+        self._leaving = [child for child in self._leaving if not child.has_ended()]
+        if self._serving is not None and self._serving.has_ended():
             self._serving = None
             raise CliError("The app ended: its server is gone.", Exit.SERVER)
 
@@ -220,6 +248,28 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Have what ends this command raise `KeyboardInterrupt`, but only where it is let through."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    handlers = [signal.signal(number, _interrupt) for number in _ENDS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(_ENDS, handlers, strict=True):
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _let_through() -> Iterator[None]:
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
+
 def _be_child(program: str, scope: tuple[str | None, str | None], pipe: int) -> int:
     """Run the program's app until told to end; say through the pipe that it runs, or why not."""
     from offload.cli import program as programs
@@ -227,15 +277,19 @@ def _be_child(program: str, scope: tuple[str | None, str | None], pipe: int) -> 
     from offload.errors import OffloadError
     from offload.sdk.source import own_modules, ship_by_value
 
+    # Until there is an app nothing is lost, however long the program's import takes.
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     end = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: end.set())
-    signal.signal(signal.SIGINT, lambda *_: end.set())
     environment, workspace = scope
     parent = os.getppid()
     try:
         module = programs.load(program)
         app = programs.only_app(module, program)
         ship_by_value(module)
+        for number in _ENDS:
+            signal.signal(number, lambda *_: end.set())
         with app.run(workspace=workspace, environment_name=environment):
             _register_all(app)
             news: dict[str, object] = {
@@ -279,7 +333,7 @@ def _tell(pipe: int, news: dict[str, object]) -> None:
 
 def _lines(app: App) -> list[str]:
     """Say of each function how it is reached."""
-    return [f"{app.name}::{name}" for name in app.functions]
+    return [f"{app.name}::{name}" for name in app.functions] + web_urls(app)
 
 
 def _stamp(file: str) -> _Stamp | None:

@@ -14,7 +14,9 @@ _FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="Address to listen on; not loopback: needs TLS.")
-@click.option("--http-port", type=int, help="Link, /live, /ready, /metrics; 0: any free port.")
+@click.option(
+    "--http-port", type=int, help="Link, web endpoints, /live, /ready, /metrics; 0: any free port."
+)
 @click.option("--grpc-port", type=int, help="gRPC; 0: any free port.")
 @click.option("--data-dir", type=_FILE, help="Database, blobs and token.")
 @click.option("--tls-cert", type=_FILE, help="PEM certificate chain.")
@@ -53,6 +55,11 @@ _FILE = click.Path(path_type=Path)
     multiple=True,
     metavar="NAME=WEIGHT[:MAX]",
     help="A workspace's share of the machines, and its most containers. Repeat it.",
+)
+@click.option(
+    "--web-domain",
+    metavar="DOMAIN",
+    help="Web endpoints have hosts below it, LABEL.DOMAIN; those below localhost there are always.",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--json", "as_json", is_flag=True, help="Print errors as JSON.")

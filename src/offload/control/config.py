@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PLACEMENTS = ("spread", "pack")
+_DOMAIN = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
 
 
 class ConfigError(Exception):
@@ -51,7 +55,9 @@ class ServerConfig:
     """One server process. `checked` and `prepare` are called by `run` before anything is opened."""
 
     host: str = "127.0.0.1"  # address to listen on; beyond this machine only with TLS
-    http_port: int = DEFAULT_HTTP_PORT  # link, /live, /ready, /metrics; 0: any free port
+    http_port: int = (
+        DEFAULT_HTTP_PORT  # link, web endpoints, /live, /ready, /metrics; 0: any free port
+    )
     grpc_port: int = DEFAULT_GRPC_PORT  # 0: any free port
     data_dir: Path | None = None  # database, blobs, token; None: the user's data directory
     token: str = ""  # empty: the one in data_dir/token, made on first start
@@ -68,11 +74,17 @@ class ServerConfig:
     ] = ()  # "name=weight" or "name=weight:max_containers"; others weigh 1, without a bound
     log_level: str = "info"  # "debug", "info", "warning" or "error"
     secrets_key_file: Path | None = None  # None: secrets.key in data_dir; made on first need
+    web_domain: str = ""  # endpoints have hosts below it, beside those below localhost
 
     @property
     def state_dir(self) -> Path:
         """Where the state is."""
         return self.data_dir if self.data_dir is not None else default_data_dir()
+
+    @property
+    def web_auth(self) -> str:
+        """Who may ask endpoints that say nothing about it: whoever can reach a server that only this machine reaches."""
+        return "public" if _is_loopback(self.host) else "token"
 
     @property
     def secrets_key(self) -> Path:
@@ -81,7 +93,7 @@ class ServerConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ServerConfig:
-        """Read the variables OFFLOAD_HOST to OFFLOAD_SECRETS_KEY_FILE, one per field; raises `ConfigError`.
+        """Read the variables OFFLOAD_HOST to OFFLOAD_WEB_DOMAIN, one per field; raises `ConfigError`.
 
         OFFLOAD_TOKEN_FILE names a file that holds the token.
         """
@@ -111,6 +123,7 @@ class ServerConfig:
             workspaces=tuple(given.get("OFFLOAD_WORKSPACES", "").replace(",", " ").split()),
             log_level=given.get("OFFLOAD_LOG_LEVEL") or "info",
             secrets_key_file=path("OFFLOAD_SECRETS_KEY_FILE"),
+            web_domain=given.get("OFFLOAD_WEB_DOMAIN", ""),
         )
 
     def check(self) -> None:
@@ -133,6 +146,7 @@ class ServerConfig:
         if not 1 <= self.worker_lost_seconds <= 3600:
             raise ConfigError("--worker-lost-seconds must be 1 to 3600.")
         self.policy()
+        self._check_web()
         self._check_tls()
 
     def policy(self) -> Policy:
@@ -142,6 +156,10 @@ class ServerConfig:
             packs=self.placement == "pack",
             workspaces=dict(map(_workspace, self.workspaces)),
         )
+
+    def _check_web(self) -> None:
+        if self.web_domain and not _DOMAIN.fullmatch(self.web_domain):
+            raise ConfigError(f"--web-domain {self.web_domain!r} is no domain: apps.example.org.")
 
     def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -24,7 +24,9 @@ from offload.control.blobs.disk import DiskBlobs
 from offload.control.config import ConfigError, ensure_token, prepare_data_dir
 from offload.control.frontends.grpc import server as grpc_frontend
 from offload.control.frontends.link import server as link_frontend
+from offload.control.frontends.rpc.classes import EncodedDefinitions
 from offload.control.frontends.rpc.handlers import handlers as make_handlers
+from offload.control.frontends.web import server as web_frontend
 from offload.control.ports.blobs import BlobError
 from offload.control.ports.store import StoreError
 from offload.control.services.assembly import Outside, start
@@ -132,7 +134,7 @@ async def _serve(
         gc.disable()  # a restored backlog is millions of objects and no garbage
         services = await start(
             Outside(
-                store, blobs, clock, Telemetry(), FileKeyring(config.secrets_key), incarnation, str(state_dir), config.policy(),
+                store, blobs, clock, Telemetry(), FileKeyring(config.secrets_key), EncodedDefinitions(), incarnation, str(state_dir), config.policy(),
                 retention_seconds=config.retention_days * DAY_SECONDS,
                 object_seconds=config.object_retention_days * DAY_SECONDS,
             )
@@ -180,13 +182,15 @@ async def _listen(
     handlers = make_handlers(services)
     _require_port(config.host, config.http_port, "http")
     _require_port(config.host, config.grpc_port, "grpc")
+    ingress = web_frontend.web_server(services, token, config.web_domain, config.web_auth)
     try:
         link = await link_frontend.listen(
-            services, handlers, (config.host, config.http_port), token, tls
+            services, handlers, (config.host, config.http_port), token, tls, ingress.protocol
         )
     except OSError as error:
         raise _PortError(_port_problem(config.host, config.http_port, "http", error)) from error
     stack.push_async_callback(link.close)
+    stack.callback(ingress.close)
     certificate = None
     if config.tls_cert is not None and config.tls_key is not None:
         certificate = (config.tls_cert.read_bytes(), config.tls_key.read_bytes())

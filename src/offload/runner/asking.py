@@ -69,14 +69,16 @@ class Platform:
         if self._asked.pop(number, None) is not None:
             self._send(asks.GiveUp(number))
 
-    def take(self, message: asks.Answer | asks.Credit) -> None:
-        """Hand on what the worker said. For the thread that reads."""
+    def take(self, message: object) -> bool:
+        """Hand on what the worker said; False where that is no answer. For the thread that reads."""
+        if not isinstance(message, (asks.Answer, asks.Credit)):
+            return False
         tell = self._asked.get(message.number)
-        if tell is None:
-            return  # given up meanwhile
         if isinstance(message, asks.Answer) and message.last:
             self._asked.pop(message.number, None)
-        tell(message)
+        if tell is not None:  # else given up meanwhile
+            tell(message)
+        return True
 
     def _send(self, message: asks.Ask | asks.AskMore | asks.Credit | asks.GiveUp) -> None:
         with self._interrupts():

@@ -61,18 +61,14 @@ class BatchedAsyncCrowd(AsyncCrowd):
 
     def take(self, job: Job) -> None:
         """See `Crowd`."""
-        self._beside.wait(job)
         forming = self._forming
         if forming is not None and forming.join(job, self._beside):
             if not forming.is_open:
                 self._loop.loop.call_soon_threadsafe(self._begin, forming)
             return
-        self._places.take()
-        if not self._beside.claim(job):
-            self._places.give()
-            return
-        self._forming = batch = Batch(job, self._size)
-        self._loop.hand(batch)
+        if self._places.take(job, self._beside):
+            self._forming = batch = Batch(job, self._size)
+            self._loop.hand(batch)
 
     def close(self) -> None:
         """See `Crowd`."""
@@ -98,13 +94,10 @@ class BatchedAsyncCrowd(AsyncCrowd):
         if not jobs:
             self._places.give()
             return
-        task = self._loop.loop.create_task(self._run_batch(batch, jobs))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[batch] = self._loop.loop.create_task(self._run_batch(batch, jobs))
 
     async def _run_batch(self, batch: Batch, jobs: list[Job]) -> None:
-        results = await self._batch_executor.answer_batch(batch, jobs)
-        self._finish(results)
+        self._finish(batch, await self._batch_executor.answer_batch(batch, jobs))
 
     def request(self, job: Job, cancel: Cancel) -> None:
         """See `Interruptor`."""

@@ -8,8 +8,7 @@ from _thread import start_new_thread
 from collections import deque
 
 from offload.runner.bodies import dump_value
-from offload.runner.callee import arguments_of
-from offload.runner.crowd import Places, SplitStreams, end_broken, send_results
+from offload.runner.crowd import Places, SplitStreams, add_results, end_broken
 from offload.runner.execute import Executor
 from offload.runner.faults import describe
 from offload.wire.guest import Result
@@ -69,22 +68,24 @@ class AsyncExecutor(Executor):
             fault = describe(error, self._outbox)
         finally:
             job.cancel_task = None
-        self._leave_if_child(None)
         return self._result(job, outgoing, fault, started_at, start)
 
     async def _call_async(self, job: Job) -> Outgoing | None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if job.cancel is not None or task is None:
             job.interrupted = True
             raise asyncio.CancelledError
         job.cancel_task = task.cancel
-        positional, named, method = arguments_of(job.args)
-        callee = self._callees.find(method)
-        value = callee.function(*positional, **named)
+        callee, value = self._begin(job)
         if callee.is_generator:
-            await self._stream_async(job, callee, value)  # type: ignore[arg-type]  # an async generator, or TypeError
+            if hasattr(value, "__aiter__"):
+                await self._stream_async(job, callee, value)
+            else:
+                self._stream(job, callee, value)
             return None
-        value = await value  # type: ignore[misc]  # a coroutine, or TypeError
+        # Other methods of a class with web endpoints need not be async: those have the loop to themselves.
+        if hasattr(value, "__await__"):
+            value = await value
         return dump_value(value, f"the result of {callee.name}()")
 
 
@@ -100,7 +101,6 @@ class Loop:
         self._take = take
         self._arrived: deque[Job] = deque()
         self._is_told = False
-        self._ended = False
         start_new_thread(self._run, ())
 
     def hand(self, job: Job) -> None:
@@ -135,19 +135,15 @@ class AsyncCrowd:
         self._executor = executor
         self._beside = link.run_beside(self)
         self._places = Places(link, max_calls)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Job, asyncio.Task[None]] = {}  # the loop itself does not keep them
         self._done: list[tuple[Job, Result]] = []
         self._calls_over = 0  # those that `_done` is of
         self._loop = Loop(executor.loop, self._start)
 
     def take(self, job: Job) -> None:
         """See `Crowd`."""
-        self._beside.wait(job)
-        self._places.take()
-        if self._beside.claim(job):
+        if self._places.take(job, self._beside):
             self._loop.hand(job)
-        else:
-            self._places.give()
 
     def wait_for(self, awaitable: object) -> object:
         """See `Crowd`."""
@@ -159,16 +155,15 @@ class AsyncCrowd:
         self._places.take_all()
 
     def _start(self, job: Job) -> None:
-        self._beside.begin(job)
-        task = self._loop.loop.create_task(self._run(job))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beside.begin((job,))
+        self._tasks[job] = self._loop.loop.create_task(self._run(job))
 
     async def _run(self, job: Job) -> None:
-        self._finish([(job, await self._executor.answer(job))])
+        self._finish(job, [(job, await self._executor.answer(job))])
 
-    def _finish(self, results: list[tuple[Job, Result]]) -> None:
+    def _finish(self, call: Job, results: list[tuple[Job, Result]]) -> None:
         """Send how the inputs of one call have ended, with what else ends in this turn of the loop."""
+        del self._tasks[call]
         if not self._calls_over:
             self._loop.loop.call_soon(self._send)
         self._calls_over += 1
@@ -177,7 +172,8 @@ class AsyncCrowd:
     def _send(self) -> None:
         done, self._done = self._done, []
         count, self._calls_over = self._calls_over, 0
-        send_results(self._outbox, self._beside, done)
+        add_results(self._outbox, self._beside, done)
+        self._outbox.flush()
         for _ in range(count):
             self._places.give()
 

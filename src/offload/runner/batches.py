@@ -13,7 +13,7 @@ from types import FunctionType, MethodType
 from offload.runner.bodies import dump_value
 from offload.runner.callee import arguments_of
 from offload.runner.cancellation import Job
-from offload.runner.crowd import ThreadCrowd, ThreadExecutor, send_results
+from offload.runner.crowd import ThreadCrowd, ThreadExecutor, add_results
 from offload.runner.faults import describe
 from offload.runner.thread_interrupts import ThreadInterrupts
 from offload.wire.guest import Fault, GivenBack, Result
@@ -60,7 +60,7 @@ class Batch(Job):
         with self._lock:
             if not self.is_open:
                 return False
-            if beside.claim(job):
+            if beside.admit(job):
                 job.batch = self
                 self.jobs.append(job)
                 if len(self.jobs) == self._size:
@@ -113,7 +113,7 @@ def leave_batch(job: Job, cancel: Cancel, beside: Beside, outbox: Outbox) -> Bat
     if batch is None:
         return None  # it waits: whoever lets it begin sees that it must not
     if batch.leave(job):
-        beside.end(job)
+        beside.end((job,))
         fault = Fault("offload.errors.InputCancellation", cancel.reason, (), None)
         outbox.post(Result(job.input_id, job.attempt, None, fault, True, 0, time.time(), 0.0))  # noqa: TID251 - reported
         return None
@@ -184,15 +184,11 @@ class BatchedThreadCrowd(ThreadCrowd):
 
     def take(self, job: Job) -> None:
         """See `Crowd`."""
-        self._beside.wait(job)
         if self._forming is not None and self._forming.join(job, self._beside):
             return
-        self._places.take()
-        if not self._beside.claim(job):
-            self._places.give()
-            return
-        self._forming = batch = Batch(job, self._size)
-        self._threads.run(lambda: self._run_batch(batch))
+        if self._places.take(job, self._beside):
+            self._forming = batch = Batch(job, self._size)
+            self._threads.run(lambda: self._run_batch(batch))
 
     def close(self) -> None:
         """See `Crowd`."""
@@ -204,19 +200,18 @@ class BatchedThreadCrowd(ThreadCrowd):
         batch.wait_closed(self._wait_seconds)
         jobs = begin_batch(batch, self._beside, self._outbox)
         if jobs:
-            send_results(self._outbox, self._beside, self._batch_executor.run_batch(batch, jobs))
+            add_results(self._outbox, self._beside, self._batch_executor.run_batch(batch, jobs))
         self._places.give()
 
 
 def begin_batch(batch: Batch, beside: Beside, outbox: Outbox) -> list[Job]:
     """Return the inputs that the call is for; those that were cancelled meanwhile go back."""
     jobs, cancelled = batch.begin()
+    beside.end(cancelled)
     for job in cancelled:
-        beside.end(job)
         job.args.drop()
         outbox.add(GivenBack((job.input_id,)), 64)
-    for job in jobs:
-        beside.begin(job)
+    beside.begin(jobs)
     return jobs
 
 

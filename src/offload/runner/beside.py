@@ -14,6 +14,8 @@ from offload.wire import guest
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from offload.runner.cancellation import Job
     from offload.runner.outbox import Outbox
 
@@ -50,25 +52,32 @@ class Beside:
             if self._waiting is not job:
                 return False
             self._waiting = None
-            if job.cancel is None:
-                return True
-            self._drop(job)
+        return self.admit(job)
+
+    def admit(self, job: Job) -> bool:
+        """Return whether a job that does not wait may begin; one that has been cancelled is given back."""
+        if job.cancel is None:
+            return True
+        self._drop(job)
         self._outbox.add(guest.GivenBack((job.input_id,)), 64)
         return False
 
-    def begin(self, job: Job) -> None:
-        """Note that the job's user code is about to run."""
-        job.began_at = time.monotonic()
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Note that the user code of these is about to run."""
+        now = time.monotonic()
         with self._lock:
-            self._untold[job.input_id] = job
+            for job in jobs:
+                job.began_at = now
+                self._untold[job.input_id] = job
         self._outbox.wake_reader()
 
-    def end(self, job: Job) -> None:
-        """Note that the job has ended; what is told of it from here on comes after."""
+    def end(self, jobs: Iterable[Job]) -> None:
+        """Note that these have ended; what is told of them from here on comes after."""
         with self._lock:
-            self._untold.pop(job.input_id, None)
-            if self._in_hand.get(job.input_id) is job:
-                del self._in_hand[job.input_id]
+            for job in jobs:
+                self._untold.pop(job.input_id, None)
+                if self._in_hand.get(job.input_id) is job:
+                    del self._in_hand[job.input_id]
 
     def tell_begun(self, until: float) -> None:
         """Say which inputs run that began before then, where that has not been said."""

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 else:
     from offload.wire.records import NamedTuple
 
-# A function's code is named by the pickler it needs, its inputs by the plain one; both are read alike.
-_ENCODINGS = (serialize.ENCODING, serialize.CODE_ENCODING)
+# A function's code is named by the pickler it needs, its inputs by the plain one; both are read alike. The last is of requests
+# to a web endpoint; see `offload.wire.guest.web`, which few containers need.
+WEB_ENCODING = "web"
+_ENCODINGS = (serialize.ENCODING, serialize.CODE_ENCODING, WEB_ENCODING)
 
 
 def _open_spool() -> IO[bytes]:
@@ -32,14 +34,28 @@ def _open_spool() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
+class Prepared(NamedTuple):
+    """What user code's result is as bytes already, and of which encoding."""
+
+    encoding: str
+    data: bytes
+
+
 class Incoming(NamedTuple):
     """A received value, not yet unpickled."""
 
     inline: bytes
     file: IO[bytes] | None
+    is_web: bool = False
 
     def load(self) -> object:
-        """Return the object and give the memory of its pickle back."""
+        """Return the object and give the memory of its pickle back; a request comes as the arguments of who answers it."""
+        if self.is_web:
+            from offload.wire.guest.web import decode_request  # noqa: PLC0415 - few containers need it
+
+            with self.open() as file:
+                head = decode_request(file.read())
+            return (head,), {}, head.target
         if self.file is None:
             return serialize.loads(self.inline)
         with self.file:
@@ -78,20 +94,22 @@ class BulkInbox:
         """Return the value of a body, whose pieces must all have come."""
         if body.encoding not in _ENCODINGS:
             raise GuestProtocolError(f"unknown encoding {body.encoding!r}")
+        is_web = body.encoding == WEB_ENCODING
         if body.bulk == 0:
-            return Incoming(body.inline, None)
+            return Incoming(body.inline, None, is_web)
         file = self._complete.pop(body.bulk, None)
         if file is None:
             raise GuestProtocolError(f"bulk {body.bulk} is named before it is complete")
-        return Incoming(b"", file)
+        return Incoming(b"", file, is_web)
 
 
 class Outgoing:
     """A pickle in the making: a file to write to that stays in memory until it is large."""
 
-    __slots__ = ("_chunks", "_file", "_size")
+    __slots__ = ("_chunks", "_encoding", "_file", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, encoding: str = serialize.ENCODING) -> None:
+        self._encoding = encoding
         self._chunks: list[bytes] = []
         self._size = 0
         self._file: IO[bytes] | None = None
@@ -121,7 +139,7 @@ class Outgoing:
     def send(self, outbox: Outbox) -> Body:
         """Return the body that names the value, its pieces sent before where it is large."""
         if self._file is None:
-            return Body(serialize.ENCODING, b"".join(self._chunks))
+            return Body(self._encoding, b"".join(self._chunks))
         number = outbox.next_bulk()
         with self._file as file:
             file.seek(0)
@@ -130,7 +148,7 @@ class Outgoing:
                 data = file.read(min(CHUNK_BYTES, left))
                 left -= len(data)
                 outbox.add(Bulk(number, data, left <= 0), len(data))
-        return Body(serialize.ENCODING, b"", number)
+        return Body(self._encoding, b"", number)
 
 
 _SMALL = (bool, int, float, type(None))
@@ -138,6 +156,10 @@ _SMALL = (bool, int, float, type(None))
 
 def dump_value(value: object, what: str) -> Outgoing:
     """Pickle what user code returned or yielded; `what` names it in the error."""
+    if type(value) is Prepared:
+        outgoing = Outgoing(value.encoding)
+        outgoing.write(value.data)
+        return outgoing
     outgoing = Outgoing()
     if type(value) in _SMALL:
         outgoing.write(pickle.dumps(value, 5))

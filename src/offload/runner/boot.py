@@ -13,7 +13,7 @@ import resource
 import sys
 
 
-def _limit(name: str, value: int) -> None:
+def set_limit(name: str, value: int) -> None:
     """Set one limit for good, never above what the machine allows."""
     which = getattr(resource, "RLIMIT_" + name)
     hard = resource.getrlimit(which)[1]
@@ -28,7 +28,7 @@ def boot(order: list[str]) -> int:
     forks_fd = limits.pop().partition("=")[2] if limits[-1].startswith("FORKS=") else ""
     for limit in limits:
         name, _, value = limit.partition("=")
-        _limit(name, int(value))
+        set_limit(name, int(value))
     # Until here descriptor 2 was the runtime's own: what went wrong before user code is the runtime's to tell.
     os.dup2(int(stderr_fd), 2)
     os.close(int(stderr_fd))

@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 _current: ContextVar[Job | None] = ContextVar("offload_input", default=None)
 
 
+def current_job() -> Job | None:
+    """Return the job that this thread or task runs, where several may run at the same time."""
+    return _current.get()
+
+
 class Places:
     """So many calls may run at the same time."""
 
@@ -56,13 +61,23 @@ class Places:
         for _ in range(count):
             self._free.put(None)
 
-    def take(self) -> None:
-        """Take a place; wait for one while another thread hears the worker."""
+    def take(self, job: Job, beside: Beside) -> bool:
+        """Take a place for the job; False, and no place, where it may not begin.
+
+        While it waits for one, another thread hears the worker, which may have the job back.
+        """
         try:
             self._free.get_nowait()
         except Empty:
+            beside.wait(job)
             self._link.occupy()
             self._free.get()
+            may_begin = beside.claim(job)
+        else:
+            may_begin = beside.admit(job)
+        if not may_begin:
+            self.give()
+        return may_begin
 
     def give(self) -> None:
         """Give a place back."""
@@ -103,8 +118,8 @@ class SplitStreams:
         job = _current.get()
         if job is None:
             return
-        for lines in self._streams.lines:
-            lines.finish_line()
+        if self._running.get(job):
+            self._streams.finish_lines()
         self._running.pop(job, None)
 
     def _draft(self, name: str) -> Draft:
@@ -144,9 +159,10 @@ class ThreadExecutor(Executor):
 
 
 class Threads:
-    """Threads that are kept for what comes next."""
+    """Threads that are kept for what comes next. `rest` is called by one that has nothing to do any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Callable[[], None]) -> None:
+        self._rest = rest
         self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._lock = allocate_lock()
         self._idle = 0  # threads without work; below 0: so much work waits for one
@@ -176,7 +192,11 @@ class Threads:
                 Context().run(action)
                 with self._lock:
                     self._idle += 1
-                action = self._work.get()
+                try:
+                    action = self._work.get_nowait()
+                except Empty:
+                    self._rest()
+                    action = self._work.get()
         except BaseException as error:  # noqa: BLE001 - its place would never be free again; the container must end
             end_broken(error)
 
@@ -196,16 +216,13 @@ class ThreadCrowd:
         self._executor = executor
         self._beside = link.run_beside(interrupts)
         self._places = Places(link, max_calls)
-        self._threads = Threads()
+        # What a thread has done goes out with what it does next, or within a tick of the watch: many short inputs are one message.
+        self._threads = Threads(outbox.flush)
 
     def take(self, job: Job) -> None:
         """See `Crowd`."""
-        self._beside.wait(job)
-        self._places.take()
-        if self._beside.claim(job):
+        if self._places.take(job, self._beside):
             self._threads.run(lambda: self._run(job))
-        else:
-            self._places.give()
 
     def wait_for(self, awaitable: object) -> object:
         """See `Crowd`."""
@@ -216,9 +233,9 @@ class ThreadCrowd:
         self._places.take_all()
 
     def _run(self, job: Job) -> None:
-        self._beside.begin(job)
+        self._beside.begin((job,))
         result = self._executor.run(job)
-        send_results(self._outbox, self._beside, [(job, result)])
+        add_results(self._outbox, self._beside, [(job, result)])
         self._places.give()
 
 
@@ -228,10 +245,9 @@ def end_broken(error: BaseException) -> NoReturn:
     exit_now(EXIT_PROTOCOL)
 
 
-def send_results(outbox: Outbox, beside: Beside, results: list[tuple[Job, Result]]) -> None:
-    """Send how inputs ended, at once."""
-    for job, result in results:
-        beside.end(job)
+def add_results(outbox: Outbox, beside: Beside, results: list[tuple[Job, Result]]) -> None:
+    """Have it sent how inputs ended."""
+    beside.end(job for job, _ in results)
+    for _, result in results:
         size = 128 if result.value is None else 128 + len(result.value.inline)
-        outbox.add(result, size, wake=False)
-    outbox.flush()
+        outbox.add(result, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from offload.runner.callee import is_async
 from offload.runner.crowd import SplitStreams, ThreadCrowd, ThreadExecutor
 from offload.runner.thread_interrupts import ThreadInterrupts
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from offload.runner.stdio import StandardStreams
     from offload.wire.guest import Load
 
-_CO_ASYNC = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
 
 def make_crowd(
     link: Link, outbox: Outbox, streams: StandardStreams, callees: Callees, order: Load
@@ -24,7 +23,7 @@ def make_crowd(
     """Return what runs inputs with these, as many at the same time as the worker says."""
     if order.batch_size:
         return _make_batched(link, outbox, streams, callees, order)
-    if is_async(callees.any.function):
+    if callees.wants_loop or is_async(callees.any.function):
         from offload.runner.async_calls import AsyncCrowd, AsyncExecutor  # noqa: PLC0415 - slow
 
         asynchronous = AsyncExecutor(outbox, streams)
@@ -56,16 +55,3 @@ def _make_batched(
     executor = BatchExecutor(outbox, interrupts, SplitStreams(streams, interrupts))
     executor.become(callees)
     return BatchedThreadCrowd(link, outbox, interrupts, executor, order)
-
-
-def is_async(function: object) -> bool:
-    """Whether calling the function gives something to await or to iterate over asynchronously."""
-    while True:
-        inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
-        if inner is None or hasattr(function, "__code__"):
-            break
-        function = inner
-    code = getattr(function, "__code__", None)
-    if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - it is
-    return bool(getattr(code, "co_flags", 0) & _CO_ASYNC)

@@ -5,7 +5,8 @@ the worker listens on; there this process shows its network namespace first, so 
 gets its descriptors when that is there. ROLE is "guest", or "init" where this is the first process of a pid namespace of the
 kernel's: the guest is its child then, because the kernel keeps most signals from a first process, and it reaps what user code
 leaves. After the role, "=" and a filter of system calls in hexadecimal may follow: for engines whose own filter lets through what
-no container needs. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
+no container needs. "owner=UID" is a guest whose files outside are uid 0's: it becomes UID in a user namespace of its own, in which
+those files are its own. The worker sends one byte with four descriptors, which become 1, 2, SOCKET_FD and STDERR_FD of the command, as
 if they had been inherited (see `offload.worker.sandbox.guest`). Nothing of the user's has run by then, so it is the right process
 that enters. Must stay valid on CPython 3.9; `_socket` because `socket` takes milliseconds to import.
 """
@@ -69,12 +70,24 @@ def stay_as_init() -> None:
 
 def take_filter(program: bytes) -> None:
     """Take a filter of system calls for good."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - slow
-    sys.path.insert(0, root)
+    sys.path.insert(0, _root())
     from offload.runner.call_filter import install_filter  # noqa: PLC0415 - found only through the path set above
 
     del sys.path[0]
     install_filter(program)
+
+
+def own_files(user_id: int) -> None:
+    """See `file_owner`."""
+    sys.path.insert(0, _root())
+    from offload.runner import file_owner  # noqa: PLC0415 - found only through the path set above
+
+    del sys.path[0]
+    file_owner.own_files(user_id)
+
+
+def _root() -> str:
+    return os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - slow
 
 
 def become(command: list[str]) -> None:
@@ -91,9 +104,11 @@ def become(command: list[str]) -> None:
 
 if __name__ == "__main__":
     enter(sys.argv[1])
-    role, _, calls = sys.argv[2].partition("=")
-    if calls:
-        take_filter(bytes.fromhex(calls))
+    role, _, detail = sys.argv[2].partition("=")
+    if role == "owner":
+        own_files(int(detail))
+    elif detail:
+        take_filter(bytes.fromhex(detail))
     if role == "init":
         stay_as_init()
     become(sys.argv[3:])

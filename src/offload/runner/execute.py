@@ -6,7 +6,7 @@ import time
 from types import CoroutineType
 
 from offload.runner.bodies import dump_value
-from offload.runner.callee import Callees, arguments_of
+from offload.runner.callee import Callees, arguments_of, is_async
 from offload.runner.faults import describe
 from offload.runner.outbox import exit_now
 from offload.wire.guest import Item, Result
@@ -49,11 +49,6 @@ if TYPE_CHECKING:
             """See `StandardStreams`."""
 
 
-_ASYNC_CODE = (
-    0x80 | 0x200
-)  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR; `inspect` is slow to import
-
-
 class Executor:
     """Calls the function for a job and puts what comes of it into the outbox."""
 
@@ -61,17 +56,13 @@ class Executor:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = streams
-        self._callees = Callees({})
+        self._callees = Callees()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def become(self, callees: Callees) -> None:
         """Have inputs call these from here on."""
         self._callees = callees
-        is_async = any(
-            getattr(getattr(each.function, "__code__", None), "co_flags", 0) & _ASYNC_CODE
-            for each in callees.all()
-        )
-        if is_async and self._loop is None:
+        if self._loop is None and any(is_async(each.function) for each in callees.values()):
             self._open_loop()
 
     def wait_for(self, awaitable: object) -> object:
@@ -95,7 +86,6 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it ends the input, not the container
             self._leave_if_child(error)
             fault = describe(error, self._outbox)
-        self._leave_if_child(None)
         return self._result(job, outgoing, fault, started_at, start)
 
     def _result(
@@ -106,6 +96,7 @@ class Executor:
         started_at: float,
         start: float,
     ) -> Result:
+        self._leave_if_child(None)
         run_seconds = time.perf_counter() - start
         self._streams.end()
         value: Body | None = None
@@ -137,15 +128,18 @@ class Executor:
         loop.close()
 
     def _call(self, job: Job) -> Outgoing | None:
-        positional, named, method = arguments_of(job.args)
-        callee = self._callees.find(method)
-        value = callee.function(*positional, **named)
+        callee, value = self._begin(job)
         if callee.is_generator:
             self._stream(job, callee, value)
             return None
         if isinstance(value, CoroutineType):
             value = self._await(job, value)
         return dump_value(value, f"the result of {callee.name}()")
+
+    def _begin(self, job: Job) -> tuple[Callee, object]:
+        positional, named, method = arguments_of(job.args)
+        callee = self._callees[method]
+        return callee, callee.function(*positional, **named)
 
     def _stream(self, job: Job, callee: Callee, values: object) -> None:
         if hasattr(values, "__aiter__"):

@@ -28,9 +28,8 @@ def announce_exits(
         if not outbox.is_child:
             with interrupts:
                 link.tell_begun()
-                input_id = streams.current_input
-                streams.end()
-                outbox.add(Exiting(int(status), input_id), 64)
+                streams.finish_lines()
+                outbox.add(Exiting(int(status), streams.current_input), 64)
                 outbox.flush()
         exit_now(status)
 

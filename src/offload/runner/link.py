@@ -271,9 +271,7 @@ class Link:
     def _obey_rarely(self, message: guest.Message) -> None:
         if isinstance(message, guest.Load):
             self._queue.put(Loading(message, self._bulk.take(message.code)))
-        elif self._platform is not None and hasattr(message, "number"):
-            self._platform.take(message)  # type: ignore[arg-type]  # whatever else has a number came above
-        else:
+        elif self._platform is None or not self._platform.take(message):
             raise guest.GuestProtocolError(f"{type(message).__name__} is not for the runner")
 
     def _give_back(self) -> None:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from offload.runner.by_value import load_code
 from offload.runner.callee import of_function
+from offload.wire.guest import DATA, FLAG, NUMBER
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     from offload.runner.bodies import Incoming
     from offload.runner.callee import Callees
-    from offload.runner.life import Life
+    from offload.runner.life import Life, Site
+    from offload.sdk.life_cycle import Blueprint
     from offload.wire.guest import Load
 
-    Loaded = Union[Callees, Life]
+    Loaded = Union[Callees, Life, Site]
 
 
 _GUEST_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH100, PTH118, PTH120 - pathlib is slow to import
@@ -55,7 +57,32 @@ def load_function(order: Load, code: Incoming) -> Loaded:
     if life_cycle is not None and isinstance(function, life_cycle.Blueprint):
         from offload.runner.life import Life  # noqa: PLC0415 - most code is a function
 
-        return Life(function)
+        return Life(_with_parameters(function, order.parameters))
     if not callable(function):
         raise TypeError(f"{order.function_name} is not a function but a {type(function).__name__}")
+    web_marks = sys.modules.get(
+        "offload.sdk.web_marks"
+    )  # where it is marked, the mark has brought it
+    endpoint = web_marks.endpoint_of(function) if web_marks is not None else None
+    if endpoint is not None:
+        from offload.runner.life import Site  # noqa: PLC0415 - most code is a function
+
+        return Site(function, endpoint, order.function_name)
     return of_function(function, order.function_name, is_generator=order.is_generator)
+
+
+def _with_parameters(blueprint: Blueprint, given: tuple[tuple[str, str, str], ...]) -> Blueprint:
+    if not given:
+        return blueprint
+    values = dict(blueprint.parameters)
+    for name, kind, text in given:
+        values[name] = _read(kind, text)
+    return blueprint._replace(parameters=values)
+
+
+def _read(kind: str, text: str) -> object:
+    if kind == NUMBER:
+        return int(text)
+    if kind == FLAG:
+        return bool(text)
+    return bytes.fromhex(text) if kind == DATA else text

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Callable, NoReturn, TypeVar
 
     from offload.runner.crowd import Crowd
-    from offload.runner.life import Life
+    from offload.runner.life import Life, Site
     from offload.runner.load import Loaded
     from offload.runner.outbox import Outbox
 
@@ -38,7 +38,7 @@ class Parts:
         self.link = Link(connection, outbox, interrupts)
         self._executor = Executor(outbox, interrupts, self._streams)
         self._crowd: Crowd | None = None  # where several inputs run at the same time
-        self._life: Life | None = None  # where inputs call methods
+        self._life: Life | Site | None = None  # where there is more than a function
         wire.find_input = lambda: self._streams.current_input
         announce_exits(self.link, outbox, interrupts, self._streams)
 
@@ -108,7 +108,7 @@ class Parts:
         self._tell_loaded(self._of_user_code(enter)[1])
 
     def _become(self, callees: Callees, order: guest.Load) -> None:
-        if order.max_calls > 1 or order.batch_size:
+        if order.max_calls > 1 or order.batch_size or callees.wants_loop:
             from offload.runner.crowds import make_crowd  # noqa: PLC0415 - most run one input at a time
 
             self._crowd = make_crowd(self.link, self.outbox, self._streams, callees, order)

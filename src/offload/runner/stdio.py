@@ -93,7 +93,7 @@ class Lines:
 
     def finish_line(self) -> None:
         """Send what was written of an unfinished line."""
-        draft = self.draft if self.find_draft is None else self.find_draft(self.name)
+        draft = self.current
         if draft.partial and not self._outbox.is_child:
             with self.shield, self._lock:
                 line, draft.partial = draft.partial, bytearray()
@@ -269,8 +269,15 @@ class StandardStreams:
     def end(self) -> None:
         """Finish the input's last lines; what is written from here on belongs to nobody."""
         for lines in self.lines:
+            draft = lines.draft
+            if draft.partial:
+                lines.finish_line()
+            draft.input_id = ""
+
+    def finish_lines(self) -> None:
+        """Send what whoever asks has written of unfinished lines."""
+        for lines in self.lines:
             lines.finish_line()
-            lines.draft.input_id = ""
 
     def renew(self) -> None:
         """Open again what an input closed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, overload
 
-from offload.errors import AppNotRunningError, InvalidError, OffloadError
+from offload.errors import AppNotRunningError, InvalidError
+from offload.sdk.app_defaults import AppDefaults
 from offload.sdk.blocking import Work, blocking
 from offload.sdk.entrypoint import LocalEntrypoint
 from offload.sdk.function import Function
 from offload.sdk.kinds import with_marks
-from offload.sdk.option_checks import check_image, check_secrets
 from offload.sdk.options import parse_options, split_arguments
 
 if TYPE_CHECKING:
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
-    from types import TracebackType
     from typing import Unpack
 
     from offload.sdk.call_options import CallOptions
-    from offload.sdk.cls import ClassArguments, ClassDecorator
+    from offload.sdk.class_decorator import ClassArguments, ClassDecorator
     from offload.sdk.inside import InsideRun
-    from offload.sdk.option_types import ImageChoice, SecretChoice
-    from offload.sdk.options import FunctionArguments, FunctionOptions, OptionArguments
+    from offload.sdk.option_types import ImageChoice, SecretChoice, VolumeChoice
+    from offload.sdk.options import FunctionOptions, OptionArguments
     from offload.sdk.run import AppRun
+    from offload.sdk.run_context import RunContext
     from offload.sdk.values import Deployed, Output
+    from offload.sdk.web import WebArguments
 
+F = TypeVar("F")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class App:
         *,
         image: ImageChoice | None = None,
         secrets: Sequence[SecretChoice] = (),
+        volumes: Mapping[str, VolumeChoice] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         checked: object = name
@@ -83,22 +86,18 @@ class App:
                 raise InvalidError(
                     f'an app has a name: write offload.App("my-app"), not App({name!r})'
                 )
-            check_image(image)
-            check_secrets(secrets)
+            self._defaults = AppDefaults(image, secrets, {} if volumes is None else volumes)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise
         self.name = name
         self.image = image  # of functions that name none; None: the caller's own environment
-        # What functions get that say nothing else.
-        self._defaults: FunctionArguments = {} if image is None else {"image": image}
-        self._secrets = tuple(secrets)  # what functions get besides their own
         self.included: list[App] = []
         self.root: App = self  # the app that this one is a part of
         self._tags: dict[str, str] = {}
         self.functions: dict[str, AnyFunction] = {}
         self.entrypoints: dict[str, AnyEntrypoint] = {}
-        self._runs: list[AppRun] = []
+        self.runs: list[AppRun] = []  # that are open, the innermost last
         self._inside: InsideRun | None = None  # in a container: the run that it belongs to
         if tags is not None:
             self.set_tags(tags)
@@ -121,9 +120,7 @@ class App:
                     "@app.function takes its options by name and needs brackets: write @app.function()"
                 )
             of_function, of_calls = split_arguments(options)
-            with_defaults: FunctionArguments = {**self._defaults, **of_function}
-            parsed = parse_options(**with_defaults)
-            parsed = parsed._replace(secrets=(*self._secrets, *parsed.secrets))
+            parsed = parse_options(**self._defaults.added_to(of_function))
             calls = _defaults_of_calls(parsed, of_calls)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
@@ -132,9 +129,25 @@ class App:
 
     def cls(self, *misused: object, **options: Unpack[ClassArguments]) -> ClassDecorator:
         """Return a decorator that makes a class callable remotely by its methods, with the given options. See `Cls`."""
-        from offload.sdk.cls import ClassDecorator
+        from offload.sdk.class_decorator import ClassDecorator
 
-        return ClassDecorator(self, misused, {**self._defaults, **options}, self._secrets)
+        return ClassDecorator(self, misused, self._defaults.added_to(options))
+
+    def web_endpoint(
+        self,
+        *misused: object,
+        path: str = "/",
+        method: str | Sequence[str] = "GET",
+        **options: Unpack[WebArguments],
+    ) -> Callable[[F], F]:
+        """Return a decorator that has a function answer the requests for a path, which are given to it as arguments.
+
+        What stands in braces in the path, the query and a JSON body are arguments by their names, as the function's type hints say;
+        `request` is the request itself. It returns what JSON can say, such a value and a status, or a `WebResponse`.
+        """
+        from offload.sdk.web import web_endpoint
+
+        return web_endpoint(misused, path, method, options)
 
     def local_entrypoint(
         self, *misused: object, name: str | None = None
@@ -161,12 +174,14 @@ class App:
         output: Output | None = None,
         workspace: str | None = None,
         environment_name: str | None = None,
-    ) -> RunContext:
+    ) -> RunContext[App]:
         """Return a context (`with` or `async with`) in which the app's functions can be called remotely.
 
         What they print appears here while they run, unless `show_output` is False; `output` takes it instead. The
         `workspace` is whose share of the machines they use, the environment whose named objects; None: those of the settings.
         """
+        from offload.sdk.run_context import RunContext
+
         scope = (workspace, environment_name)
         return RunContext(self, output, scope, show_output=show_output)
 
@@ -232,14 +247,14 @@ class App:
         from offload.sdk.output import NoOutput
         from offload.sdk.values import AppName
 
-        app = AppName(name or self.name, workspace or "", environment_name or "")
+        app = AppName(self.name if name is None else name, workspace or "", environment_name or "")
         new = deploy.prepare(app, self.functions.values(), self._tags, tag=tag, check=check)
         return Work(deploy.deploy(new, output or NoOutput()), _same)
 
     @property
     def is_running(self) -> bool:
         """Whether this is inside `app.run()`."""
-        return bool(self._runs)
+        return bool(self.runs)
 
     @property
     def app_id(self) -> str:
@@ -255,7 +270,7 @@ class App:
 
     def current_run(self, wanted: str) -> AppRun | InsideRun:
         """Return the innermost open run; `wanted` names in the error what cannot be had without one."""
-        if not self._runs:
+        if not self.runs:
             from offload.wire import guest
 
             if guest.find_platform is not None:
@@ -267,7 +282,7 @@ class App:
                 f"{wanted} needs a running app: put it inside `with app.run():`, "
                 f"or start the script with `offload run`. The app is {self.name!r}."
             )
-        return self._runs[-1]
+        return self.runs[-1]
 
 
 def _defaults_of_calls(
@@ -303,90 +318,3 @@ class _Decorator:
             raise
         self._app.functions[made.name] = made
         return made
-
-
-class RunContext:
-    """Opens a run of an app and closes it again. Each use is a run of its own."""
-
-    def __init__(
-        self,
-        app: App,
-        output: Output | None,
-        scope: tuple[str | None, str | None],
-        *,
-        show_output: bool,
-    ) -> None:
-        self._app = app
-        self._output = output
-        self._scope = scope  # workspace and environment
-        self._show_output = show_output
-        self._open: list[AppRun] = []
-
-    def __enter__(self) -> App:
-        from offload.sdk.blocking import run
-        from offload.sdk.run import start_run
-
-        opened = self._new_run()
-        run(start_run(opened))
-        return self._entered(opened)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from offload.sdk.blocking import run
-        from offload.sdk.run import stop_run
-
-        try:
-            run(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
-
-    async def __aenter__(self) -> App:
-        from offload.sdk.blocking import run_aio
-        from offload.sdk.run import start_run
-
-        opened = self._new_run()
-        await run_aio(start_run(opened))
-        return self._entered(opened)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from offload.sdk.blocking import run_aio
-        from offload.sdk.run import stop_run
-
-        try:
-            await run_aio(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
-
-    def _new_run(self) -> AppRun:
-        from offload.sdk.output import NoOutput, StreamOutput
-        from offload.sdk.run import AppRun
-
-        output = self._output or (StreamOutput() if self._show_output else NoOutput())
-        opened = AppRun(self._app.name, output, *self._scope, self._app.functions)
-        for function in self._app.functions.values():
-            if function.options.min_containers and not function.is_partial:
-                function.register(opened)
-        return opened
-
-    def _entered(self, opened: AppRun) -> App:
-        for app in self._app.with_included():
-            app._runs.append(opened)  # noqa: SLF001  # this is the app's own context
-        self._open.append(opened)
-        return self._app
-
-    def _left(self) -> AppRun:
-        closed = self._open.pop()
-        for app in self._app.with_included():
-            app._runs.remove(closed)  # noqa: SLF001  # this is the app's own context
-        return closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from inspect import get_annotations
 from types import FunctionType
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from offload.errors import InvalidError
 from offload.sdk.concurrency import Marks, check_batched, marks_of
 from offload.sdk.kinds import is_generator
 from offload.sdk.life_cycle import parameters_of, roles_of
+from offload.sdk.web_marks import ON_LOOP, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +130,17 @@ def marks_of_class(user_class: type) -> Marks:
     return Marks(concurrency, batching)
 
 
+def with_class_marks(user_class: type, options: FunctionOptions) -> FunctionOptions:
+    """Return the options with what decorators have left on a class and its methods. Raises `InvalidError`."""
+    options = marks_of_class(user_class).added_to(options)
+    if "offload.sdk.web" not in sys.modules:
+        return options  # then there are no such decorators
+    from offload.sdk.web import web_of_class  # noqa: PLC0415 - see above
+
+    web = web_of_class(user_class)
+    return options if web is None else web.added_to(options)
+
+
 def check_sharing(user_class: type, options: FunctionOptions) -> None:
     """Refuse options that the class's methods cannot have together."""
     methods = roles_of(user_class).methods
@@ -148,12 +161,19 @@ def check_sharing(user_class: type, options: FunctionOptions) -> None:
                 f"{methods[0]}() of {name} takes no arguments, and a batched method gets a list for each: give it one"
             )
     if options.concurrency is not None and options.concurrency.max_inputs > 1:
-        kinds = {bool(each.__code__.co_flags & _CO_ASYNC) for each in functions}
+        kinds = {_is_async(each) for each in functions}
         if len(kinds) > 1:
             raise InvalidError(
                 f"{name} is concurrent and has async methods beside others, which would hold up the event loop: make all of "
                 "them async, or none"
             )
+
+
+def _is_async(function: FunctionType) -> bool:
+    endpoint = endpoint_of(function)
+    if endpoint is not None and endpoint.kind in ON_LOOP:
+        return True
+    return bool(function.__code__.co_flags & _CO_ASYNC)
 
 
 def has_generator(user_class: type) -> bool:

@@ -6,36 +6,34 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from offload.errors import InvalidError
-from offload.sdk import call_options, serialize
+from offload.sdk import call_options
 from offload.sdk.class_checks import (
-    check_class,
     check_sharing,
     complete,
     has_generator,
-    marks_of_class,
     pool_name,
 )
+from offload.sdk.class_shape import settable
 from offload.sdk.concurrency import batched, concurrent, marks_of
 from offload.sdk.function import Function
 from offload.sdk.kinds import is_generator
-from offload.sdk.life_cycle import Blueprint, Parameter, parameters_of, roles_of
+from offload.sdk.life_cycle import Blueprint, Parameter, roles_of
 from offload.sdk.local_instance import LocalInstance
-from offload.sdk.options import parse_options, split_arguments
+from offload.sdk.method import OfMethod
+from offload.sdk.options import split_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Protocol, TypeAlias, Unpack
 
     from offload.sdk.call_options import CallOptions
+    from offload.sdk.deployed_class import DeployedClass
     from offload.sdk.inside import InsideRun
-    from offload.sdk.map_call import Arguments
-    from offload.sdk.option_types import SecretChoice
     from offload.sdk.options import (
         Batching,
         CallArguments,
         Concurrency,
         FunctionOptions,
-        OptionArguments,
     )
     from offload.sdk.run import AppRun
 
@@ -48,11 +46,6 @@ if TYPE_CHECKING:
         def current_run(self, wanted: str) -> AppRun | InsideRun:
             """See `FunctionOwner`."""
             ...
-
-    class ClassArguments(OptionArguments, total=False):
-        """The keyword arguments of `App.cls`."""
-
-        enable_memory_snapshot: bool
 
     AnyCls: TypeAlias = "Cls[Any]"  # type: ignore[explicit-any]  # of whichever class
 
@@ -85,6 +78,26 @@ class Cls(Generic[T]):
         self.__qualname__ = user_class.__qualname__
         self.__module__ = user_class.__module__
         self.__wrapped__ = user_class
+
+    @staticmethod
+    def from_name(
+        app: str,
+        name: str,
+        *,
+        version: int | str | None = None,
+        environment_name: str | None = None,
+    ) -> DeployedClass:
+        """Return a class of a deployed app, to use from any process. Looked up when a method of an instance is first called.
+
+        Which version is used, and which environment is looked in, is as in `Function.from_name`.
+        """
+        from offload.sdk.deployed_class import find_class  # noqa: PLC0415 - it needs this module
+
+        try:
+            return find_class(app, name, version, environment_name)
+        except InvalidError as error:
+            error.__traceback__ = None  # the caller's line is then the last
+            raise
 
     def __getstate__(self) -> dict[str, object]:
         # What travels to a container is the definition; its pools are of the caller's run.
@@ -239,6 +252,14 @@ class Pool(Function[..., Any, Any]):  # type: ignore[explicit-any]  # its method
     def __getstate__(self) -> dict[str, object]:
         return {"cls": self.cls, "name": self.name, "parameters": self.raw_function.parameters}  # type: ignore[attr-defined]
 
+    @property
+    def of_class(self) -> tuple[str, Mapping[str, object]] | None:
+        """The class and the parameters that its name is made of; None where it has those of the class itself."""
+        if self.name == self.cls.name:
+            return None
+        blueprint = cast("Blueprint", self.raw_function)
+        return self.cls.name, settable(self.cls.user_class, blueprint.parameters)
+
     def named(self, name: str) -> Pool | None:
         """Return the pool of this name, which has its parameters in it; None where none can have it."""
         parameters = _parameters_in(name)
@@ -249,7 +270,7 @@ class Pool(Function[..., Any, Any]):  # type: ignore[explicit-any]  # its method
         return found if found.name == name else None
 
 
-class Method(Function[..., Any, Any]):  # type: ignore[explicit-any]  # see `class_marks.MethodOf` for its types
+class Method(OfMethod):
     """A method of an instance: a function whose inputs go to the instance's containers."""
 
     def __init__(
@@ -294,20 +315,6 @@ class Method(Function[..., Any, Any]):  # type: ignore[explicit-any]  # see `cla
         other.call_options = calls
         return other
 
-    def _dump(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
-        return serialize.dumps((args, kwargs, self.method))
-
-    def _inputs(  # type: ignore[explicit-any]  # whatever `make` takes
-        self, make: Callable[..., Iterator[Arguments]], *sources: object
-    ) -> Callable[..., Iterator[Arguments]]:
-        method = self.method
-
-        def named(*more: object) -> Iterator[Arguments]:
-            for args, kwargs in make(*sources, *more):
-                yield (args, kwargs, method)  # type: ignore[misc]  # as the runner knows an input of a method
-
-        return named
-
 
 def _restore_method(
     cls: AnyCls, parameters: Mapping[str, object], method: str, calls: CallOptions | None
@@ -328,57 +335,3 @@ def _parameters_in(name: str) -> dict[str, object] | None:
     except (SyntaxError, ValueError):
         pass
     return None
-
-
-class ClassDecorator:
-    """Makes a class one of an app."""
-
-    def __init__(
-        self,
-        app: ClassOwner,
-        misused: tuple[object, ...],
-        arguments: Mapping[str, object],
-        secrets: tuple[SecretChoice, ...],
-    ) -> None:
-        given = dict(arguments)
-        snapshot = given.pop("enable_memory_snapshot", False)
-        of_function, of_calls = split_arguments(given)
-        try:
-            if misused:
-                raise InvalidError(
-                    "@app.cls takes its options by name and needs brackets: write @app.cls()"
-                )
-            if not isinstance(snapshot, bool):
-                raise InvalidError(f"enable_memory_snapshot={snapshot!r} is neither True nor False")
-            own = parse_options(**of_function)
-            self._options = own._replace(secrets=(*secrets, *own.secrets))
-            self._call_options = call_options.defaults_of("f", of_calls) if of_calls else None
-        except InvalidError as error:
-            error.__traceback__ = None  # the caller's line is then the last
-            raise
-        self._app = app
-        self._snapshot = snapshot
-
-    def __call__(self, decorated: type[T]) -> Cls[T]:
-        """Return the class as one of the app. Raises `InvalidError`."""
-        try:
-            check_class(decorated)
-            options = marks_of_class(decorated).added_to(self._options)
-            made = Cls(self._app, decorated, options, self._call_options, snapshot=self._snapshot)
-            parameters = complete_or_none(decorated)
-            if parameters is not None:
-                self._app.functions[made.name] = made.pool(parameters, made.name)
-            else:
-                partial_pool = self._app.functions[made.name] = Pool(made, made.name, {})
-                partial_pool.is_partial = True
-        except InvalidError as error:
-            error.__traceback__ = None  # the caller's line is then the last
-            raise
-        return made
-
-
-def complete_or_none(user_class: type) -> dict[str, object] | None:
-    """Return the parameters of an instance for which none are given; None where some have to be."""
-    if any(each.init and not each.has_default for each in parameters_of(user_class).values()):
-        return None
-    return complete(user_class, {})

@@ -12,15 +12,16 @@ from offload.sdk import fingerprint
 from offload.sdk.client.deployments import NewVersion
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
-from offload.sdk.run import registration_of, with_secrets
+from offload.sdk.registration import registration_of
 from offload.sdk.session import current_client
 from offload.sdk.source import modules_by_value
 from offload.sdk.values import AppName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from offload.sdk.run import Definition
+    from offload.sdk.option_types import SecretChoice
+    from offload.sdk.registration import Definition
     from offload.sdk.values import Deployed, Output
 
 
@@ -33,7 +34,7 @@ def prepare(
     check: bool,
 ) -> NewVersion:
     """Pickle the functions. Raises `InvalidError` where there is none, or one cannot travel."""
-    registrations = [registration_of(function) for function in map(_whole, functions)]
+    registrations = [registration_of(function, is_served_here=False) for function in functions]
     if not registrations:
         raise InvalidError(
             f"the app {app.name!r} has no functions to deploy: decorate one with @app.function()"
@@ -50,22 +51,45 @@ def prepare(
     )
 
 
-def _whole(function: Definition) -> Definition:
-    if getattr(function, "is_partial", False):
-        raise InvalidError(
-            f"{function.name} has parameters without a default, and nobody gives them when it is deployed: give each one a default"
-        )
-    return function
-
-
 async def deploy(new: NewVersion, output: Output) -> Deployed:
     """Have it serve; return once it does."""
     config = await asyncio.to_thread(read_config)
     named = new.app.completed(config.workspace, config.environment)
     scope = (named.workspace, named.environment)
-    functions = [await with_secrets(each, scope, None) for each in new.functions]
-    new = replace(new.for_app(named), functions=functions)
-    return await current_client().deployments.deploy(new, output)
+    client = current_client()
+    is_served_here = await client.deployments.has_worker_here()
+    own = OwnSecrets()
+    functions = [
+        replace(
+            each,
+            secret_ids=await own.bind(each.options.secrets, scope),
+            image_elsewhere=None if is_served_here else each.image_elsewhere,
+        )
+        for each in new.functions
+    ]
+    new = replace(new.for_app(named), functions=functions, own_secrets=own.values)
+    return await client.deployments.deploy(new, output)
+
+
+class OwnSecrets:
+    """The secrets without a name that a deployed app takes along, each once, under keys of its own."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Mapping[str, str]] = {}
+        self._keys: dict[int, str] = {}
+
+    async def bind(
+        self, secrets: Sequence[SecretChoice], scope: tuple[str, str]
+    ) -> tuple[str, ...]:
+        """Return by what a function names its secrets: those with a name are looked up. Raises `OffloadError`."""
+        return tuple([self._key(each) or await each.bind(scope, None) for each in secrets])
+
+    def _key(self, secret: SecretChoice) -> str:
+        if secret.own_values is None:
+            return ""
+        key = self._keys.setdefault(id(secret), f"own-{len(self._keys)}")
+        self.values[key] = secret.own_values
+        return key
 
 
 def check_tags(tags: object) -> dict[str, str]:

@@ -74,13 +74,16 @@ class NamedFunction:
             self._asking = asyncio.get_running_loop().create_task(self._ask())
         return await asyncio.shield(self._asking)
 
+    async def _look_up(self, app: AppName) -> ResolvedFunction:
+        return await current_client().deployments.resolve(app, self.name, self.version)
+
     async def _ask(self) -> ResolvedFunction:
         try:
             app = self.app
             if guest.find_platform is None:  # a container has those of its app, whatever it says
                 config = read_config()
                 app = app.completed(config.workspace, config.environment)
-            self.function = await current_client().deployments.resolve(app, self.name, self.version)
+            self.function = await self._look_up(app)
         finally:
             self._asking = None
         return self.function
@@ -176,14 +179,20 @@ class _Target(RegisteredFunction):
 
 def find(app: str, name: str, version: int | str | None, environment: str | None) -> NamedFunction:
     """See `Function.from_name`. Raises `InvalidError` for what can be no name or version."""
-    given: tuple[tuple[str, object], ...] = (("app", app), ("function", name))
-    for what, value in given:
-        if not isinstance(value, str) or not value.strip():
-            raise InvalidError(
-                f"{value!r} is no name of {'an' if what == 'app' else 'a'} {what}: "
-                'write Function.from_name("my-app", "my_function")'
-            )
-    number: object = version
-    if version is not None and (isinstance(number, bool) or not isinstance(number, int | str)):
-        raise InvalidError(f"version={version!r} is neither a number nor a tag")
+    right = 'Function.from_name("my-app", "my_function")'
+    check_names(app, ("function", name), version, right)
     return NamedFunction(AppName(app, environment=environment or ""), name, version)
+
+
+def check_names(app: object, named: tuple[str, object], version: object, right: str) -> None:
+    """Refuse what can be no name of an app or of what is `named` in it, or no version; `right` is how to write it."""
+    for what, value in (("an app", app), (f"a {named[0]}", named[1])):
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidError(f"{value!r} is no name of {what}: write {right}")
+    is_version = isinstance(version, int | str) and not isinstance(version, bool)
+    if version is not None and not is_version:
+        raise InvalidError(f"version={version!r} is neither a number nor a tag")
+    if isinstance(version, int) and not 0 < version < 1 << 32:
+        raise InvalidError(f"version={version} is no number of a version: they count from 1")
+    if version == "":
+        raise InvalidError("version='' is no tag: leave it out for the version that serves")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
@@ -151,9 +152,10 @@ class Dict(NamedObject):
         self, _loop: asyncio.AbstractEventLoop | None, *, without_values: bool
     ) -> AsyncGenerator[list[tuple[bytes, Body]], None]:
         object_id = await self._reference.object_id()
-        pages = current_client().contents.entries(object_id, without_values=without_values)
-        async for page in pages:
-            yield page
+        contents = current_client().contents
+        async with aclosing(contents.entries(object_id, without_values=without_values)) as pages:
+            async for page in pages:
+                yield page
 
 
 class _Get:

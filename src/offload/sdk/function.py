@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from offload.errors import InvalidError
 from offload.sdk.blocking import ExchangeWork, StreamWork, Work, blocking, blocking_stream
-from offload.sdk.kinds import check_function, is_generator, wrong_kind
+from offload.sdk.kinds import check_function, is_generator, is_web_endpoint, wrong_kind
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Unpack
 
     from offload.sdk.call import FunctionCall
@@ -290,6 +290,20 @@ class Function(Generic[P, L, R]):
         registered = self._for("update_autoscaler", wants_generator=None)
         return Work(registered.scale(scaling), lambda _: None)
 
+    @blocking
+    def get_web_url(self) -> Work[str, str]:
+        """Return the address of this web endpoint in the app's run, or of the deployed app."""
+        from offload.sdk.web_urls import url_of
+
+        registered = self._registered(f"{self.name}.get_web_url()", wants_generator=None)
+        return Work(url_of(registered, self.name, getattr(self, "method", "")), str)
+
+    def answer_requests(self) -> None:
+        """Be the web endpoint that a decorator above `@app.function()` has made of its function."""
+        from offload.sdk.kinds import with_marks
+
+        self.options = with_marks(self.raw_function, self.options)
+
     @property
     def is_variant(self) -> bool:
         """Whether the app's function of this name is another one."""
@@ -332,6 +346,13 @@ class Function(Generic[P, L, R]):
         return self._for(method, wants_generator=False)
 
     def _for(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
+        if is_web_endpoint(self) and method != "update_autoscaler":
+            raise InvalidError(
+                f"{self.name}() answers web requests: ask {self.name}.get_web_url(), or call {self.name}.local(…)"
+            )
+        return self._registered(method, wants_generator=wants_generator)
+
+    def _registered(self, method: str, *, wants_generator: bool | None) -> RegisteredFunction:
         if self._found is not None:
             return self._found.target(method, wants_generator=wants_generator)
         run = self.app.current_run(f"{self.name}.{method}()")
@@ -357,28 +378,12 @@ class Function(Generic[P, L, R]):
         order_outputs: bool,
         return_exceptions: bool,
     ) -> StreamWork[Ended, R]:
-        from offload.sdk.call import failure_of
         from offload.sdk.map_call import MapCall
-        from offload.sdk.mapping import Ordering
+        from offload.sdk.map_results import Order, stream
 
         call = MapCall(self._for_attached(method), self.call_options)
-        ordering: Ordering[Ended] = Ordering(in_order=order_outputs)
-
-        def open_stream(
-            loop: asyncio.AbstractEventLoop | None,
-        ) -> AsyncGenerator[list[Ended], None]:
-            return call.batches(inputs(loop))
-
-        def results(batch: list[Ended]) -> Iterator[R]:
-            for arrived in batch:
-                for _, ended in ordering.put(arrived.position, arrived):
-                    call.release(ended)
-                    error = (
-                        failure_of(ended, call.call_id, self.name) if return_exceptions else None
-                    )
-                    yield cast("R", error) if error else self._value(call.call_id, ended)
-
-        return StreamWork(open_stream, results)
+        order = Order(self.name, order_outputs, return_exceptions)
+        return cast("StreamWork[Ended, R]", stream(call, inputs, order))
 
 
 def _of_name(found: NamedFunction) -> Function[..., Any, Any]:  # type: ignore[explicit-any]  # see `from_name`

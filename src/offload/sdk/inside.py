@@ -12,6 +12,8 @@ from offload.sdk.run import RegisteredFunction
 from offload.sdk.session import current_client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from offload.sdk.options import FunctionOptions
 
 
@@ -52,7 +54,7 @@ class InsideRun:
             )
         known = self._functions.get(function.name)
         if known is None:
-            find = partial(self._find, function.name)
+            find = partial(self._find, function.name, getattr(function, "of_class", None))
             known = self._functions[function.name] = RegisteredFunction(self, find)
         return known
 
@@ -62,8 +64,8 @@ class InsideRun:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _find(self, name: str) -> str:
-        return await current_client().find_function(self._app_name, name)
+    async def _find(self, name: str, of_class: tuple[str, Mapping[str, object]] | None) -> str:
+        return await current_client().find_function(self._app_name, name, of_class)
 
     async def _cancel(self, call_id: str) -> None:
         with contextlib.suppress(OffloadError):

@@ -59,10 +59,25 @@ def check_function(function: object, options: FunctionOptions) -> None:
         check_callable_without_arguments(function, f"{name or given}")
 
 
+def is_web_endpoint(function: object) -> bool:
+    """Whether what was decorated answers web requests, and is not called."""
+    if "offload.sdk.web_marks" not in sys.modules:
+        return False  # then there are no such decorators
+    from offload.sdk.web_marks import endpoint_of
+
+    return endpoint_of(getattr(function, "__wrapped__", None)) is not None
+
+
 def with_marks(function: object, options: FunctionOptions) -> FunctionOptions:
     """Return the options with what decorators below `@app.function()` have left on the function."""
-    if "offload.sdk.concurrency" not in sys.modules:
-        return options  # then there are no such decorators
-    from offload.sdk.concurrency import marks_of
+    # Where these are not imported there are no such decorators.
+    if "offload.sdk.concurrency" in sys.modules:
+        from offload.sdk.concurrency import marks_of
 
-    return marks_of(function).added_to(options)
+        options = marks_of(function).added_to(options)
+    if "offload.sdk.web" in sys.modules:
+        from offload.sdk.web import web_of_function
+
+        web = web_of_function(function)
+        options = options if web is None else web.added_to(options)
+    return options

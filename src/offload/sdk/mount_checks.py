@@ -17,8 +17,8 @@ _TOP_FOLDERS = (
 )  # fmt: skip
 
 
-def check_volumes(volumes: object) -> None:
-    """Refuse what is no volume, and places where none can be."""
+def check_volumes(volumes: object, runtime: object = None) -> None:
+    """Refuse what is no volume, places where none can be, and what the runtime cannot hold."""
     if not isinstance(volumes, Mapping):
         raise InvalidError(
             f'volumes={volumes!r} is not a dict of volumes by their paths: write volumes={{"/data": volume}}'
@@ -30,6 +30,11 @@ def check_volumes(volumes: object) -> None:
                 f'volumes={{{path!r}: offload.Volume.from_name("my-volume", create_if_missing=True)}}'
             )
         _check_mount_path(path, volumes)
+        if runtime == "process" and volume.is_read_only:
+            raise InvalidError(
+                f'volumes[{path!r}] is read-only, and runtime="process" is no sandbox and keeps nobody from writing: '
+                "leave out .read_only() or runtime="
+            )
 
 
 def _check_mount_path(path: object, volumes: Iterable[object]) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from offload.sdk.web_marks import Endpoint
 
 
 class CallReference(Protocol):
@@ -42,10 +47,15 @@ class SecretChoice(Protocol):
         """Whether it is one."""
         ...
 
+    @property
+    def own_values(self) -> Mapping[str, str] | None:
+        """What is in it where it has no name, and was made here."""
+        ...
+
     async def bind(self, scope: tuple[str, str], app_id: str | None) -> str:
         """Return its id for functions of an app, in a workspace and environment. Raises `OffloadError`.
 
-        The app is None for one that is deployed.
+        The app is None for one that is deployed, whose secrets without a name are sent along with it.
         """
         ...
 
@@ -56,4 +66,21 @@ class ScheduleChoice(Protocol):
     @property
     def is_schedule(self) -> bool:
         """Whether it is one."""
+        ...
+
+
+class WebChoice(Protocol):
+    """How a function answers web requests; see `offload.sdk.web`."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, Endpoint], ...]:
+        """Its endpoints, each with the name of its method; empty for a function."""
+        ...
+
+    def resolve_hints(self, owner: object) -> None:
+        """Have the type hints of endpoints travel as what they name."""
+        ...
+
+    def check(self, max_retries: int, batching: object, schedule: object) -> None:
+        """Refuse options that it cannot have. Raises `InvalidError`."""
         ...

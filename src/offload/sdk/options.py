@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ScheduleChoice,
         SecretChoice,
         VolumeChoice,
+        WebChoice,
     )
 
     After = CallReference | str | Iterable[CallReference | str]
@@ -46,7 +47,7 @@ _MOST_MIB = 1 << 40
 RUNTIMES = ("bubblewrap", "gvisor", "docker", "process")
 
 # Options that decorators of their own set, and what their arguments look like as options of the function.
-_OF_DECORATORS = ("concurrency", "batching")
+_OF_DECORATORS = ("concurrency", "batching", "web")
 _DECORATOR_OF = {
     **dict.fromkeys(
         ("max_inputs", "target_inputs", "concurrency"), "@offload.concurrent(max_inputs=10)"
@@ -54,6 +55,7 @@ _DECORATOR_OF = {
     **dict.fromkeys(
         ("max_batch_size", "wait_ms", "batching"), "@offload.batched(max_batch_size=16, wait_ms=50)"
     ),
+    "web": "@offload.asgi_app()",
 }
 
 # What says how a call is treated, not how its function runs; `offload.sdk.call_options` knows more of them.
@@ -189,6 +191,7 @@ class FunctionOptions(NamedTuple):
     concurrency: Concurrency | None = None  # None: one input at a time; see `offload.concurrent`
     batching: Batching | None = None  # None: a call for each input; see `offload.batched`
     schedule: ScheduleChoice | None = None  # when it runs by itself, once it is deployed
+    web: WebChoice | None = None  # how it answers web requests; see `offload.sdk.web`
 
     @property
     def retry_policy(self) -> Retries:
@@ -299,7 +302,7 @@ def _check(options: FunctionOptions) -> None:
     check_network(
         options.block_network, options.outbound_cidr_allowlist, options.outbound_domain_allowlist
     )
-    check_volumes(options.volumes)
+    check_volumes(options.volumes, options.runtime)
     check_image(options.image)
     check_secrets(options.secrets)
     check_schedule(options.schedule)
@@ -307,6 +310,8 @@ def _check(options: FunctionOptions) -> None:
 
 
 def _check_sharing(options: FunctionOptions) -> None:
+    if options.web is not None:
+        options.web.check(options.retry_policy.max_retries, options.batching, options.schedule)
     single: object = options.single_use_containers
     if not isinstance(single, bool):
         raise InvalidError(f"single_use_containers={single!r} is neither True nor False")

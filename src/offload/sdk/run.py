@@ -15,11 +15,10 @@ from offload.sdk.client.refusals import SupersededError
 from offload.sdk.config import read_config
 from offload.sdk.identity import whoever_runs_this
 from offload.sdk.ids import new_id
-from offload.sdk.image_choice import image_elsewhere, image_of
 from offload.sdk.map_call import MapCall
 from offload.sdk.output import ToughOutput
+from offload.sdk.registration import registration_of, with_secrets
 from offload.sdk.session import current_client, mend_stack
-from offload.sdk.source import PYTHON_VERSION, describe_environment, pickle_function
 from offload.sdk.values import Ended
 from offload.sdk.waiting import Waiting
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from offload.sdk.call_options import CallOptions
     from offload.sdk.client import Reply
     from offload.sdk.map_call import Arguments
-    from offload.sdk.options import FunctionOptions
+    from offload.sdk.registration import Definition
     from offload.sdk.values import Output, Scaling
 
 # How long the end of a run waits for the last lines that its functions printed.
@@ -40,23 +39,6 @@ LINGER_SECONDS = 5.0
 
 # How often a running program looks whether something keeps it waiting.
 WATCH_SECONDS = 2.0
-
-
-class Definition(Protocol):
-    """What a run asks of a function."""
-
-    name: str
-    options: FunctionOptions
-
-    @property
-    def raw_function(self) -> object:
-        """What the user decorated."""
-        ...
-
-    @property
-    def is_generator(self) -> bool:
-        """Whether calling it gives items one by one."""
-        ...
 
 
 class Run(Protocol):
@@ -339,40 +321,6 @@ class AppRun(Cancelling):
             except OffloadError as error:
                 is_mendable = False  # another start would fail the same way, and the next program tries it anyhow
                 self._output.say(str(error))
-
-
-def registration_of(function: Definition, *, is_served_here: bool = True) -> Registration:
-    """Pickle a function, and describe what it runs in. Raises `InvalidError` where it cannot travel.
-
-    Where no worker `is_served_here`, on the caller's machine, what it runs in elsewhere is described too.
-    """
-    choice = function.options.image
-    own = getattr(function.raw_function, "user_class", function.raw_function)
-    image = image_of(own, function.name, choice)
-    elsewhere = None
-    if choice is None and not is_served_here:
-        elsewhere = image_elsewhere(own)
-    return Registration(
-        name=function.name,
-        code=pickle_function(function.raw_function, f"{function.name}()"),
-        is_generator=function.is_generator,
-        options=function.options,
-        environment=None if image is not None else describe_environment(),
-        python_version=PYTHON_VERSION,
-        image=image,
-        image_elsewhere=elsewhere,
-    )
-
-
-async def with_secrets(
-    function: Registration, scope: tuple[str, str], app_id: str | None
-) -> Registration:
-    """Look the function's secrets up, in a workspace and environment; `app_id` is None for an app that is deployed.
-
-    Raises `OffloadError` where there is none of a name, or it lacks a variable.
-    """
-    ids = [await each.bind(scope, app_id) for each in function.options.secrets]
-    return replace(function, secret_ids=tuple(ids))
 
 
 def reason_of_end(error: BaseException | None) -> str:

@@ -56,7 +56,7 @@ class Secret(NamedObject):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, str]) -> Self:
-        """Return a secret without a name, for as long as an app runs and what was spawned from it."""
+        """Return a secret without a name, for as long as an app runs and what was spawned from it; or a version is kept."""
         made = cls._of(Reference(cls.kind, create_if_missing=True))
         made._values = dict(variables("from_dict", values))  # noqa: SLF001  # its own
         return made
@@ -138,12 +138,17 @@ class Secret(NamedObject):
             )
         if app_id is None:
             raise InvalidError(
-                "a secret without a name ends with the program, and a deployed app goes on: keep it on the server with "
+                "a secret without a name is of an app that is run or deployed with it: keep it on the server with "
                 "`offload secret create NAME …` (--from-dotenv FILE takes a file), and write Secret.from_name(NAME)"
             )
         own_id = reference.own_id(app_id)
         await requests.put(scope, "", own_id, self._values, app_id=app_id)
         return own_id
+
+    @property
+    def own_values(self) -> Mapping[str, str] | None:
+        """What is in it where it has no name, and was made here."""
+        return self._values
 
     def __repr__(self) -> str:
         return f"<Secret {self._reference.label}>"

@@ -36,6 +36,22 @@ class ResolvedFunction(NamedTuple):
     is_generator: bool
 
 
+class WebAddress(NamedTuple):
+    """Where a web endpoint is."""
+
+    function_id: str
+    target: str  # which method of a class; empty for a function
+    url: str
+
+
+class ResolvedClass(NamedTuple):
+    """The containers of a class of a deployed app with some parameters, in the version that was asked for."""
+
+    function_id: str
+    version: int
+    methods: dict[str, bool]  # by name: whether it is a generator
+
+
 class Deployed(NamedTuple):
     """What a deployment came to."""
 

@@ -107,8 +107,8 @@ class Volume(NamedObject):
         self, local_file: LocalFile, remote_path: str, *, force: bool = True
     ) -> Work[int, None]:
         """Store a file of this machine, or an open binary one, as one commit; without `force` only where nothing is."""
-        with_file = [*sources_of_file(local_file, remote_path)]
-        return Work(store(self, with_file, "put_file", force=force), lambda _: None)
+        sources = sources_of_file(local_file, remote_path)
+        return Work(store(self, sources, "put_file", force=force), lambda _: None)
 
     @blocking
     def put_directory(

@@ -44,9 +44,9 @@ async def _refuse_existing(volume_id: str, sources: list[Source]) -> None:
     existing = {entry.path for entry in entries if entry.kind is Kind.FILE}
     taken = [source.path for source in sources if source.path in existing]
     if taken:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        which = f"{taken[0]} is" if len(taken) == 1 else f"{taken[0]} and {len(taken) - 1} more are"
         raise InvalidError(
-            f"{taken[0]}{more} is in the volume already: write force=True (on the command line: --force)"
+            f"{which} in the volume already: write force=True (on the command line: --force)"
         )
 
 

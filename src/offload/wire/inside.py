@@ -16,6 +16,7 @@ ALLOWED = frozenset(
         "Calls/Run",
         "Calls/Submit",
         "Deployments/Resolve",
+        "Deployments/ResolveClass",
         "Dicts/Clear",
         "Dicts/Entries",
         "Dicts/Get",
@@ -42,6 +43,12 @@ LOCAL = frozenset((COMMIT_MOUNT, RELOAD_MOUNT))
 
 UPLOAD = (
     "offload.v1.Blobs/Upload"  # the only one whose request streams; it goes straight to the server
+)
+
+# Both directions stream. The runner asks it for itself, not for user code; it goes straight to the server.
+EXCHANGE = "offload.v1.Web/Exchange"
+EXCHANGE_WINDOW = (
+    4  # parts that a container may send before the server has taken any; the first one counts
 )
 
 STREAMED = frozenset(

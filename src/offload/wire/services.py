@@ -12,6 +12,7 @@ from offload.wire.gen import (
     blobs_pb2,
     calls_pb2,
     cluster_pb2,
+    containers_pb2,
     deployments_pb2,
     dicts_pb2,
     objects_pb2,
@@ -20,6 +21,7 @@ from offload.wire.gen import (
     schedules_pb2,
     secrets_pb2,
     volumes_pb2,
+    web_pb2,
     workers_pb2,
 )
 
@@ -43,6 +45,7 @@ _MODULES = (
     blobs_pb2,
     calls_pb2,
     cluster_pb2,
+    containers_pb2,
     deployments_pb2,
     dicts_pb2,
     objects_pb2,
@@ -51,6 +54,7 @@ _MODULES = (
     schedules_pb2,
     volumes_pb2,
     secrets_pb2,
+    web_pb2,
     workers_pb2,
 )
 

@@ -10,11 +10,13 @@ from typing import IO, TYPE_CHECKING
 
 from offload.wire.link import connect
 from offload.worker.cache import BlobCache
+from offload.worker.copies import Copies
 from offload.worker.core.hands import INTERRUPT_GRACE_SECONDS
 from offload.worker.core.output import USUAL_OUTPUT, OutputLimits
 from offload.worker.core.templates import TemplatePolicy
 from offload.worker.inputs import Desk, DeskOptions
 from offload.worker.link import (
+    ConsoleLink,
     Dial,
     PlatformLink,
     SecretLink,
@@ -87,6 +89,7 @@ class Agent:
             None  # with the server, while it is all that is waited for
         )
         self._drain_seconds = options.drain_seconds
+        self._until = 0.0  # when what is in hand has had its time, once the worker is leaving
         self._session = Session(
             options.session,
             SessionListener(
@@ -107,6 +110,7 @@ class Agent:
         self._volumes = Volumes(
             options.data_dir / "volumes", options.cache_bytes, VolumeLink(self._session)
         )
+        self._copies = Copies(self._cache, self._volumes, self._session.upload)
         self._desk = Desk(
             DeskOptions(
                 uplink=self._session,
@@ -129,6 +133,7 @@ class Agent:
             )
         )
         self._supervisor = self._make_supervisor(options)
+        self._consoles = ConsoleLink(self._session, self._supervisor)
 
     def _make_supervisor(self, options: AgentOptions) -> Supervisor:
         return Supervisor(
@@ -181,6 +186,7 @@ class Agent:
     def leave_now(self) -> None:
         """Give everything back, also what is in hand, and end `run`. Idempotent."""
         self._drain_seconds = 0.0
+        self._until = min(self._until, self._loop.time())
         if self._leaving.is_set():
             self._supervisor.end_grace()
         if self._patience is not None and not self._patience.expired():
@@ -189,25 +195,41 @@ class Agent:
 
     async def _leave(self) -> None:
         await self._leaving.wait()
-        until = self._loop.time() + self._drain_seconds
+        self._until = self._loop.time() + self._drain_seconds
         self._session.say_draining()
         self._desk.leave()
         for report in self._supervisor.reports:
             self._desk.stop_container(report.container_id)
-        await self._supervisor.stop_all(self._drain_seconds)
-        await self._deliver(until)
+        await self._stop_containers()
+        await self._deliver()
         await self._session.say_goodbye()
         if self._session.is_open:
             # The session's end, with the server's answer, ends this.
             await asyncio.sleep(_GOODBYE_SECONDS)
 
-    async def _deliver(self, until: float) -> None:
-        """Wait for the server to have everything on disk; where it is away with outcomes not told, up to `until`."""
+    async def _stop_containers(self) -> None:
+        """End all containers. What one wrote last to volumes is waited for while there is a server to have it."""
+        stopping = asyncio.create_task(self._supervisor.stop_all(self._drain_seconds))
+        try:
+            while not stopping.done() and self._may_still_stop():
+                await asyncio.wait({stopping}, timeout=_GOODBYE_SECONDS)
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+
+    def _may_still_stop(self) -> bool:
+        if self._session.is_open and self._drain_seconds > 0:
+            return True
+        more = _LAST_WORDS_SECONDS if self._session.is_open else _GOODBYE_SECONDS
+        return self._loop.time() < self._until + more
+
+    async def _deliver(self) -> None:
+        """Wait for the server to have everything on disk; where it is away with outcomes not told, while the time lasts."""
         # A server that ends too writes what it has heard; there is less to wait for.
         is_patient = self._drain_seconds > 0
         seconds = _LAST_WORDS_SECONDS if is_patient and self._session.is_open else _GOODBYE_SECONDS
         if is_patient and (self._desk.is_storing or self._session.owes_outcomes):
-            seconds = max(seconds, until - self._loop.time())
+            seconds = max(seconds, self._until - self._loop.time())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds) as self._patience:
                 await self._desk.wait_stored()
@@ -215,10 +237,12 @@ class Agent:
         self._patience = None
 
     async def _close(self) -> None:
+        await self._consoles.close()
         await self._supervisor.close()
         await self._desk.close()
         for builder in self._images.values():
             await builder.close()
+        await self._copies.close()
         await self._cache.close()
         for runtime in self._options.runtimes.values():
             await runtime.close()
@@ -252,8 +276,11 @@ class Agent:
             self._keep_ticking()
         if orders.cancels:
             self._desk.cancel(orders.cancels)
+        for session_id, container_id in orders.consoles:
+            self._consoles.open(session_id, container_id)
         if orders.start or orders.stop or orders.forget or orders.shut_down or orders.drain:
             self._on_rare_orders(orders)
+        self._copies.give(orders.bring)
 
     def _on_rare_orders(self, orders: Orders) -> None:
         for order in orders.start:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire import guest
 from offload.wire.guest import asks
-from offload.wire.inside import ALLOWED, LOCAL, STREAMED, UPLOAD
+from offload.wire.inside import ALLOWED, EXCHANGE, EXCHANGE_WINDOW, LOCAL, STREAMED, UPLOAD
 from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Asks:
         elif isinstance(message, asks.Credit):
             known = self._asks.get(message.number)
             if known is not None:
-                known.credit.grant(message.messages)
+                known.grant(message.messages)
         elif isinstance(message, asks.GiveUp):
             known = self._asks.get(message.number)
             if known is not None and known.task is not None:
@@ -83,18 +83,19 @@ class Asks:
         if refusal is not None:
             self._answer_error(ask.number, refusal)
             return
-        known = self._asks[ask.number] = _Asked(len(ask.data))
+        known = self._asks[ask.number] = _Asked(len(ask.data), ask.method == EXCHANGE)
         self._request_bytes += known.size_bytes
         known.task = asyncio.get_running_loop().create_task(self._work(ask, known))
 
     def _why_not(self, ask: asks.Ask) -> WireError | None:
-        if self._caller.is_restricted:
+        if self._caller.is_restricted and ask.method != EXCHANGE:
             return WireError(
                 Status.PERMISSION_DENIED,
                 f"Function {self._caller.function_name!r} has restrict_platform_access=True: its code may not use functions, "
                 "dicts, queues or anything else of the platform. Remove the option, or pass it what it needs.",
             )
-        if ask.method not in ALLOWED | LOCAL or ask.is_open != (ask.method == UPLOAD):
+        is_known = ask.method in ALLOWED | LOCAL or ask.method == EXCHANGE
+        if not is_known or ask.is_open != (ask.method in (UPLOAD, EXCHANGE)):
             return WireError(
                 Status.PERMISSION_DENIED,
                 f"{ask.method[:100]!r} cannot be asked from inside a container.",
@@ -112,7 +113,7 @@ class Asks:
         known = self._asks.get(more.number)
         if known is None:
             return  # it has failed, and the container does not know yet
-        if len(more.data) > MAX_PIECE_BYTES or known.pieces.qsize() > UPLOAD_WINDOW:
+        if len(more.data) > MAX_PIECE_BYTES or known.pieces.qsize() > known.window:
             raise guest.GuestProtocolError(f"request {more.number} sends more than it may")
         known.pieces.put_nowait(None if more.last else more.data)
 
@@ -135,7 +136,9 @@ class Asks:
 
     async def _carry(self, ask: asks.Ask, known: _Asked) -> None:
         number = ask.number
-        if ask.is_open:
+        if ask.method == EXCHANGE:
+            await self._exchange(number, known)
+        elif ask.is_open:
             self._send(asks.Credit(number, UPLOAD_WINDOW))
             self._answer(
                 number, await self._platform.upload(self._pieces(number, known)), last=True
@@ -150,6 +153,18 @@ class Asks:
         else:
             reply = await self._platform.ask(self._caller, ask.method, ask.data)
             self._answer(number, reply, last=True)
+
+    async def _exchange(self, number: int, known: _Asked) -> None:
+        # The credit of both sides goes all the way, so that the worker never keeps more than they have room for.
+        self._send(asks.Credit(number, EXCHANGE_WINDOW))
+        parts = self._platform.exchange(self._caller, known.exchanged())
+        async with aclosing(parts):
+            async for part, credit in parts:
+                if credit:
+                    self._send(asks.Credit(number, credit))
+                if part:
+                    self._answer(number, part, last=False)
+        self._answer(number, b"", last=True)
 
     async def _pieces(self, number: int, known: _Asked) -> AsyncIterator[bytes]:
         while (piece := await known.pieces.get()) is not None:
@@ -169,11 +184,31 @@ class Asks:
 class _Asked:
     """One request under way."""
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, size_bytes: int, forwards_credit: bool) -> None:
         self.size_bytes = size_bytes
         self.task: asyncio.Task[None] | None = None
         self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.credit = _Credit()
+        self._forwards_credit = forwards_credit
+        self._granted = 0
+        # Of an exchange, what says that there is credit stands among the pieces, and what says that they end.
+        self.window = EXCHANGE_WINDOW + 1 if forwards_credit else UPLOAD_WINDOW
+
+    def grant(self, messages: int) -> None:
+        """Take in the container's credit."""
+        if not self._forwards_credit:
+            self.credit.grant(messages)
+            return
+        if not self._granted:
+            self.pieces.put_nowait(b"")
+        self._granted = min(self._granted + messages, MAX_ASKS)
+
+    async def exchanged(self) -> AsyncIterator[tuple[bytes, int]]:
+        """Iterate over what the container sends: parts, and credit for so many."""
+        while (piece := await self.pieces.get()) is not None:
+            granted, self._granted = self._granted, 0
+            if piece or granted:
+                yield piece, granted
 
 
 class _Credit:

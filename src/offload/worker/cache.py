@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING
 
 from offload.wire.pipeline import WriteBehind
-from offload.wire.status import WireError
+from offload.wire.status import Status, WireError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,6 +67,12 @@ class BlobCache:
             self._sizes.pop(sha256, None)
             raise
 
+    async def kept(self, sha256: str) -> IO[bytes] | None:
+        """Return the blob's file where it is here and whole; the caller closes it."""
+        if sha256 not in self._sizes or not await asyncio.to_thread(self._is_whole, sha256):
+            return None
+        return (self._directory / sha256).open("rb")
+
     def _is_whole(self, sha256: str) -> bool:
         try:
             with (self._directory / sha256).open("rb") as file:
@@ -86,6 +92,18 @@ class BlobCache:
         await asyncio.gather(*fetches, return_exceptions=True)
 
     async def _bring(self, sha256: str) -> None:
+        try:
+            try:
+                await self._bring_once(sha256)
+            except WireError as error:
+                if error.status is not Status.DATA_LOSS:
+                    raise
+                # It was damaged there; the server may have got another copy since.
+                await self._bring_once(sha256)
+        except WireError as error:
+            raise OSError(error.message) from error
+
+    async def _bring_once(self, sha256: str) -> None:
         partial = self._directory / f"{sha256}.{secrets.token_hex(4)}.partial"
         digest = hashlib.sha256()
         size_bytes = 0
@@ -106,8 +124,6 @@ class BlobCache:
             self._make_room(size_bytes)
             partial.rename(self._directory / sha256)
             self._sizes[sha256] = size_bytes
-        except WireError as error:
-            raise OSError(error.message) from error
         finally:
             partial.unlink(missing_ok=True)
 

@@ -11,17 +11,23 @@ import asyncio
 import json
 import os
 import socket
+import struct
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 OWNER_LABEL = "offload.owner"
 OWN_SOCKET = "/run/user/{}/docker.sock"
 ROOTS_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 
 _NOW_SECONDS = 10.0
+_PIECE, _STDOUT = struct.Struct(">BxxxI"), 1
+_UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"  # to a connection of bytes, both ways
 
 
 class _Listed(TypedDict):
@@ -34,6 +40,7 @@ class _Info(TypedDict):
     MemoryLimit: bool
     PidsLimit: bool
     CpuCfsQuota: bool
+    SecurityOptions: list[str]
 
 
 class _State(TypedDict):
@@ -65,13 +72,32 @@ class Request:
     body: bytes = b""
     kind: str = "application/json"
 
-    def encoded(self) -> bytes:
-        """Return it as it goes over the socket."""
+    def encoded(self, more: str = "") -> bytes:
+        """Return it as it goes over the socket, with `more` lines in its head."""
         head = (
-            f"{self.method} {self.path} HTTP/1.0\r\nHost: docker\r\n"
+            f"{self.method} {self.path} HTTP/1.{1 if more else 0}\r\nHost: docker\r\n{more}"
             f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n\r\n"
         )
         return head.encode() + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A process of `exec`: what is written it reads; what it writes comes in pieces, with a head of its own each."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def output(self) -> AsyncIterator[bytes]:
+        """Yield what the process writes to descriptor 1."""
+        while True:
+            try:
+                stream, size = _PIECE.unpack(await self.reader.readexactly(_PIECE.size))
+                piece = await self.reader.readexactly(size)
+            except (OSError, asyncio.IncompleteReadError):
+                return
+            if stream == _STDOUT:
+                yield piece
 
 
 class DockerEngine:
@@ -84,6 +110,12 @@ class DockerEngine:
         """Return whether the engine can limit a container's memory, its processes, and its cores; blocks."""
         info = cast("_Info", self._ask_now(Request("GET", "/info")))
         return info["MemoryLimit"], info["PidsLimit"], info["CpuCfsQuota"]
+
+    def remaps_users_now(self) -> bool:
+        """Return whether the users of its containers are others outside; blocks."""
+        info = cast("_Info", self._ask_now(Request("GET", "/info")))
+        options = [option.partition(",")[0] for option in info.get("SecurityOptions") or ()]
+        return "name=rootless" in options or "name=userns" in options
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""
@@ -141,6 +173,28 @@ class DockerEngine:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
 
+    async def exec(self, container: str, body: dict[str, object]) -> Attached:
+        """Start a further process in a container that runs, and return the connection to what it reads and writes."""
+        path = f"/containers/{container}/exec"
+        answer = await self.ask(Request("POST", path, json.dumps(body).encode()))
+        started = Request("POST", f"/exec/{answer['Id']}/start", b'{"Detach":false,"Tty":false}')
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.path)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        try:
+            writer.write(started.encoded(_UPGRADE))
+            head = await reader.readuntil(b"\r\n\r\n")
+            if int(head.split(maxsplit=2)[1]) >= HTTPStatus.BAD_REQUEST:
+                answer_of(started, head + await reader.read())
+        except (OSError, asyncio.IncompleteReadError) as error:
+            writer.close()
+            raise self._unreachable(error) from error
+        except BaseException:
+            writer.close()
+            raise
+        return Attached(reader, writer)
+
     async def remove(self, container: str) -> None:
         """Kill and remove a container; one that is gone already is removed."""
         await self.ask(_removal(container))
@@ -168,7 +222,7 @@ class DockerEngine:
         except OSError as error:
             raise self._unreachable(error) from error
 
-    def _unreachable(self, error: OSError) -> DockerError:
+    def _unreachable(self, error: Exception) -> DockerError:
         return DockerError(0, f"the Docker Engine at {self.path} cannot be reached: {error}")
 
 

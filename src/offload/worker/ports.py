@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from offload.worker.core.network import AllowList
     from offload.worker.core.values import Gpu
 
+Socket = socket.socket  # under a name that no field has
+
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
@@ -72,7 +74,7 @@ class ContainerSpec:
     open_files: int = 4096
     scratch_mib: int = 1024  # /tmp, /dev/shm and home together; kept in memory
     scratch_inodes: int = 100_000
-    volumes: tuple[VolumeBind, ...] = ()  # only where `capabilities.mounts_volumes`
+    volumes: tuple[VolumeBind, ...] = ()  # none where `capabilities.no_volumes`
     cpu_limit_milli: int = 0  # 0: whatever is idle
     owns_scratch: bool = False  # its scratch has memory of its own; else it is part of memory_mib
 
@@ -109,7 +111,8 @@ class RuntimeCapabilities:
         ""  # the builder whose images can be a root: "rootfs" or "docker"; empty: none can
     )
     forks_templates: bool = False  # it is a `ForkingRuntime`
-    mounts_volumes: bool = False
+    no_volumes: str = ""  # why its containers have no volumes on this machine, where they do not
+    holds_read_only: bool = True  # of volumes; where not, none is mounted so
     shared_network: str = (
         ""  # why containers share the machine's network and what that means, where they do
     )
@@ -133,6 +136,10 @@ class RuntimeUnavailableError(Exception):
 
 class ContainerStartError(Exception):
     """A container could not be started; the message is one line for the function's caller."""
+
+
+class ConsoleRefusedError(Exception):
+    """A container takes no console; the message is one line for the person who asked for it."""
 
 
 class ImageError(Exception):
@@ -179,6 +186,12 @@ class Platform(Protocol):
     def follow(self, caller: Caller, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
         """Yield the replies of a method that streams."""
 
+    def exchange(
+        self, caller: Caller, parts: AsyncIterator[tuple[bytes, int]]
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Carry parts of a web request both ways, each side's with credit for those of the other."""
+        ...
+
     async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:
         """Store a blob; return the reply."""
 
@@ -188,6 +201,22 @@ class SecretSource(Protocol):
 
     async def reveal(self, container_id: str, function_id: str) -> dict[str, str]:
         """Return the variables that the function's secrets are. Raises `ContainerStartError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedConsole:
+    """A console that waits for its START, and what of that the container says; see `offload.wire.guest.console`."""
+
+    socket: Socket  # ours; stream, non-blocking
+    env: dict[str, str]
+    working_dir: str
+
+
+class HasConsoles(Protocol):
+    """Whoever has containers."""
+
+    async def open_console(self, container_id: str) -> OpenedConsole:
+        """Start a console in a container. Raises `ConsoleRefusedError`."""
 
 
 class BuildListener(Protocol):
@@ -244,6 +273,14 @@ class Container(Protocol):
 
     async def wait(self) -> Exit:
         """Return when every process of the container is gone. May be awaited by several at once."""
+
+    async def open_console(self) -> Socket:
+        """Start a console (`offload.runner.console`) beside the runner; return our end of its conversation, non-blocking.
+
+        Whatever the sandbox holds the runner to holds for it and for what it starts: namespaces, user, capabilities, filter of
+        system calls, control groups, limits. It needs nothing of the runner, whose user code may do what it likes. It ends when the
+        conversation is closed, and at the latest with the container. Raises `ConsoleRefusedError`; then there is none.
+        """
 
     def kill(self) -> None:
         """End every process of the container at once. Idempotent, legal after the end."""

@@ -13,6 +13,8 @@ class Attempt(NamedTuple):
     is_blocked: bool = False  # it runs with block_network=True
     is_small: bool = False  # it runs with little memory, to be flooded
     may_end: bool = False  # the end of its own container is a refusal, too
+    # It takes what others want, too, or tries what comes after its container: it has that, and its neighbour's time, to itself.
+    is_alone: bool = False
     # What it calls is the kernel: one that is the container's own gives away nothing of the machine's.
     is_kernels: bool = False
     # Where it is refused without any sandbox as well, and why it is made all the same.

@@ -175,6 +175,7 @@ for child in children:
     os.waitpid(child, 0)
 """,
         also_held="cores that nobody wants are for whoever asks: what counts is the neighbour",
+        is_alone=True,
     ),
     Attempt(
         "dump a core onto the host",
@@ -192,6 +193,7 @@ while time.monotonic() < until:
 got = written > 24 << 20 and written
 """,
         also_held="the worker reads no faster than its rate, whatever the container runs in",
+        is_alone=True,
     ),
     Attempt(
         "flood the log with empty lines",
@@ -202,9 +204,16 @@ while time.monotonic() < until:
 got = written > 1 << 20 and written
 """,
         also_held="the worker reads no faster than its rate, whatever the container runs in",
+        is_alone=True,
     ),
     Attempt(
         "go on after the container's end",
-        "subprocess.Popen(['sleep', str(left_behind)], start_new_session=True)",
+        # The kernel lets its parent go on before it has the arguments that it is looked for by.
+        """
+left = subprocess.Popen(['sleep', str(left_behind)], start_new_session=True)
+while not read(f'/proc/{left.pid}/cmdline').startswith(b'sleep'):
+    time.sleep(0.01)
+""",
+        is_alone=True,
     ),
 )

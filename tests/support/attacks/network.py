@@ -176,6 +176,7 @@ for sock in held:
         pass
 got = alive > 512 and alive
 """,
+        is_alone=True,
     ),
     Attempt(
         "tie up the names of everybody with questions",
@@ -195,6 +196,7 @@ while time.monotonic() < until:
             pass
 """,
         also_held="without a sandbox it asks the machine's own name server: what counts is the neighbour",
+        is_alone=True,
     ),
     Attempt(
         "fill the machine's table of connections",
@@ -218,5 +220,6 @@ for child in children:
     os.waitpid(child, 0)
 """,
         also_held="a process may open what connections it likes: what counts is the neighbour",
+        is_alone=True,
     ),
 )

@@ -65,6 +65,7 @@ class Explosive(Exception):
 raise Explosive('bang')
 """,
         also_held=_HELD,
+        is_alone=True,
     ),
     Attempt(
         "announce a frame of four gigabytes",

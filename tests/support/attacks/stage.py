@@ -1,7 +1,7 @@
 """Makes the attempts on one runtime, through the SDK and a whole stack, and prints one JSON object of findings.
 
 A program, because it runs on a machine of its own: `unshare … python -m tests.support.attacks.stage KIND FOLDER [NAME…]`. Beside
-each attempt another container answers, and its answers are timed. KIND is "bubblewrap", "forked", "gvisor", "docker", or "process": without
+the attempts another container answers, and its answers are timed. KIND is "bubblewrap", "forked", "gvisor", "docker", or "process": without
 any sandbox all that is refused elsewhere must succeed.
 """
 
@@ -44,13 +44,39 @@ _KNOWN = "kept by the neighbour"
 _SLOWER, _SLACK_MS, _LONGEST_MS = 3.0, 15.0, 1000.0
 _TRIES = 3
 
+# So many are made in one container, one after the other, where none of them is to be alone.
+_TOGETHER = 12
+
 # Does what every attempt does beside: a container starts, runs and ends.
 _INNOCENT = Attempt("nothing", "pass")
 
 Finding = dict[str, object]
 
 
-def attack(source, facts):
+def attack(sources, facts):
+    """Run attempts, each in a process of its own where there are several; return what came of each."""
+    if len(sources) == 1:
+        return [attack_once(sources[0], facts)]
+    findings = []
+    for source in sources:
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(ours)
+                os.write(theirs, json.dumps(attack_once(source, facts)).encode())
+            finally:  # nothing may return into the runner's code
+                os._exit(0)
+        os.close(theirs)
+        with open(ours, "rb") as file:
+            said = file.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        nothing = {"got": "", "refusal": "", "ended": f"its process ended with {status}"}
+        findings.append(json.loads(said) if said else nothing)
+    return findings
+
+
+def attack_once(source, facts):
     """Run an attempt; return what it got, in words, and the kernel that it got it from."""
     space = dict(facts)
     refusal = ""
@@ -127,7 +153,7 @@ class Stage:
         self.kind, self.world, self._site = kind, world, site
         self.app = offload.App(f"attacks-{kind}")
         runtime = "bubblewrap" if kind == "forked" else kind
-        options = {"runtime": runtime, "cpu": 0.1, "timeout": 60.0}
+        options = {"runtime": runtime, "cpu": 0.1, "timeout": 300.0}
         once = {**options, "single_use_containers": True}
         small = 8192 if kind == "process" else SMALL_MIB
         large = 8192 if kind == "process" else 1024
@@ -178,82 +204,89 @@ class Stage:
             forked = (
                 function.remote()
                 if function is self._is_forked
-                else function.remote(PRELUDE + source, {})["got"]
+                else function.remote([PRELUDE + source], {})[0]["got"]
             )
             if forked:
                 return
         raise AssertionError("no template was made within a minute")
 
-    def make(self, attempt: Attempt) -> Finding:
-        """Make one attempt beside the neighbour; return what came of it.
+    def make(self, attempts: list[Attempt]) -> list[Finding]:
+        """Make attempts of one kind of container beside the neighbour; return what came of each.
 
-        Where the neighbour was slow it is made again after an innocent one: the machine has others to serve, and what is slow each time
-        is slow because of the attempt.
+        Where the neighbour was slow each of them is made again alone, and after an innocent one: the machine has others to serve, and
+        what is slow each time is slow because of the attempt. Without walls nobody asks.
         """
-        finding = self._make(attempt)
+        findings = self._make(attempts)
+        is_slower = any(finding["slower"] and not finding["harmed"] for finding in findings)
+        if is_slower and self.kind != "process":
+            findings = [self._again(*each) for each in zip(attempts, findings, strict=True)]
+        for finding in findings:
+            finding["harmed"] = finding["harmed"] or finding["slower"]
+        return findings
+
+    def _again(self, attempt: Attempt, finding: Finding) -> Finding:
         for _ in range(_TRIES - 1):
-            if not finding["slower"] or finding["harmed"]:
-                break
-            innocent = self._make(_INNOCENT)
-            again = self._make(attempt)
+            [innocent], [again] = self._make([_INNOCENT]), self._make([attempt])
             again["contained"] = again["contained"] and finding["contained"]
             again["slower"] = _is_slower(innocent, again)
             finding = again
-        finding["harmed"] = finding["harmed"] or finding["slower"]
+            if finding["harmed"] or not finding["slower"]:
+                break
         return finding
 
-    def _make(self, attempt: Attempt) -> Finding:
+    def _make(self, attempts: list[Attempt]) -> list[Finding]:
         quiet = [self._ask() for _ in range(_QUIET_ANSWERS)]
-        finding: Finding = {}
+        measured: Finding = {}
         done = threading.Event()
         answers: list[float] = []
-        beside = threading.Thread(target=self._keep_asking, args=(done, answers, finding))
+        beside = threading.Thread(target=self._keep_asking, args=(done, answers, measured))
         beside.start()
         began = time.monotonic()
-        finding |= self._attack(attempt)
-        finding["seconds"] = round(time.monotonic() - began, 2)
+        findings = self._attack(attempts)
+        measured["seconds"] = round(time.monotonic() - began, 2)
         done.set()
         beside.join()
         after = self._ask_fresh()
         before_ms, during_ms = statistics.median(quiet), statistics.median(answers or [0.0])
-        finding |= {
+        measured |= {
             "quiet_ms": round(before_ms, 2),
             "during_ms": round(during_ms, 2),
             "worst_ms": round(max(answers, default=0.0), 1),
             "answers": len(answers),
             "fresh": after,
         }
-        finding["slower"] = _is_slower({"during_ms": before_ms, "worst_ms": 0.0}, finding)
-        finding["harmed"] = bool(after or finding.get("neighbour") or not self.world.is_unharmed)
-        return finding
+        measured["slower"] = _is_slower({"during_ms": before_ms, "worst_ms": 0.0}, measured)
+        measured["harmed"] = bool(after or measured.get("neighbour") or not self.world.is_unharmed)
+        return [finding | measured for finding in findings]
 
     def end(self) -> None:
         """End what is still running."""
         self._patients.cancel()
 
-    def _attack(self, attempt: Attempt) -> Finding:
-        function = self._attacks[attempt.is_blocked, attempt.is_small]
-        finding: Finding = {"got": "", "refusal": ""}
+    def _attack(self, attempts: list[Attempt]) -> list[Finding]:
+        function = self._attacks[attempts[0].is_blocked, attempts[0].is_small]
+        sources = [PRELUDE + attempt.program for attempt in attempts]
+        findings: list[Finding] = [{"got": "", "refusal": ""} for _ in attempts]
         try:
-            finding |= function.remote(PRELUDE + attempt.program, self.world.facts)
+            findings = function.remote(sources, self.world.facts)
         except (errors.ContainerExitError, errors.OutOfMemoryError) as error:
-            finding["ended"] = f"{type(error).__name__}: {str(error)[:200]}"
+            for finding in findings:
+                finding["ended"] = f"{type(error).__name__}: {str(error)[:200]}"
         except Exception as error:  # noqa: BLE001  # the user's own, brought back
-            finding["raised"] = f"{type(error).__name__}: {str(error)[:200]}"
-        got = self._got_outside() or finding["got"]
-        is_own_kernels = attempt.is_kernels and finding.get("kernel") not in (
-            None,
-            os.uname().version,
-        )
-        is_bad_end = "ended" in finding and not attempt.may_end
-        is_bad_raise = "raised" in finding and "bomb" not in attempt.name and not attempt.may_end
-        finding["contained"] = not ((got and not is_own_kernels) or is_bad_end or is_bad_raise)
-        finding["got"] = got
-        return finding
+            for finding in findings:
+                finding["raised"] = f"{type(error).__name__}: {str(error)[:200]}"
+        outside = self._got_outside()
+        for attempt, finding in zip(attempts, findings, strict=True):
+            if len(attempts) == 1:
+                finding["got"] = outside or finding["got"]
+            # Whose it is where there are several nobody knows: then all of them have failed, and none has succeeded.
+            finding["contained"] = _is_contained(attempt, finding) and not outside
+        return findings
 
     def _got_outside(self) -> str:
         """Tell what an attempt has left on the machine or done to the platform."""
-        if is_left_behind(int(str(self.world.facts["left_behind"]))):
+        left_behind = int(str(self.world.facts["left_behind"]))
+        if is_left_behind(left_behind, has_walls=self.kind != "process"):
             return "a process outlived its container"
         marker = Path(str(self.world.facts["marker"]))
         exploded = {path.name.rpartition("-")[2] for path in marker.parent.glob("exploded-*")}
@@ -288,6 +321,26 @@ class Stage:
         return "" if answer == ANSWERED else f"it found {answer}"
 
 
+def _is_contained(attempt: Attempt, finding: Finding) -> bool:
+    is_own_kernels = attempt.is_kernels and finding.get("kernel") not in (None, os.uname().version)
+    is_bad_end = "ended" in finding and not attempt.may_end
+    is_bad_raise = "raised" in finding and "bomb" not in attempt.name and not attempt.may_end
+    return not ((finding["got"] and not is_own_kernels) or is_bad_end or is_bad_raise)
+
+
+def _together(attempts: list[Attempt]) -> list[list[Attempt]]:
+    """Put attempts together that can be made in one container."""
+    made: list[list[Attempt]] = []
+    for is_blocked in (False, True):
+        quiet = [a for a in attempts if a.is_blocked == is_blocked and not _is_alone(a)]
+        made += [quiet[at : at + _TOGETHER] for at in range(0, len(quiet), _TOGETHER)]
+    return made + [[attempt] for attempt in attempts if _is_alone(attempt)]
+
+
+def _is_alone(attempt: Attempt) -> bool:
+    return attempt.is_alone or attempt.is_small or attempt.may_end
+
+
 def _is_slower(before: Finding, during: Finding) -> bool:
     """Tell whether the neighbour answered so much later than before, in the middle or at worst."""
     p50s = [float(str(each["during_ms"])) for each in (before, during)]
@@ -319,9 +372,12 @@ def play(kind: str, folder: Path, names: list[str]) -> dict[str, Finding]:
         with site.calls(), stage.app.run(show_output=False):
             stage.prepare()
             findings = {}
-            for name in names or ATTEMPTS:
-                findings[name] = stage.make(ATTEMPTS[name])
-                print(f"{name}: {json.dumps(findings[name])}", file=sys.stderr, flush=True)
+            for attempts in _together([ATTEMPTS[name] for name in names or ATTEMPTS]):
+                made = zip(attempts, stage.make(attempts), strict=True)
+                findings |= {attempt.name: finding for attempt, finding in made}
+                for attempt in attempts:
+                    said = json.dumps(findings[attempt.name])
+                    print(f"{attempt.name}: {said}", file=sys.stderr, flush=True)
             stage.end()
     return findings
 

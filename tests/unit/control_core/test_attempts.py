@@ -295,3 +295,40 @@ def test_after_a_restart_a_worker_goes_on_with_what_it_holds() -> None:
     outcome = script.outcomes()[0]
     assert (outcome.attempts, outcome.seq) == (4, 2)
     assert [view.container_id for view in script.core.containers()] == ["ct-old"]
+
+
+def test_what_is_transient_never_runs_again_once_it_may_have_begun() -> None:
+    ends = {}
+    for name in ("failed", "died with others", "lost"):
+        script = Script()
+        script.register(function(retries=RETRYING))
+        script.join()
+        script.submit(transient=True)
+        script.start_all()
+        (held,) = script.assigned()
+
+        if name == "failed":
+            script.fail(held)
+        elif name == "lost":
+            script.tell(WorkerDisconnected("wk-1"))
+            script.wait(60.0)
+        else:
+            script.give_back(held, alone=True)
+        ends[name] = script.outcomes()[0].state
+
+    lost = InputState.LOST
+    assert ends == {"failed": InputState.FAILED, "died with others": lost, "lost": lost}
+
+
+def test_what_is_transient_goes_to_another_container_where_it_had_not_begun() -> None:
+    script = Script()
+    script.register(function(retries=RETRYING))
+    script.join()
+    script.submit(transient=True)
+    script.start_all()
+    (held,) = script.assigned()
+
+    script.give_back(held)
+
+    assert script.outcomes() == []
+    assert script.core.is_open(held.input_id)

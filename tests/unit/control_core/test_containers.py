@@ -1,10 +1,12 @@
 """How many containers, where, and why something waits."""
 
+import pytest
 from tests.support.dispatching import BASE, Script, function, only
 
 from offload.control.core.assigning import shares
 from offload.control.core.autoscale import RecentPeak
-from offload.control.core.events import WorkerDraining
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import ContainerUnwanted, WorkerDraining
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import CancelInputs, StartContainer, StopContainer
 from offload.control.core.model import ContainerState, FailureKind, RetryPolicy
@@ -300,3 +302,42 @@ def test_a_function_takes_no_more_containers_of_its_full_workspace_than_it_needs
 
     assert len(only(StartContainer, script.log)) == 1
     assert len(only(StopContainer, script.log)) == 1
+
+
+def test_a_container_that_a_person_does_not_want_gets_the_time_that_its_input_may_take() -> None:
+    script = Script()
+    script.register()
+    script.join(cpus=1)
+    script.submit()
+    script.start_all()
+    (container,) = script.core.containers()
+
+    (stop,) = only(StopContainer, script.tell(ContainerUnwanted(container.container_id)))
+
+    assert (stop.container_id, stop.grace_seconds) == (container.container_id, 60.0)
+    assert script.core.containers()[0].state == "stopping"
+
+
+def test_one_that_is_not_wanted_now_gets_none_also_when_it_is_stopping_already() -> None:
+    script = Script()
+    script.register()
+    script.join(cpus=1)
+    script.submit()
+    script.start_all()
+    (container,) = script.core.containers()
+    script.tell(ContainerUnwanted(container.container_id))
+
+    again = only(StopContainer, script.tell(ContainerUnwanted(container.container_id)))
+    now = only(StopContainer, script.tell(ContainerUnwanted(container.container_id, now=True)))
+
+    assert again == []
+    assert [stop.grace_seconds for stop in now] == [0.0]
+
+
+def test_a_container_that_is_not_there_cannot_be_unwanted() -> None:
+    script = Script()
+
+    with pytest.raises(DomainError) as refused:
+        script.tell(ContainerUnwanted("ct-none"))
+
+    assert refused.value.code is ErrorCode.NOT_FOUND

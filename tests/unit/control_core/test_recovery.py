@@ -4,6 +4,8 @@ from tests.support.dispatching import Script, function, only
 
 from offload.control.core.dispatch import Dispatcher, Policy
 from offload.control.core.events import (
+    AppStopped,
+    CallCancelled,
     CallRestored,
     CallSubmitted,
     FunctionRegistered,
@@ -81,6 +83,23 @@ def test_a_function_of_a_stopped_app_is_there_for_what_is_left_of_it() -> None:
 
 def test_a_function_of_a_stopped_app_goes_when_nothing_is_left_of_it() -> None:
     script = Script()
+    script.tell(FunctionRegistered(function(), is_stopped=True))
+
+    script.wait(5.0)
+
+    assert script.core.function("fn-a") is None
+
+
+def test_a_stopped_function_that_is_asked_for_again_goes_when_nothing_is_left_of_it_all_the_same() -> (
+    None
+):
+    script = Script()
+    script.tell(FunctionRegistered(function()))
+    script.submit()
+    script.tell(AppStopped("ap-1", cancel=False, reason="", keeps_attached=True))
+    script.tell(FunctionRegistered(function(), is_stopped=True))
+    script.tell(CallCancelled("fc-1", "enough"))
+    script.wait(2.0)
     script.tell(FunctionRegistered(function(), is_stopped=True))
 
     script.wait(5.0)

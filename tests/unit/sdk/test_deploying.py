@@ -82,6 +82,21 @@ def test_an_app_takes_in_the_functions_of_another_with_their_defaults():
     assert pickle.loads(pickle.dumps(part)).name == "whole"  # noqa: S301 what this process pickled
 
 
+def test_functions_and_classes_have_what_their_app_has_besides_their_own():
+    kept, own = (offload.Volume.from_name(name) for name in ("kept", "own"))
+    shared, last = (offload.Secret.from_name(name) for name in ("shared", "last"))
+    app = offload.App("defaults", secrets=[shared], volumes={"/kept": kept, "/data": kept})
+
+    plain = app.function(name="plain")(lambda: 1)
+    other = app.function(name="other", secrets=[last], volumes={"/data": own})(lambda: 1)
+
+    assert plain.options.volumes == {"/kept": kept, "/data": kept}
+    assert other.options.volumes == {"/kept": kept, "/data": own}
+    assert (plain.options.secrets, other.options.secrets) == ((shared,), (shared, last))
+    with pytest.raises(InvalidError, match=r"volumes\['/data'\]='x' is not a volume"):
+        offload.App("wrong", volumes={"/data": "x"})
+
+
 def test_apps_that_cannot_be_one_are_refused():
     part, whole = offload.App("part"), offload.App("whole")
     part.function(name="same")(lambda: 1)
@@ -129,5 +144,12 @@ def test_a_function_by_name_is_a_function_that_is_elsewhere():
 def test_what_can_be_no_name_is_refused(arguments, message):
     with pytest.raises(InvalidError, match=message):
         offload.Function.from_name(*arguments)
-    with pytest.raises(InvalidError, match="is neither a number nor a tag"):
-        offload.Function.from_name("shop", "f", version=1.5)
+    for version, said in (
+        (1.5, "is neither a number nor a tag"),
+        (True, "is neither a number nor a tag"),
+        (0, "they count from 1"),
+        (-1, "they count from 1"),
+        ("", "is no tag"),
+    ):
+        with pytest.raises(InvalidError, match=said):
+            offload.Function.from_name("shop", "f", version=version)

@@ -34,7 +34,7 @@ def test_every_public_exception_is_in_the_reference_and_says_what_to_do(name):
 )
 def test_every_public_method_is_in_the_reference(kind):
     internal = {
-        "current_run", "is_class", "is_generator", "is_partial", "is_variant", "items_of", "register", "share_containers", "wait_ended",
+        "answer_requests", "current_run", "is_class", "is_generator", "is_partial", "is_variant", "items_of", "register", "share_containers", "wait_ended",
         "with_included",
     }  # fmt: skip
     public = {name for name in vars(kind) if not name.startswith("_")} - internal

@@ -55,3 +55,17 @@ def test_nothing_stands_in_for_the_environment_that_was_asked_for(server):
         at_home.remote(3)
 
     assert not server.definitions[0].HasField("image_elsewhere")
+
+
+def test_a_deployed_function_goes_elsewhere_where_no_worker_is_here_and_only_then(server):
+    app.deploy()
+    server.has_worker_here = False
+    app.deploy()
+
+    here, elsewhere = (
+        {each.name: each.HasField("image_elsewhere") for each in request.functions}
+        for request in server.deployed
+    )
+
+    assert here == {"square": False, "at_home": False}
+    assert elsewhere == {"square": True, "at_home": False}

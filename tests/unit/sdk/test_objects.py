@@ -216,6 +216,6 @@ def test_everything_has_an_async_twin(server):
 
 
 async def _until(is_so):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110  # of a whole server in this loop
             await asyncio.sleep(0.001)

@@ -144,7 +144,7 @@ def test_a_secret_is_not_made_without_what_is_in_it(server):
     )
 
     with pytest.raises(errors.InvalidError, match="made with what is in it"):
-        run(current_client().objects._unary("Open", asked, objects_pb2.ObjectSummary))
+        run(current_client().objects._unary("Objects/Open", asked, objects_pb2.ObjectSummary))
 
     assert "empty" not in json_format.MessageToJson(asked) or offload.Secret.list() == []
 

@@ -128,3 +128,43 @@ def test_a_blob_that_was_damaged_on_this_disk_is_fetched_again(
 
     assert asyncio.run(main()) == (b"one", b"one")
     assert len(blobs.fetched) == 2
+
+
+def test_a_blob_that_was_damaged_on_the_server_is_asked_for_once_more(tmp_path: Path) -> None:
+    blobs = Blobs(b"one")
+    refusals = [WireError(Status.DATA_LOSS, "damaged")]
+
+    async def fetch(sha256: str) -> AsyncIterator[bytes]:
+        async for data in blobs.fetch(sha256):
+            yield data
+            if refusals:
+                raise refusals.pop()
+
+    async def main() -> tuple[bytes, str]:
+        cache = BlobCache(tmp_path, 100, fetch)
+        found = await read(cache, blobs.content(b"one"))
+        refusals.extend([WireError(Status.DATA_LOSS, "damaged")] * 2)
+        with pytest.raises(OSError, match="damaged") as refusal:
+            await BlobCache(tmp_path / "other", 100, fetch).open(blobs.content(b"one"))
+        return found, str(refusal.value)
+
+    assert asyncio.run(main()) == (b"one", "damaged")
+
+
+def test_only_a_whole_copy_is_kept_for_others(tmp_path: Path) -> None:
+    blobs = Blobs(b"one", b"two")
+
+    async def main() -> list[bytes | None]:
+        cache = BlobCache(tmp_path, 100, blobs.fetch)
+        await read(cache, blobs.content(b"one"))
+        await read(cache, blobs.content(b"two"))
+        (tmp_path / blobs.fetched[1]).write_bytes(b"owt")
+        found = []
+        for name in (*blobs.fetched, "0" * 64):
+            file = await cache.kept(name)
+            found.append(None if file is None else file.read())
+            if file is not None:
+                file.close()
+        return found
+
+    assert asyncio.run(main()) == [b"one", None, None]

@@ -44,6 +44,15 @@ def test_short_inputs_are_prefetched_for_each_of_the_places():
     assert queue.window(0.0) == 12
 
 
+def test_what_is_prefetched_fills_batches():
+    queue = a_queue(100, "ct-1")
+    queue.times.measured(0.0)
+
+    queue.add(tasks(*map(str, range(600))))
+
+    assert len(placed(queue)["ct-1"]) == 500
+
+
 def test_a_slow_input_holds_up_nothing_but_its_own_place():
     queue = a_queue(2, "co-1")
     queue.times.measured(0.01)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -17,6 +18,8 @@ from offload.worker.ports import ContainerStartError, Exit
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate
 from offload.worker.runtimes.cgroups import ContainerCgroup
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.sandbox_console import console_entry
+from offload.worker.sandbox.guest import Enforced
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,7 +78,8 @@ class Stage:
             cast("BubblewrapContainer", _Keeper()),
             cast("Cgroups", _Groups(directory)),
         )
-        self.template = BubblewrapTemplate(sandbox, control, groups, lambda: None)
+        console = partial(console_entry, Enforced(memory=False, pids=False), None)
+        self.template = BubblewrapTemplate(sandbox, control, groups, console, lambda: None)
 
     async def fork(self) -> asyncio.Task[ForkedContainer]:
         """Ask for a container; return when the keeper has the request."""

@@ -271,6 +271,28 @@ def test_the_end_of_a_container_publishes_what_it_has_left(tmp_path: Path) -> No
     play(tmp_path, scenario)
 
 
+def test_the_end_of_a_container_waits_for_the_commit_of_a_result(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"folder/old": "1"})
+        mounts, place = await stage.mount("ct-1")
+        (place / "folder/new").write_text("2")
+        closing: list[asyncio.Task[str]] = []
+
+        async def end_it() -> None:
+            closing.append(asyncio.create_task(mounts.close(commits=False)))
+            await asyncio.wait(closing, timeout=0.1)
+
+        stage.server.before_upload = end_it
+        why_not = await stage.volumes.commit_all_of("ct-1")
+        await closing[0]
+
+        assert why_not == ""
+        assert stage.server.files() == {"folder/old": "1", "folder/new": "2"}
+        assert not place.exists()
+
+    play(tmp_path, scenario)
+
+
 def test_a_volume_that_is_not_mounted_cannot_be_committed(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         mounts, _ = await stage.mount("ct-1")
@@ -278,5 +300,21 @@ def test_a_volume_that_is_not_mounted_cannot_be_committed(tmp_path: Path) -> Non
         with pytest.raises(VolumeError, match="not mounted in this container"):
             await mounts.commit("vo-other")
         await mounts.close(commits=False)
+
+    play(tmp_path, scenario)
+
+
+def test_a_chunk_that_the_server_has_lost_is_given_back_where_it_is_here(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"file": "1", "other": "2"})
+        lost = dict(stage.server.chunks)
+        mounts, _ = await stage.mount("ct-1", is_read_only=True)
+        await mounts.close(commits=False)
+        stage.server.chunks.clear()
+
+        given = [await stage.volumes.give_chunk(name) for name in (*lost, "0" * 64)]
+
+        assert given == [True, True, False]
+        assert stage.server.chunks == lost
 
     play(tmp_path, scenario)

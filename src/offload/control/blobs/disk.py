@@ -298,7 +298,8 @@ class DiskBlobReader:
         if is_cut_short or (self._left_bytes == 0 and self._hash.hexdigest() != self._sha256):
             aside = self._shelf.put_aside(self._sha256, self._identity)
             raise BlobCorruptError(
-                f"The blob {self._sha256} was damaged on disk, and is now {aside}: upload it again."
+                f"The blob {self._sha256} was damaged on disk, and is now {aside}: upload it again.",
+                self._sha256,
             )
         return data
 

@@ -92,7 +92,8 @@ class PackedBlobs:
             if hashlib.sha256(data).hexdigest() != row.sha256:
                 self._drop(row.sha256)
                 raise BlobCorruptError(
-                    f"The blob {row.sha256} was damaged in {self._directory}, and is removed: upload it again."
+                    f"The blob {row.sha256} was damaged in {self._directory}, and is removed: upload it again.",
+                    row.sha256,
                 )
             found[row.sha256] = data
         return found

@@ -40,7 +40,8 @@ def take_result(state: State, record: InputRecord, result: Result) -> None:
         end(state, record, Ended(event, result.failure, result.reason, result.body, result.blob))
         return
     record.kills += kind in _KILLS
-    may_retry = kind in _RETRIED and record.failures < record.pool.function.retries.max_retries
+    retries = 0 if record.is_transient else record.pool.function.retries.max_retries
+    may_retry = kind in _RETRIED and record.failures < retries
     if not may_retry:
         end(state, record, Ended(event, kind, result.reason, result.body, result.blob))
     elif record.kills >= state.policy.max_kills:
@@ -67,6 +68,10 @@ def give_back_all(state: State, records: Iterable[InputRecord]) -> None:
 
 def give_back_alone(state: State, record: InputRecord, reason: str) -> None:
     """Give back an input whose container died with it, nobody knows of which input: it must be by itself next time."""
+    if record.is_transient:
+        why = f"its container died with it: {reason}"
+        end(state, record, Ended(InputEvent.LOST, FailureKind.EXIT, why))
+        return
     if record.alone:
         record.kills += 1
         if record.kills >= state.policy.max_kills:
@@ -85,9 +90,11 @@ def lose(state: State, record: InputRecord, worker_name: str) -> None:
     else:
         record.near_losses += 1
     policy = state.policy
-    if record.losses >= policy.max_losses or record.near_losses >= policy.max_near_losses:
+    is_enough = record.losses >= policy.max_losses or record.near_losses >= policy.max_near_losses
+    if is_enough or record.is_transient:
         count = record.losses + record.near_losses
-        reason = f"lost with {count} workers, the last of them {worker_name}"
+        workers = "its worker" if count == 1 else f"{count} workers, the last of them"
+        reason = f"lost with {workers} {worker_name}"
         end(state, record, Ended(InputEvent.LOST, FailureKind.WORKER_LOST, reason))
     else:
         give_back(state, record)

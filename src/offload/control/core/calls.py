@@ -125,6 +125,11 @@ class InputRecord:
         """Whose containers can run it."""
         return self.call.pool
 
+    @property
+    def is_transient(self) -> bool:
+        """Whether it must not run again once it may have begun."""
+        return self.call.call.transient
+
     def move(self, event: InputEvent) -> None:
         """Make one move of the transition table."""
         self.state = move(self.state, event)

@@ -26,6 +26,7 @@ from offload.control.core.events import (
     CallCancelled,
     CallRestored,
     CallSubmitted,
+    ContainerUnwanted,
     ContainerWaits,
     Event,
     FunctionRegistered,
@@ -116,8 +117,8 @@ class Dispatcher(watching.Views):
                 self._cancel_call(event)
             case FunctionRegistered():
                 self._register(event)
-            case ScalingChanged():
-                scaling.change(state, event)
+            case ScalingChanged() | ContainerUnwanted():
+                scaling.take(state, event)
             case AppStopped():
                 self._stop_app(event)
             case ContainerWaits():
@@ -131,14 +132,12 @@ class Dispatcher(watching.Views):
         if pool is None:
             pool = state.add_pool(event.function)
             pool.is_stopped = event.is_stopped
-            if event.is_stopped:
-                # What is to run of it nevertheless comes with an event after this one.
-                pool.kept_until = state.now + state.policy.stop_grace_seconds
-                state.wake(pool.kept_until, pool)
-        elif event.is_stopped:
-            pool.kept_until = state.now + state.policy.stop_grace_seconds
-        elif pool.is_stopped:
+        elif pool.is_stopped and not event.is_stopped:
             pool.is_stopped = False
+            state.touch_pool(pool)
+        if event.is_stopped or pool.function.is_on_demand:
+            # What is to run of it comes with an event after this one.
+            pool.kept_until = state.now + state.policy.stop_grace_seconds
             state.touch_pool(pool)
 
     def _cancel_call(self, event: CallCancelled) -> None:

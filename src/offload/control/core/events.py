@@ -201,6 +201,13 @@ class ContainerWaits(NamedTuple):
     calls: int
 
 
+class ContainerUnwanted(NamedTuple):
+    """A person has a container end: once what it has in hand is done, or `now`. Refused where there is none."""
+
+    container_id: str
+    now: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed."""
@@ -220,5 +227,6 @@ Happened = (
     | WorkerLeft
     | WorkerReported
     | ContainerWaits
+    | ContainerUnwanted
 )
 Event = Happened | Tick

@@ -70,6 +70,9 @@ class Needs:
     abilities: tuple[str, ...] = ()  # what the worker's runtime must be able to hold it to
 
 
+# Ids of functions that are registered when they are first asked for, and go when they are idle, begin with it.
+ON_DEMAND_PREFIX = "fo-"
+
 DEFAULT_WORKSPACE = "default"
 DEFAULT_ENVIRONMENT = "main"
 
@@ -107,6 +110,11 @@ class Function:
     blob: str = ""  # SHA-256 of the code where it is a blob
     image_blobs: tuple[str, ...] = ()  # SHA-256 of those that its image takes along
 
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether it goes when nothing is left to run and no container is left, and comes back with the next call."""
+        return self.function_id.startswith(ON_DEMAND_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -123,6 +131,7 @@ class Call:
     after: tuple[str, ...] = ()  # calls that must have ended first
     run_anyway: bool = False  # although some of those did not succeed
     not_before: float = 0.0  # when it may begin, in Unix seconds; 0: at once
+    transient: bool = False  # nothing of it is kept, and what may have begun is never run again
 
 
 @dataclass(frozen=True, slots=True)

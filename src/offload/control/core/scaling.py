@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from offload.control.core import promises
 from offload.control.core.autoscale import wanted_containers
-from offload.control.core.instructions import ForgetFunction
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.events import ScalingChanged
+from offload.control.core.instructions import ForgetFunction, StopContainer
 from offload.control.core.model import ContainerState
 from offload.control.core.records import NEVER
 from offload.control.core.workers import WorkerState
 
 if TYPE_CHECKING:
-    from offload.control.core.events import ScalingChanged
+    from offload.control.core.events import ContainerUnwanted
     from offload.control.core.records import ContainerRecord, Pool, Slot
     from offload.control.core.state import State
 
@@ -95,6 +97,14 @@ def _seek(state: State, pool: Pool) -> None:
         state.look_for_givers()
 
 
+def take(state: State, event: ScalingChanged | ContainerUnwanted) -> None:
+    """Take in what a person wants of a function's containers."""
+    if isinstance(event, ScalingChanged):
+        change(state, event)
+    else:
+        end(state, event)
+
+
 def change(state: State, event: ScalingChanged) -> None:
     """Give a function other bounds."""
     pool = state.pools.get(event.function_id)
@@ -111,11 +121,14 @@ def retire(state: State, slot: Slot) -> None:
 
 
 def close_if_over(state: State, pool: Pool) -> None:
-    """End the pool of a stopped app once nothing of it is left to run."""
-    if not pool.is_stopped or pool.open_calls or state.now < pool.kept_until:
+    """End the pool of a stopped app once nothing of it is left to run, and one on demand once it has no containers either."""
+    if pool.open_calls or not (pool.is_stopped or pool.function.is_on_demand):
+        return
+    if state.now < pool.kept_until:
+        state.wake(pool.kept_until, pool)
         return
     promises.drop_spare(state, pool, 0)
-    for slot in pool.slots.values():
+    for slot in pool.slots.values() if pool.is_stopped else ():
         _stop_all(state, slot)
     if any(slot.containers for slot in pool.slots.values()):
         return
@@ -148,6 +161,22 @@ def stop(state: State, container: ContainerRecord) -> None:
     is_idle = not container.slot.held
     timeout_seconds = container.slot.pool.function.timeout_seconds
     state.stop_container(container, state.policy.stop_grace_seconds if is_idle else timeout_seconds)
+
+
+def end(state: State, event: ContainerUnwanted) -> None:
+    """Have one container end because a person wants that; what it leaves to do others do."""
+    container = state.containers.get(event.container_id)
+    if container is None:
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no container {event.container_id!r}.")
+    if container.is_live:
+        if event.now:
+            state.stop_container(container, 0.0)
+        else:
+            stop(state, container)
+        state.touch_pool(container.slot.pool)
+    elif event.now:
+        worker_id = container.slot.worker.info.worker_id
+        state.out.order(StopContainer(worker_id, container.container_id, 0.0))
 
 
 def _stop_all(state: State, slot: Slot) -> None:

@@ -55,6 +55,7 @@ class ContainerView:
     state: str
     started_at: float
     inputs_in_hand: int
+    worker_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from offload.control.core.calls import CallRecord, InputRecord
     from offload.control.core.model import Call, Function, Needs, Scaling
-    from offload.control.core.records import Pool, WorkerRecord
+    from offload.control.core.records import ContainerRecord, Pool, WorkerRecord
     from offload.control.core.state import State
 
 
@@ -79,6 +79,17 @@ class Views:
         call = self._state.calls.peek(call_id)
         return call is not None and (index in call.open or index in call.waiting)
 
+    def container_of(self, input_id: str) -> str:
+        """Return which container runs the input; empty while none is known to."""
+        record = self._state.inputs.get(input_id)
+        held = record.container if record is not None else None
+        return held.container_id if held is not None else ""
+
+    def waiting(self, function_id: str) -> int:
+        """Count the function's inputs that wait for a container."""
+        pool = self._state.pools.get(function_id)
+        return pool.queue.size if pool is not None else 0
+
     def open_calls(self) -> dict[str, int]:
         """Count the unfinished calls of each app."""
         counts: dict[str, int] = {}
@@ -108,6 +119,11 @@ class Views:
         """Return a registered function."""
         pool = self._state.pools.get(function_id)
         return pool.function if pool is not None else None
+
+    def on_demand(self, app_id: str) -> list[Function]:
+        """List the registered functions of an app that go when they are idle."""
+        functions = [pool.function for pool in self._state.pools.values()]
+        return [each for each in functions if each.is_on_demand and each.app_id == app_id]
 
     def worker_of_container(self, container_id: str, function_id: str) -> str:
         """Return the worker that was given this container of this function; empty where none was."""
@@ -180,17 +196,12 @@ class Views:
 
     def containers(self) -> list[ContainerView]:
         """List the containers that take up room on a worker, in the order they were started."""
-        return [
-            ContainerView(
-                container.container_id,
-                container.slot.worker.info.worker_id,
-                container.slot.pool.function,
-                container.state.value,
-                container.started_at,
-                container.running,
-            )
-            for container in self._state.containers.values()
-        ]
+        return list(map(_container_view, self._state.containers.values()))
+
+    def container(self, container_id: str) -> ContainerView | None:
+        """Return one that takes up room on a worker."""
+        container = self._state.containers.get(container_id)
+        return None if container is None else _container_view(container)
 
     def pending(self, limit: int) -> list[InputView]:
         """List inputs that wait for a container, of each function those that are next, oldest first, with reasons."""
@@ -305,3 +316,16 @@ class Views:
             worker.since,
             explain.why_worker_waits(self._state, worker),
         )
+
+
+def _container_view(container: ContainerRecord) -> ContainerView:
+    worker = container.slot.worker.info
+    return ContainerView(
+        container.container_id,
+        worker.worker_id,
+        container.slot.pool.function,
+        container.state.value,
+        container.started_at,
+        container.running,
+        worker.name,
+    )

@@ -23,6 +23,10 @@ class BlobMissingError(BlobError):
 class BlobCorruptError(BlobError):
     """The bytes do not have the SHA-256 they are kept or sent under."""
 
+    def __init__(self, message: str, lost_sha256: str = "") -> None:
+        super().__init__(message)
+        self.lost_sha256 = lost_sha256  # of what was kept, and is missing now
+
 
 class BlobWriter(Protocol):
     """One blob on its way in. Nothing is visible to readers before `commit` returned."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
+
 if TYPE_CHECKING:
     from offload.control.core.deployments import Deployment
     from offload.control.core.events import History
     from offload.control.core.inputs import InputState
     from offload.control.core.model import Call, CallKind, FailureKind, Function, Scaling
     from offload.control.core.schedules import Schedule, ScheduledRun, ScheduleKey
+    from offload.control.core.web_keys import WebKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,16 @@ class SaveFunction:
     """A new function. Repeats are ignored."""
 
     function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class DropFunctions:
+    """Functions on demand that nobody needs. Ignored for those of which a call is kept, and for unknown ones.
+
+    To be given when everything before is on disk.
+    """
+
+    function_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +284,7 @@ Record = (
     SaveApp
     | EndApp
     | SaveFunction
+    | DropFunctions
     | SaveScaling
     | SaveCall
     | SaveInputs
@@ -290,6 +304,8 @@ Record = (
     | SaveSchedule
     | RemoveSchedule
     | SaveRun
+    | SaveWebKey
+    | RemoveWebKey
 )
 
 
@@ -369,10 +385,12 @@ class Snapshot:
 
     # Running ones, and those of unfinished calls; of the versions of a deployed app only the one that serves is running.
     apps: tuple[StoredApp, ...]
-    functions: tuple[Function, ...]  # of those apps
+    # Of those apps; of the functions on demand those that have something to run, or are kept warm.
+    functions: tuple[Function, ...]
     last_log_seq: int
     workers: tuple[tuple[str, str], ...] = ()  # (id, name) of those that took part
     deployments: tuple[Deployment, ...] = ()  # all of them, oldest first
     schedules: tuple[
         tuple[Schedule, tuple[ScheduledRun, ...]], ...
     ] = ()  # with their runs, the last ones
+    web_keys: tuple[WebKey, ...] = ()

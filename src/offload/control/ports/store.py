@@ -80,6 +80,9 @@ class Store(Protocol):
     def function(self, function_id: str) -> Function | None:
         """Read one function."""
 
+    def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """List functions on demand of which no call is kept, oldest first, beside the `keep` newest of them all."""
+
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """Read the final states of these calls, empty for open ones; unknown calls are missing from the answer."""
 

@@ -15,11 +15,12 @@ from offload.control.core.events import AppStopped, FunctionRegistered, ScalingC
 from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
 from offload.control.core.objects import Scope, check_environment
 from offload.control.ports.records import EndApp, SaveApp, SaveFunction, SaveScaling
+from offload.control.services.progress import Progress
 from offload.control.services.versions import Versions
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import Function
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 30.0
 MAX_WORKSPACE_CHARACTERS = 100
-PROGRESS_SECONDS = 0.2
-WANTED_SECONDS = (
-    10.0  # how long an app's caller is waited for to register a function that a container calls
-)
+# How long an app's caller is waited for to register a function that a container calls.
+WANTED_SECONDS = 10.0
 MAX_WANTED = 1_000
 MAX_LINGER_SECONDS = 60.0
 
@@ -84,6 +83,7 @@ class Apps:
         self._versions = versions
         self.lease_seconds = lease_seconds
         self._running: dict[str, RunningApp] = {}
+        self.changes = 0  # rises with every change of what `serving` returns
         self._ending: list[Callable[[str], None]] = []
 
     @property
@@ -93,8 +93,9 @@ class Apps:
 
     def has_work(self, app_id: str) -> bool:
         """Whether containers of the app may still be started, whether its caller is there or not."""
-        is_kept = self._versions.of_app(app_id) is not None
-        return is_kept or bool(self._kernel.dispatcher.open_calls().get(app_id))
+        return self._versions.keeps(app_id) or bool(
+            self._kernel.dispatcher.open_calls().get(app_id)
+        )
 
     async def create(
         self, name: str, app_id: str, workspace: str = "", environment: str = ""
@@ -129,15 +130,18 @@ class Apps:
     def adopt(self, app_id: str, name: str, scope: Scope) -> None:
         """Take in a running app and give its caller a lease to attach in."""
         app = self._running[app_id] = RunningApp(app_id, name, scope)
+        self.changes += 1
         self._start_lease(app)
 
     def serve(self, app_id: str, name: str, scope: Scope) -> None:
         """Take calls for a version of a deployed app, which needs no caller."""
         self._running[app_id] = RunningApp(app_id, name, scope, is_deployed=True)
+        self.changes += 1
 
     def retire(self, app_id: str, *, cancel: bool, reason: str) -> None:
         """Take no more calls for a version, which ends what it began unless `cancel`; it may serve again."""
         self._running.pop(app_id, None)
+        self.changes += 1
         self._kernel.apply(AppStopped(app_id, cancel, reason, keeps_attached=not cancel))
         self._kernel.journal.after_commit(lambda: self._logs.end_app(app_id))
 
@@ -148,6 +152,20 @@ class Apps:
     def is_running(self, app_id: str) -> bool:
         """Whether the app takes new calls."""
         return app_id in self._running
+
+    def has_caller(self, app_id: str) -> bool:
+        """Whether the app runs until its caller goes, and is no version of a deployed one."""
+        return self.is_running(app_id) and not self._running[app_id].is_deployed
+
+    def serving(self) -> Iterator[Function]:
+        """Iterate over the functions that take calls by their name: first those of deployed apps, then by age."""
+        for app in sorted(self._running.values(), key=lambda app: not app.is_deployed):
+            if not app.is_deployed:
+                yield from app.functions.values()
+                continue
+            held = self._versions.of_app(app.app_id)
+            ids = [function_id for _, function_id in held[1].functions] if held is not None else ()
+            yield from filter(None, map(self._kernel.dispatcher.function, ids))
 
     def has_worker_on(self, host_id: str) -> bool:
         """Whether a worker of this machine takes work now."""
@@ -173,6 +191,7 @@ class Apps:
         for function in named:
             self._kernel.apply(FunctionRegistered(function))
         await self._kernel.journal.durable([SaveFunction(function) for function in named])
+        self.changes += 1
         for function in named:
             if function.function_id not in variants:
                 app.functions[function.name] = function
@@ -257,7 +276,7 @@ class Apps:
             app.lease.cancel()
             app.lease = None
         follower = self._logs.follow("", app_id, after_log_seq)
-        progress = _Progress(self._kernel, app_id, follower.nudge)
+        progress = Progress(self._kernel, app_id, follower.nudge)
         asked: set[str] = set()
         app.nudges.add(follower.nudge)
         try:
@@ -325,6 +344,7 @@ class Apps:
         self._end(app, cancel=False, reason="its caller went away")
 
     def _end(self, app: RunningApp, cancel: bool, reason: str, linger: float = 0.0) -> None:
+        self.changes += 1
         if app.lease is not None:
             app.lease.cancel()
         self._kernel.journal.write((EndApp(app.app_id, self._kernel.clock.now()),))
@@ -332,44 +352,6 @@ class Apps:
         for tell in self._ending:
             tell(app.app_id)
         self._kernel.journal.after_commit(lambda: self._logs.end_app(app.app_id, linger))
-
-
-class _Progress:
-    """Nudges a follower at most five times a second, and only when something happened."""
-
-    def __init__(self, kernel: Kernel, app_id: str, nudge: Callable[[], None]) -> None:
-        self._kernel = kernel
-        self._app_id = app_id
-        self._nudge = nudge
-        self._seen_revision = -1
-        self._shown: list[PoolView] | None = (
-            None  # the first answer says that the caller is attached
-        )
-        self._is_due = False
-        self._timer: asyncio.Handle = asyncio.get_running_loop().call_soon(self._tick)
-
-    def take(self) -> list[PoolView] | None:
-        """Return the pools if it is time and they changed."""
-        if not self._is_due:
-            return None
-        self._is_due = False
-        pools = self._kernel.dispatcher.pools(self._app_id)
-        if pools == self._shown:
-            return None
-        self._shown = pools
-        return pools
-
-    def close(self) -> None:
-        """Stop. Idempotent."""
-        self._timer.cancel()
-
-    def _tick(self) -> None:
-        if self._kernel.revision != self._seen_revision:
-            self._seen_revision = self._kernel.revision
-            self._is_due = True
-            self._nudge()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(PROGRESS_SECONDS, self._tick)
 
 
 def check_function(function: Function) -> None:

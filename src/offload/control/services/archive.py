@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.ids import KEYED_PREFIX, call_created_at
+from offload.control.core.model import ON_DEMAND_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,10 @@ class Archive:
         """Read an input's outcome if it is on disk."""
         return await self._reading.get(self._reading.store.outcome, input_id)
 
+    async def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        return await self._reading.get(self._reading.store.unused_functions, keep, limit)
+
     async def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """Read the final states of calls, empty for open ones; unknown ones are missing."""
         return await self._reading.get(self._reading.store.states, call_ids)
@@ -54,6 +59,11 @@ class Archive:
         function = self._kernel.dispatcher.function(function_id)
         if function is None:
             function = await self._reading.get(self._reading.store.function, function_id)
+        if function is None and function_id.startswith(ON_DEMAND_PREFIX):
+            raise DomainError(
+                ErrorCode.SUPERSEDED,
+                f"Function {function_id!r} has been idle for so long that it is forgotten: look its class up again.",
+            )
         if function is None:
             of_call = f" for call {call_id}" if call_id else ""
             raise DomainError(

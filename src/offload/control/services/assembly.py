@@ -15,9 +15,14 @@ from offload.control.services.apps import LEASE_SECONDS, Apps
 from offload.control.services.archive import Archive
 from offload.control.services.blobs import BlobStreams
 from offload.control.services.calls import Calls
+from offload.control.services.classes import Classes
 from offload.control.services.cluster import Cluster, ServerFacts
-from offload.control.services.deployments import Deployments
+from offload.control.services.consoles import Consoles
+from offload.control.services.containers import Containers
+from offload.control.services.copies import Copies
+from offload.control.services.deployments import Deployments, Touched
 from offload.control.services.dicts import Dicts
+from offload.control.services.exchanges import Exchanges
 from offload.control.services.following import Following
 from offload.control.services.grouping import Grouping
 from offload.control.services.inspection import Inspection
@@ -33,11 +38,13 @@ from offload.control.services.schedules import Schedules
 from offload.control.services.secrets import Secrets
 from offload.control.services.versions import Versions
 from offload.control.services.volumes import Volumes
+from offload.control.services.web_keys import WebKeys
 from offload.control.services.workers import Workers
 
 if TYPE_CHECKING:
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
+    from offload.control.ports.definitions import Definitions
     from offload.control.ports.objects import Answer, Operation
     from offload.control.ports.records import Snapshot
     from offload.control.ports.sealed import Keyring
@@ -57,6 +64,7 @@ class Outside:
     clock: Clock
     telemetry: Telemetry
     keyring: Keyring
+    definitions: Definitions
     incarnation: str  # different at every start
     data_dir: str = ""
     policy: Policy = field(default_factory=Policy)
@@ -74,6 +82,8 @@ class Services:
     apps: Apps
     abandoned: Abandoned
     calls: Calls
+    classes: Classes
+    consoles: Consoles
     deployments: Deployments
     schedules: Schedules
     following: Following
@@ -93,11 +103,14 @@ class Services:
     reading: Reading
     retention: Retention
     volumes: Volumes
+    exchanges: Exchanges
+    web_keys: WebKeys
 
     async def close(self) -> int:
         """Stop everything and flush the journal; return how many records could not be written."""
         await self.retention.close()
         await self.schedules.close()
+        self.consoles.close()
         self.abandoned.close()
         self.cluster.close()
         self.apps.close()
@@ -115,13 +128,8 @@ class Services:
 async def start(outside: Outside) -> Services:
     """Read the store and build the services on it; raises `StoreError` when it cannot be read."""
     snapshot = await asyncio.to_thread(outside.store.snapshot)
-    now = outside.clock.now()
-    dispatcher = Dispatcher(
-        outside.policy, outside.incarnation, outside.clock.steady(), snapshot.workers
-    )
     reading = Reading(outside.store)
-    journal = Journal(outside.store, outside.telemetry.observe_commit)
-    kernel = Kernel(dispatcher, journal, reading, outside.clock, outside.telemetry)
+    kernel = _kernel(outside, snapshot, reading)
     archive = Archive(kernel, reading, outside.clock, outside.retention_seconds)
     logs = Logs(kernel, reading, archive, snapshot.last_log_seq)
     kernel.on_call_end = logs.end_call
@@ -130,35 +138,37 @@ async def start(outside: Outside) -> Services:
     abandoned = Abandoned(kernel, versions, outside.lease_seconds)
     schedules = Schedules(kernel, archive, versions, snapshot.schedules)
     workers = Workers(kernel, logs)
-    cluster = Cluster(kernel, apps, workers, ServerFacts(now, outside.data_dir))
+    cluster = Cluster(kernel, apps, workers, ServerFacts(outside.clock.now(), outside.data_dir))
     object_writing = Grouping(outside.store.objects.apply)
     objects = Objects(reading, object_writing, apps, outside.clock, outside.lease_seconds)
-    streams = BlobStreams(outside.blobs)
-    kept = outside.object_seconds
-    retention = Retention(
-        outside.store, outside.blobs, outside.clock, outside.retention_seconds, kept
-    )
+    streams = BlobStreams(outside.blobs, Copies(kernel.sessions))
+    kept = (outside.retention_seconds, outside.object_seconds)
+    retention = Retention(outside.store, outside.blobs, outside.clock, *kept)
     cluster.is_kept = lambda: schedules.is_waiting
     _restore(snapshot, outside.store, kernel, (apps, versions, abandoned))
     objects.restore(await reading.get(outside.store.objects.anonymous))
     secrets = Secrets(reading, object_writing, objects, outside.keyring, outside.clock)
     await secrets.finish_rotation()
-    workers.start()
-    retention.start()
-    schedules.start()
+    classes = Classes(kernel, archive, apps, versions, outside.definitions)
+    touched = Touched(apps, versions, schedules, classes, secrets)
+    retention.also = classes.forget_unused
+    for each in (workers, retention, schedules):
+        each.start()
     outside.telemetry.read_load = cluster.load
     return Services(
         access=Access(kernel, archive, objects, versions),
         apps=apps,
         abandoned=abandoned,
         calls=Calls(kernel, archive, apps, versions, abandoned),
-        deployments=Deployments(kernel, reading, apps, versions, schedules),
+        classes=classes,
+        consoles=Consoles(kernel, Containers(kernel, reading, logs)),
+        deployments=Deployments(kernel, reading, touched),
         schedules=schedules,
         following=Following(kernel, reading, archive),
         letters=Letters(kernel, reading, archive, apps),
         inspection=Inspection(kernel, reading, archive),
         logs=logs,
-        dicts=Dicts(reading, object_writing, objects, outside.clock, kept),
+        dicts=Dicts(reading, object_writing, objects, outside.clock, kept[1]),
         objects=objects,
         queues=Queues(reading, object_writing, objects, outside.clock, outside.queue_items),
         secrets=secrets,
@@ -171,7 +181,16 @@ async def start(outside: Outside) -> Services:
         reading=reading,
         retention=retention,
         volumes=Volumes(outside.store, objects, streams, outside.clock),
+        exchanges=Exchanges(kernel.dispatcher),
+        web_keys=WebKeys(kernel, snapshot.web_keys),
     )
+
+
+def _kernel(outside: Outside, snapshot: Snapshot, reading: Reading) -> Kernel:
+    clock = outside.clock
+    dispatcher = Dispatcher(outside.policy, outside.incarnation, clock.steady(), snapshot.workers)
+    journal = Journal(outside.store, outside.telemetry.observe_commit)
+    return Kernel(dispatcher, journal, reading, clock, outside.telemetry)
 
 
 def _restore(

@@ -15,9 +15,10 @@ from offload.wire.pipeline import WriteBehind, read_ahead
 from offload.wire.status import LinkClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
-    from offload.control.ports.blobs import BlobWriter
+    from offload.control.ports.blobs import BlobReader, BlobWriter
+    from offload.control.services.copies import Copies
 
 READ_BYTES = 1024 * 1024  # for each turn of a thread
 MAX_CHUNK_BYTES = 1024 * 1024
@@ -40,10 +41,11 @@ class NamedPiece(NamedTuple):
 
 
 class BlobStreams:
-    """Uploads and downloads."""
+    """Uploads and downloads. What is found damaged is asked of workers, and read again where one has it."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, copies: Copies) -> None:
         self._blobs = blobs
+        self._copies = copies
         self._parked = ParkedUploads()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="blobs")
 
@@ -71,7 +73,7 @@ class BlobStreams:
                     )
                 await behind.add(data)
             await behind.flush()
-            return await self._call(writer.commit, expected)
+            stored = await self._call(writer.commit, expected)
         except (asyncio.CancelledError, LinkClosedError):
             if upload_id:
                 await behind.flush()
@@ -81,6 +83,8 @@ class BlobStreams:
             # In the loop's own thread: a cancelled upload must not leave its file behind.
             if not self._parked.has(writer):
                 writer.abort()
+        self._copies.came([stored[0]])
+        return stored
 
     def uploaded(self, upload_id: str) -> int:
         """Return how much of an upload that broke is here."""
@@ -89,15 +93,30 @@ class BlobStreams:
     async def download(self, sha256: str, offset: int) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from `offset` on."""
         _check_sha256(sha256)
-        reader = await self._call(self._blobs.reader, sha256, offset)
-        try:
-            pieces = read_ahead(lambda: self._call(reader.read, READ_BYTES))
-            async with aclosing(pieces):
-                async for data in pieces:
-                    for start in range(0, len(data), CHUNK_BYTES):
-                        yield data[start : start + CHUNK_BYTES]
-        finally:
-            reader.close()
+        has_begun = False
+        while True:
+            reader = await self._read([sha256], self._blobs.reader, sha256, offset)
+            try:
+                async with aclosing(self._pieces(reader)) as pieces:
+                    async for data in pieces:
+                        has_begun = True
+                        for start in range(0, len(data), CHUNK_BYTES):
+                            yield data[start : start + CHUNK_BYTES]
+            except BlobError as error:
+                is_back = await self._is_back(error, [sha256])
+                if is_back and has_begun:
+                    # What was sent is of the damaged one, and cannot be taken back.
+                    text = f"The blob {sha256} was damaged, and another copy is here now: read it again."
+                    raise DomainError(ErrorCode.CORRUPTED, text) from error
+                if not is_back:
+                    raise _refusal(error) from error
+            else:
+                return
+            finally:
+                reader.close()
+
+    def _pieces(self, reader: BlobReader) -> AsyncGenerator[bytes, None]:
+        return read_ahead(lambda: self._run(reader.read, READ_BYTES))
 
     async def missing(self, names: Sequence[str]) -> list[str]:
         """Return those of the SHA-256s that are not stored."""
@@ -130,13 +149,17 @@ class BlobStreams:
                     # One batch is synced while the next one comes.
                     if behind is not None:
                         await behind
-                    behind = asyncio.ensure_future(self._call(self._blobs.write_many, batch))
+                    behind = asyncio.ensure_future(self._write_many(batch))
                     batch, size_bytes = {}, 0
         finally:
             if behind is not None:
                 await behind
         if batch:
-            await self._call(self._blobs.write_many, batch)
+            await self._write_many(batch)
+
+    async def _write_many(self, batch: dict[str, bytes]) -> None:
+        await self._call(self._blobs.write_many, batch)
+        self._copies.came(batch)
 
     async def download_many(self, names: Sequence[str]) -> AsyncIterator[list[NamedPiece]]:
         """Yield the content of many blobs, verified, each blob's pieces in order."""
@@ -146,9 +169,9 @@ class BlobStreams:
         size_bytes = 0
         for start in range(0, len(names), READ_MANY):
             wanted = names[start : start + READ_MANY]
-            found = await self._call(self._blobs.read_many, wanted)
+            found = await self._read(wanted, self._blobs.read_many, wanted)
             for sha256, data in found.items():
-                for piece in _pieces(sha256, data):
+                for piece in _cut(sha256, data):
                     page.append(piece)
                     size_bytes += len(piece.data) + 100
                     if size_bytes >= BATCH_BYTES:
@@ -162,19 +185,45 @@ class BlobStreams:
         self._parked.close()
         self._threads.shutdown(wait=True)
 
+    async def _read(
+        self, names: Sequence[str], function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Read what is made of these blobs, again for each that is damaged and comes back."""
+        for _ in names:
+            try:
+                return await self._run(function, *args, **kwargs)
+            except BlobError as error:
+                if not await self._is_back(error, names):
+                    raise _refusal(error) from error
+        return await self._call(function, *args, **kwargs)
+
+    async def _is_back(self, error: BlobError, names: Sequence[str]) -> bool:
+        if isinstance(error, BlobCorruptError) and error.lost_sha256:
+            self._copies.lose(error.lost_sha256)
+        elif not isinstance(error, BlobMissingError):
+            return False
+        return await self._copies.bring(names)
+
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
-        except BlobMissingError as error:
-            raise DomainError(ErrorCode.NOT_FOUND, error.message) from error
-        except BlobCorruptError as error:
-            raise DomainError(ErrorCode.CORRUPTED, error.message) from error
+            return await self._run(function, *args, **kwargs)
         except BlobError as error:
-            raise DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message) from error
+            raise _refusal(error) from error
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
 
-def _pieces(sha256: str, data: bytes) -> Iterator[NamedPiece]:
+def _refusal(error: BlobError) -> DomainError:
+    if isinstance(error, BlobMissingError):
+        return DomainError(ErrorCode.NOT_FOUND, error.message)
+    if isinstance(error, BlobCorruptError):
+        return DomainError(ErrorCode.CORRUPTED, error.message)
+    return DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message)
+
+
+def _cut(sha256: str, data: bytes) -> Iterator[NamedPiece]:
     for start in range(0, max(1, len(data)), BATCH_BYTES):
         end = start + BATCH_BYTES
         yield NamedPiece(sha256, data[start:end], end < len(data))

@@ -13,14 +13,15 @@ from offload.control.core.ids import input_id as make_input_id
 from offload.control.core.ids import keyed_call_id
 from offload.control.core.inputs import InputState
 from offload.control.core.instructions import RecordOutcomes, RecordRuns
-from offload.control.core.model import CallKind
-from offload.control.ports.records import CloseCall, SaveInputs
+from offload.control.core.model import Call, CallKind
+from offload.control.ports.records import CloseCall, SaveFunction, SaveInputs
 from offload.control.services.submission import (
     NO_OPTIONS,
     CallOptions,
     NewCall,
     NewInput,
     begin,
+    begin_transient,
     check_indices,
     new_call_id,
     new_rows,
@@ -111,6 +112,30 @@ class Calls:
         new = NewCall(call_id, function_id, CallKind.SINGLE, True, False, True)
         self._begin(new, (only,), ()).wait(tell)
         return True
+
+    def run_transient(
+        self, function_id: str, only: NewInput, tell: Callable[[OutcomeRow], None]
+    ) -> str | None:
+        """Run one input of which nothing is kept and that never runs twice, and tell its outcome; return its call's id.
+
+        None, and nothing done, where the function takes no calls now. `CallCancelled` ends it as it ends any other.
+        """
+        kernel = self._kernel
+        function = kernel.dispatcher.function(function_id)
+        if function is None or not self._apps.is_running(function.app_id):
+            return None
+        now = kernel.clock.now()
+        call = Call(
+            new_call_id(now), function_id, CallKind.SINGLE, now, True, False, transient=True
+        )
+        kernel.dispatcher.check_submit(call, ())
+        begin_transient(kernel, call, only, tell)
+        return call.call_id
+
+    def cancel_transient(self, call_id: str, reason: str) -> None:
+        """End such a call, if it has not ended."""
+        if call_id in self._kernel.calls:
+            self._kernel.apply(CallCancelled(call_id, reason))
 
     async def submit(self, new: NewCall, inputs: Inputs) -> str:
         """Open a call with its first inputs; return its id once they are on disk."""
@@ -281,12 +306,16 @@ class Calls:
         """Raise where the function takes no calls; return whether it takes this one although its app is stopped."""
         function = await self._archive.require_function(new.function_id, new.call_id)
         held = self._versions.of_app(function.app_id) if new.options.any_version else None
-        if held is None or held[0].serving == held[1].number:
+        is_stopped = held is not None and held[0].serving != held[1].number
+        if not is_stopped:
             await self._apps.require_running(function.app_id)
-            return False
         # Known until it has been idle for a while; the call that comes with it keeps it.
-        self._kernel.apply(FunctionRegistered(function, is_stopped=True))
-        return True
+        if function.is_on_demand:
+            # Unless what is written before the call takes it away; a repeat is harmless.
+            self._kernel.journal.write((SaveFunction(function),))
+        if is_stopped or function.is_on_demand:
+            self._kernel.apply(FunctionRegistered(function, is_stopped=is_stopped))
+        return is_stopped
 
     async def _find_repeated(self, new: NewCall) -> StoredCall | None:
         # A look into the store costs a warm call a third of its time, so only a possible repeat gets one.

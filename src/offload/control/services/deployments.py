@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from offload.control.core.model import Function
     from offload.control.ports.records import Record
     from offload.control.services.apps import Apps
+    from offload.control.services.classes import Classes
     from offload.control.services.kernel import Kernel
     from offload.control.services.reading import Reading
     from offload.control.services.schedules import Schedules
+    from offload.control.services.secrets import OwnSecrets, Secrets
     from offload.control.services.versions import Versions
 
 MAX_NAME_CHARACTERS = 64
@@ -56,6 +58,7 @@ class NewVersion:
     app_tags: tuple[tuple[str, str], ...] = ()
     deployed_by: str = ""
     skip_check: bool = False
+    own_secrets: OwnSecrets = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,28 @@ class Deployed:
     is_unchanged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a deployment changes beside what is deployed."""
+
+    apps: Apps
+    versions: Versions
+    schedules: Schedules
+    classes: Classes
+    secrets: Secrets
+
+
 class Deployments:
     """Puts versions in place of one another."""
 
-    def __init__(
-        self, kernel: Kernel, reading: Reading, apps: Apps, versions: Versions, schedules: Schedules
-    ) -> None:
+    def __init__(self, kernel: Kernel, reading: Reading, touched: Touched) -> None:
         self._kernel = kernel
         self._reading = reading
-        self._apps = apps
-        self._versions = versions
-        self._schedules = schedules
+        self._apps = touched.apps
+        self._versions = touched.versions
+        self._schedules = touched.schedules
+        self._classes = touched.classes
+        self._secrets = touched.secrets
         self._busy: set[DeploymentKey] = set()
 
     def new_app_id(self) -> str:
@@ -92,14 +106,14 @@ class Deployments:
             if before is not None and new.app_tags:
                 before = replace(before, tags=new.app_tags)
             serving = before.serving_version if before is not None else None
-            if before is not None and serving is not None and serving.digest == new.digest:
+            if before is not None and serving is not None and await self._is_same(serving, new):
                 await self._save(before)
                 yield Deployed(serving, is_unchanged=True)
                 return
             now = self._kernel.clock.now()
             named = [
                 replace(
-                    function,
+                    self._without_warm(function),
                     app_name=new.key.name,
                     workspace=new.key.workspace,
                     environment=new.key.environment,
@@ -110,14 +124,15 @@ class Deployments:
                 core.next_number(before), new.app_id, new.digest, now,
                 tuple((f.name, f.function_id) for f in named), new.schedules, new.tag, new.deployed_by,
             )  # fmt: skip
-            async for pools in self._try(version, named, skip=new.skip_check):
-                yield pools
-            switch = core.add_version(new.key, before, version, now)
-            if before is None and new.app_tags:
-                tagged = replace(switch.deployment, tags=new.app_tags)
-                switch = replace(switch, deployment=tagged)
-            app = SaveApp(new.app_id, new.key.name, now, new.key.workspace, new.key.environment)
-            await self._switch(before, switch, (app, *map(SaveFunction, named)))
+            async with self._with_secrets(new):
+                async for pools in self._try(version, named, skip=new.skip_check):
+                    yield pools
+                switch = core.add_version(new.key, before, version, now)
+                if before is None and new.app_tags:
+                    tagged = replace(switch.deployment, tags=new.app_tags)
+                    switch = replace(switch, deployment=tagged)
+                app = SaveApp(new.app_id, new.key.name, now, new.key.workspace, new.key.environment)
+                await self._switch(before, switch, (app, *map(SaveFunction, named)))
             yield Deployed(version, switch.retired.number if switch.retired else 0)
 
     async def rollback(
@@ -213,9 +228,10 @@ class Deployments:
         """Start a container of each function; raise `DomainError` that says why one cannot load it."""
         for function in functions:
             self._kernel.apply(FunctionRegistered(function))
+        tried = [function for function in functions if not self._needs_parameters(function)]
         try:
             if not skip:
-                async for pools in Trial(self._kernel, version.app_id, functions).run():
+                async for pools in Trial(self._kernel, version.app_id, tried).run():
                     yield pools
         except BaseException:
             gave_up = AppStopped(
@@ -223,6 +239,32 @@ class Deployments:
             )
             self._kernel.apply(gave_up)
             raise
+
+    async def _is_same(self, serving: AppVersion, new: NewVersion) -> bool:
+        return serving.digest == new.digest and await self._secrets.has_own(
+            serving.app_id, new.own_secrets
+        )
+
+    @asynccontextmanager
+    async def _with_secrets(self, new: NewVersion) -> AsyncIterator[None]:
+        """Keep what the version has for itself: after this only if it has become one."""
+        self._versions.tried.add(new.app_id)
+        try:
+            scope = Scope(new.key.workspace, new.key.environment)
+            await self._secrets.put_own(new.app_id, scope, new.own_secrets)
+            yield
+        finally:
+            self._versions.tried.discard(new.app_id)
+
+    def _without_warm(self, function: Function) -> Function:
+        """Keep no container of a class for which somebody has to give parameters first."""
+        if not self._needs_parameters(function):
+            return function
+        return replace(function, scaling=replace(function.scaling, min_containers=0))
+
+    def _needs_parameters(self, function: Function) -> bool:
+        shape = self._classes.shape_of(function)
+        return shape is not None and shape.needs_parameters
 
     async def _switch(
         self, before: Deployment | None, switch: core.Switch, saved: Sequence[Record]
@@ -247,6 +289,8 @@ class Deployments:
         self._apps.serve(
             serving.app_id, after.key.name, Scope(after.key.workspace, after.key.environment)
         )
+        for function in self._kernel.dispatcher.on_demand(serving.app_id):
+            self._kernel.apply(FunctionRegistered(function))  # which ended what it began before
         if switch.retired is not None:
             reason = f"version {serving.number} took over"
             self._apps.retire(switch.retired.app_id, cancel=False, reason=reason)

@@ -84,6 +84,7 @@ class Follower(Generic[Row]):
         self._is_behind = True
         self._is_finished = topic is None
         self._is_nudged = False
+        self.is_closed = False
         self._wake: asyncio.Future[None] | None = None
         if topic is not None:
             topic.add(self)
@@ -116,6 +117,7 @@ class Follower(Generic[Row]):
 
     def close(self) -> None:
         """Leave the topic. Idempotent."""
+        self.is_closed = True
         if self._topic is not None:
             self._topic.remove(self)
 

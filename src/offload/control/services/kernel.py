@@ -235,7 +235,7 @@ class Kernel:
             )
             for o in order.outcomes
         )  # fmt: skip
-        is_shown = False
+        is_shown = has_transient = False
         inputs = self._telemetry.inputs
         for row in rows:
             inputs[row.state] += 1
@@ -245,11 +245,20 @@ class Kernel:
             if live is None or live.call.durable:
                 is_shown = True
             else:
+                has_transient = has_transient or live.call.transient
                 self._answer(live, row)
+        if has_transient:
+            rows = tuple(row for row in rows if not self._is_transient(row.call_id))
+            if not rows:
+                return
         self.journal.write(
             (SaveOutcomes(rows),), SHOWN_SECONDS if is_shown else WRITE_BEHIND_SECONDS
         )
         self.journal.after_commit(partial(self._publish_outcomes, rows))
+
+    def _is_transient(self, call_id: str) -> bool:
+        live = self.calls.get(call_id)
+        return live is not None and live.call.transient
 
     def _publish_outcomes(self, rows: tuple[OutcomeRow, ...]) -> None:
         for call_id, group in groupby(rows, attrgetter("call_id")):
@@ -291,12 +300,18 @@ class Kernel:
                 self.items.pop(input_id).end()
 
     def _record_history(self, order: RecordHistory) -> None:
+        if self._is_transient(order.call_id):
+            return
         history = order.history
         if history.retry_at:
             history = replace(history, retry_at=history.retry_at + self.drift_seconds)
         self.journal.write((SaveHistory(order.call_id, history),))
 
     def _complete(self, order: CallCompleted) -> None:
+        if order.call.transient:
+            self.calls.pop(order.call_id)
+            self.on_call_end(order.call_id)
+            return
         self.journal.write((FinishCall(order.call_id, order.state, self.clock.now()),))
         live = self.calls.get(order.call_id) or self.calls.open(order.call, closed=True)
         live.ending = order.state

@@ -56,6 +56,7 @@ class Wanted:
     object_id: str = ""  # of what is made, or of the anonymous one; empty: chosen here
     create_if_missing: bool = False
     app_id: str = ""  # whose end is the anonymous object's
+    is_of_version: bool = False  # the app is a version of a deployed one, or is about to be
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Objects:
                 self._of_apps.setdefault(each.app_id, []).append(each.object_id)
             else:
                 self._expect_holder(each.object_id)
-        for app_id in [known for known in self._of_apps if not self._apps.is_running(known)]:
+        for app_id in [known for known in self._of_apps if not self._apps.has_caller(known)]:
             self._end_app(app_id)
 
     async def open(self, wanted: Wanted) -> StoredObject:
@@ -244,7 +245,7 @@ class Objects:
     async def _new(self, wanted: Wanted) -> StoredObject:
         object_id = wanted.object_id or PREFIX_OF[wanted.kind] + secrets.token_hex(13)
         check_id(wanted.kind, object_id)
-        if wanted.app_id:
+        if wanted.app_id and not wanted.is_of_version:
             app = await self._apps.require_running(wanted.app_id)
             if app.scope != wanted.scope:
                 raise DomainError(
@@ -266,7 +267,8 @@ class Objects:
         of_app = self._of_apps.setdefault(made.app_id, [])
         if made.object_id not in of_app:
             of_app.append(made.object_id)
-        if not self._apps.is_running(made.app_id):  # it ended while this was being written
+        # It ended while this was being written, or will without a word: versions go one by one.
+        if not self._apps.has_caller(made.app_id):
             self._end_app(made.app_id)
 
     def _expect_holder(self, object_id: str) -> None:

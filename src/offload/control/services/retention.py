@@ -12,7 +12,7 @@ from offload.control.ports.store import StoreError
 from offload.control.telemetry import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from offload.control.ports.blobs import Blobs
     from offload.control.ports.clock import Clock
@@ -51,6 +51,7 @@ class Retention:
         self._retention_seconds = retention_seconds
         self._object_seconds = object_seconds
         self._round_seconds = min(ROUND_SECONDS, max(SHORTEST_ROUND_SECONDS, retention_seconds))
+        self.also: Callable[[], Awaitable[None]] | None = None  # done in each round
         self._looked_at = ""  # the last blob of those that a round before looked at
         self._task: asyncio.Task[None] | None = None
 
@@ -105,6 +106,8 @@ class Retention:
         while True:
             try:
                 calls = await self.collect()
+                if self.also is not None:
+                    await self.also()
                 if calls:
                     log_event(_log, logging.INFO, "calls_expired", calls=calls)
             except (StoreError, BlobError) as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import re
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.objects import PREFIX_OF, ObjectKind, StoredObject
@@ -46,6 +47,10 @@ class Kept:
     stored: StoredObject
     keys: tuple[str, ...]
     updated_at: float
+
+
+# What a version of a deployed app has for itself: keys by which its functions name them, each with its variables.
+OwnSecrets: TypeAlias = tuple[tuple[str, dict[str, str]], ...]
 
 
 class Secrets:
@@ -89,6 +94,24 @@ class Secrets:
             )
         self._objects.take_in(answer)
         return Kept(answer, sealed.names, sealed.updated_at)
+
+    async def put_own(self, app_id: str, scope: Scope, own: OwnSecrets) -> None:
+        """Make the secrets that a version of a deployed app has for itself, for as long as it is kept."""
+        for key, values in own:
+            own_id = own_secret_id(app_id, key)
+            wanted = Wanted(ObjectKind.SECRET, scope, "", own_id, app_id=app_id, is_of_version=True)
+            await self.put(wanted, values, may_replace=False)
+
+    async def has_own(self, app_id: str, own: OwnSecrets) -> bool:
+        """Whether a version has these secrets already, with the same values."""
+        for key, values in own:
+            try:
+                kept = await self._open(own_secret_id(app_id, key))
+            except DomainError:
+                return False
+            if kept != values:
+                return False
+        return True
 
     async def listed(self, scope: Scope, after_name: str, limit: int) -> list[Kept]:
         """List secrets by their names, with the names of their variables."""
@@ -203,6 +226,12 @@ class Secrets:
             if sealed is not None:  # else it was deleted meanwhile
                 kept.append(Kept(stored, sealed.names, sealed.updated_at))
         return kept
+
+
+def own_secret_id(app_id: str, key: str) -> str:
+    """Return the id of a secret that a version has for itself, the same whenever it is asked for."""
+    digest = hashlib.sha256(f"{app_id} {key}".encode()).hexdigest()
+    return PREFIX_OF[ObjectKind.SECRET] + digest[:26]
 
 
 def _check_values(values: Mapping[str, str]) -> None:

@@ -34,8 +34,10 @@ class Batch:
     assigned: list[Assigned] = field(default_factory=list)
     cancels: list[tuple[str, str]] = field(default_factory=list)  # (input id, reason)
     forget: list[str] = field(default_factory=list)
+    consoles: list[tuple[str, str]] = field(default_factory=list)  # (session id, container id)
     shut_down: bool = False
     drain: bool = False
+    bring: list[str] = field(default_factory=list)  # SHA-256s of blobs
 
 
 class WorkerSession:
@@ -109,6 +111,11 @@ class WorkerSession:
         batch.recorded_seq = max(batch.recorded_seq, seq)
         self._notify()
 
+    def open_console(self, session_id: str, container_id: str) -> None:
+        """Ask for a console in a container."""
+        self._last_batch().consoles.append((session_id, container_id))
+        self._notify()
+
     def shut_down(self) -> None:
         """Ask the worker to leave."""
         self._last_batch().shut_down = True
@@ -117,6 +124,11 @@ class WorkerSession:
     def drain(self) -> None:
         """Ask the worker to take nothing new, finish what it runs, and leave."""
         self._last_batch().drain = True
+        self._notify()
+
+    def bring(self, names: Iterable[str]) -> None:
+        """Ask for copies of blobs, where the worker has some."""
+        self._last_batch().bring.extend(names)
         self._notify()
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from offload.control.core.model import Call, CallKind
 from offload.control.ports.records import CloseCall, InputRow, SaveCall, SaveInputs
 
 if TYPE_CHECKING:
-    from offload.control.ports.records import Record
+    from offload.control.ports.records import OutcomeRow, Record
     from offload.control.services.kernel import Kernel
     from offload.control.services.live import LiveCall
 
@@ -187,6 +187,17 @@ def tell(
             call, created_at=call.created_at - drift, deadline=deadline, not_before=not_before
         )
     kernel.apply(CallSubmitted(call, runs, closed, ended, although_stopped))
+
+
+def begin_transient(
+    kernel: Kernel, call: Call, only: NewInput, on_outcome: Callable[[OutcomeRow], None]
+) -> None:
+    """Take a new call of one input in of which nothing is written."""
+    live = kernel.calls.open(call, closed=True)
+    live.wait(on_outcome)  # there is no other place to learn it from, and it may be decided at once
+    rows = new_rows(live, (only,))
+    kernel.keep_payloads(call, rows)
+    tell(kernel, call, runs_of(rows), closed=True)
 
 
 def record(

@@ -19,6 +19,7 @@ class Versions:
     def __init__(self, deployments: Iterable[Deployment]) -> None:
         self._deployments: dict[DeploymentKey, Deployment] = {}
         self._by_app: dict[str, tuple[DeploymentKey, int]] = {}
+        self.tried: set[str] = set()  # apps that are tried out before they are versions
         for deployment in deployments:
             self.put(deployment)
 
@@ -64,6 +65,10 @@ class Versions:
         deployment = self._deployments[place[0]]
         version = deployment.version(place[1])
         return None if version is None else (deployment, version)
+
+    def keeps(self, app_id: str) -> bool:
+        """Whether the app is a version of a deployed one, or is about to be."""
+        return app_id in self._by_app or app_id in self.tried
 
     def why_not_serving(self, app_id: str) -> DomainError | None:
         """Return what to say to a caller of a version that takes no calls; None where it is no version."""

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client import bodies, definitions, translate
+from offload.sdk.client import bodies, classes, definitions, translate
 from offload.sdk.client.connection import Connection, ServerAddress
 from offload.sdk.client.contents import ContentRequests
 from offload.sdk.client.deployments import DeploymentRequests
 from offload.sdk.client.inside import InsideConnection
 from offload.sdk.client.objects import ObjectRequests
 from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.requests import Requests
 from offload.sdk.client.secrets import SecretRequests
 from offload.sdk.client.volumes import VolumeRequests
+from offload.sdk.client.web import WebRequests
 from offload.sdk.serialize import ENCODING
 from offload.sdk.values import CallStatus, Ended, Failure, Letter, Scaling
 from offload.wire.gen import apps_pb2, calls_pb2, cluster_pb2, common_pb2
@@ -25,7 +27,7 @@ from offload.wire.limits import INLINE_PAYLOAD_BYTES
 from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from typing import IO
 
     from offload.sdk.call_options import CallOptions
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from offload.sdk.client.direct import DirectRun, Reply
     from offload.sdk.values import Output
     from offload.wire.guest import Platform
-    from offload.wire.link import Link
 
 M = TypeVar("M", bound=Message)
 
@@ -54,7 +55,7 @@ class Submission:
     options: CallOptions | None = None  # None: the defaults
 
 
-class Client:
+class Client(Requests):
     """Requests over one connection. Every coroutine runs on the loop that runs the first of them."""
 
     def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
@@ -69,12 +70,13 @@ class Client:
         return client
 
     def _use(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.deployments = DeploymentRequests(connection)
         self.objects = ObjectRequests(connection)
         self.volumes = VolumeRequests(connection)
         self.secrets = SecretRequests(connection)
         self.contents = ContentRequests(connection)
+        self.web = WebRequests(connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -118,9 +120,15 @@ class Client:
         request = translate.autoscaler(function_id, scaling)
         await self._unary("Apps/UpdateAutoscaler", request, apps_pb2.UpdateAutoscalerReply)
 
-    async def find_function(self, app_name: str, name: str) -> str:
-        """Return the id of a function of the app whose container this is."""
+    async def find_function(
+        self, app_name: str, name: str, of_class: tuple[str, Mapping[str, object]] | None = None
+    ) -> str:
+        """Return the id of a function of the app whose container this is; `of_class` is what a class's is made of."""
         request = apps_pb2.FindFunctionRequest(app_name=app_name, name=name)
+        if of_class is not None:
+            request.class_name = of_class[0]
+            for each, value in classes.values(of_class[1]).items():
+                request.parameters[each].CopyFrom(value)
         reply = await self._unary("Apps/FindFunction", request, apps_pb2.FindFunctionReply)
         return reply.function_id
 
@@ -175,7 +183,7 @@ class Client:
             is_repeat=is_repeat,
             options=translate.call_options(options),
         )
-        reply = await self._repeatable("Calls/Run", request, calls_pb2.RunReply)
+        reply = await self._once("Calls/Run", request, calls_pb2.RunReply)
         ended = await self._ended(0, 0, reply.outcome)
         return ended if call_id else ended._replace(call_id=reply.call_id)
 
@@ -190,7 +198,7 @@ class Client:
             attached=submission.attached,
             options=translate.call_options(submission.options),
         )
-        reply = await self._repeatable("Calls/Submit", request, calls_pb2.SubmitReply)
+        reply = await self._once("Calls/Submit", request, calls_pb2.SubmitReply)
         return reply.call_id
 
     async def add_inputs(
@@ -265,44 +273,6 @@ class Client:
         """Ask the server and its workers to end."""
         request = cluster_pb2.ShutDownRequest(workers=True, reason=reason)
         await self._unary("Cluster/ShutDown", request, cluster_pb2.ShutDownReply)
-
-    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        return await self._connection.repeat(
-            lambda link: link.unary("offload.v1." + method, request, reply)
-        )
-
-    async def _repeatable(
-        self, method: str, request: calls_pb2.RunRequest | calls_pb2.SubmitRequest, reply: type[M]
-    ) -> M:
-        async def attempt(link: Link) -> M:
-            try:
-                return await link.unary("offload.v1." + method, request, reply)
-            except LinkClosedError:
-                request.is_repeat = True
-                raise
-
-        return await self._connection.repeat(attempt)
-
-    async def _replies(
-        self, method: str, request: Message, reply: type[M]
-    ) -> AsyncGenerator[M, None]:
-        # The consumer moves `request` on with what it has seen, so a reopened stream continues there.
-        while True:
-            link = await self._connection.link()
-            stream = link.stream("offload.v1." + method, reply)
-            try:
-                await stream.send(request)
-                await stream.end()
-                while (message := await stream.receive()) is not None:
-                    yield message
-            except LinkClosedError:
-                await link.close()
-            except WireError as error:
-                raise from_wire(error) from None
-            else:
-                return
-            finally:
-                stream.cancel()
 
     async def _inputs(self, inputs: Sequence[tuple[int, bytes]]) -> list[calls_pb2.Input]:
         messages = []

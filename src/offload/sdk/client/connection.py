@@ -61,6 +61,7 @@ class Connection:
         self._link: Link | None = None
         self._dialling: asyncio.Task[Link] | None = None
         self._was_connected = False
+        self.url = ""  # of the server that was dialled last
 
     async def link(self) -> Link:
         """Return a link that was open a moment ago. Raises `OffloadError` where there is none to be had."""
@@ -130,6 +131,7 @@ class Connection:
 
         # Finding may start a local stack and wait for it, so it must not hold up the loop.
         address = await asyncio.get_running_loop().run_in_executor(None, self._find)
+        self.url = address.url
         return await connect(address.url, address.token, tls=address.tls)
 
     def _lost(self, message: str, waited: float) -> str:

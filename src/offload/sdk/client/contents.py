@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
 from offload.sdk.client import bodies
-from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.requests import Requests
 from offload.sdk.ids import new_id
 from offload.sdk.serialize import ENCODING
 from offload.wire.gen import common_pb2, dicts_pb2, queues_pb2
 from offload.wire.limits import BATCH_BYTES, INLINE_PAYLOAD_BYTES
-from offload.wire.status import LinkClosedError, WireError
+from offload.wire.status import WireError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from offload.sdk.client.connection import Connection
-    from offload.wire.link import Link
 
 M = TypeVar("M", bound=Message)
 
@@ -29,11 +29,11 @@ _ENTRY_BYTES = 64  # what an entry or an item takes beside its bytes
 _REMEMBERED = 100  # requests whose answers have arrived, until the server is told
 
 
-class ContentRequests:
+class ContentRequests(Requests):
     """One method for each request. Every coroutine runs on the connection's loop. Values are pickles."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._received: list[str] = []
 
     # --- dicts ---
@@ -93,26 +93,15 @@ class ContentRequests:
     ) -> AsyncGenerator[list[tuple[bytes, Body]], None]:
         """Yield all entries, going on behind the last one where the connection breaks."""
         request = dicts_pb2.DictEntriesRequest(object_id=object_id, without_values=without_values)
-        while True:
-            link = await self._connection.link()
-            stream = link.stream("offload.v1.Dicts/Entries", dicts_pb2.DictEntries)
-            try:
-                await stream.send(request)
-                await stream.end()
-                while (page := await stream.receive()) is not None:
-                    yield [
-                        (entry.key, await bodies.fetch(self._connection, entry.value))
-                        for entry in page.entries
-                    ]
-                    request.after_key = page.entries[-1].key
-            except LinkClosedError:
-                await link.close()
-            except WireError as error:
-                raise from_wire(error) from None
-            else:
-                return
-            finally:
-                stream.cancel()
+        async with aclosing(
+            self._replies("Dicts/Entries", request, dicts_pb2.DictEntries)
+        ) as pages:
+            async for page in pages:
+                yield [
+                    (entry.key, await bodies.fetch(self._connection, entry.value))
+                    for entry in page.entries
+                ]
+                request.after_key = page.entries[-1].key
 
     # --- queues ---
 
@@ -188,29 +177,6 @@ class ContentRequests:
             payload.inline = value
         else:
             payload.CopyFrom(await bodies.send(self._connection, value, ENCODING))
-
-    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        return await self._connection.repeat(
-            lambda link: link.unary("offload.v1." + method, request, reply)
-        )
-
-    async def _once(
-        self,
-        method: str,
-        request: dicts_pb2.DictPutRequest
-        | dicts_pb2.DictPopRequest
-        | queues_pb2.QueuePutRequest
-        | queues_pb2.QueueGetRequest,
-        reply: type[M],
-    ) -> M:
-        async def attempt(link: Link) -> M:
-            try:
-                return await link.unary("offload.v1." + method, request, reply)
-            except LinkClosedError:
-                request.is_repeat = True
-                raise
-
-        return await self._connection.repeat(attempt)
 
 
 class DirectGet:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from offload.sdk.client import definitions, translate
-from offload.sdk.client.refusals import from_wire
-from offload.sdk.values import AppName, Deployed, ResolvedFunction
+from offload.sdk.client import classes, definitions, translate
+from offload.sdk.client.requests import Requests
+from offload.sdk.values import AppName, Deployed, ResolvedClass, ResolvedFunction
 from offload.wire.gen import deployments_pb2
-from offload.wire.status import LinkClosedError, WireError
+from offload.wire.host import host_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from offload.sdk.client.connection import Connection
     from offload.sdk.client.definitions import Registration
+    from offload.sdk.named_class import NamedClass
     from offload.sdk.values import Output
 
 
@@ -31,17 +32,16 @@ class NewVersion:
     app_tags: Mapping[str, str] = field(default_factory=dict)
     deployed_by: str = ""
     skip_check: bool = False
+    # Secrets without a name, by the keys that `secret_ids` of the functions name them by.
+    own_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def for_app(self, app: AppName) -> NewVersion:
         """Return the same under another name."""
         return replace(self, app=app)
 
 
-class DeploymentRequests:
+class DeploymentRequests(Requests):
     """Made over the connection of a `Client`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def deploy(self, new: NewVersion, output: Output) -> Deployed:
         """Have another version serve; return once it does."""
@@ -53,27 +53,28 @@ class DeploymentRequests:
             deployed_by=new.deployed_by,
             skip_check=new.skip_check,
         )
+        for key, values in new.own_secrets.items():
+            request.own_secrets[key].values.update(values)
         for function, fingerprint in zip(new.functions, new.fingerprints, strict=True):
             definition = await definitions.describe(self._connection, function)
             definition.code_digest = fingerprint
             request.functions.append(definition)
         # A repeat finds what the first one did, if that came to something.
         while True:
-            link = await self._connection.link()
-            stream = link.stream("offload.v1.Deployments/Deploy", deployments_pb2.DeployEvent)
-            try:
-                await stream.send(request)
-                await stream.end()
-                while (event := await stream.receive()) is not None:
+            events = self._replies("Deployments/Deploy", request, deployments_pb2.DeployEvent)
+            async with aclosing(events):
+                async for event in events:
                     if event.HasField("result"):
                         return translate.deployed(new.app, event.result)
                     output.progress([translate.pool(pool) for pool in event.pools])
-            except LinkClosedError:
-                await link.close()
-            except WireError as error:
-                raise from_wire(error) from None
-            finally:
-                stream.cancel()
+
+    async def has_worker_here(self) -> bool:
+        """Whether a worker of this machine takes work."""
+        request = deployments_pb2.PrepareDeployRequest(host_id=host_id())
+        reply = await self._unary(
+            "Deployments/PrepareDeploy", request, deployments_pb2.PrepareDeployReply
+        )
+        return reply.has_worker_on_host
 
     async def resolve(
         self, app: AppName, function: str, version: int | str | None
@@ -85,9 +86,27 @@ class DeploymentRequests:
             version=version if isinstance(version, int) else 0,
             tag=version if isinstance(version, str) else "",
         )
-        reply = await self._connection.repeat(
-            lambda link: link.unary(
-                "offload.v1.Deployments/Resolve", request, deployments_pb2.ResolveReply
-            )
-        )
+        reply = await self._unary("Deployments/Resolve", request, deployments_pb2.ResolveReply)
         return ResolvedFunction(reply.function_id, reply.version, reply.is_generator)
+
+    async def resolve_class(
+        self, named: NamedClass, parameters: Mapping[str, object]
+    ) -> ResolvedClass:
+        """Find the containers of a class with these parameters; see `resolve`."""
+        version, changed = named.version, named.changed
+        request = deployments_pb2.ResolveClassRequest(
+            app=translate.app_name(named.app),
+            class_name=named.name,
+            version=version if isinstance(version, int) else 0,
+            tag=version if isinstance(version, str) else "",
+            parameters=classes.values(parameters),
+        )
+        if changed.names:
+            scope = (named.app.workspace, named.app.environment)
+            await definitions.describe_options(request.changes, changed.options, scope)
+            request.changed.extend(classes.fields_of(changed.names))
+        reply = await self._unary(
+            "Deployments/ResolveClass", request, deployments_pb2.ResolveClassReply
+        )
+        methods = {each.name: each.is_generator for each in reply.methods}
+        return ResolvedClass(reply.function_id, reply.version, methods)

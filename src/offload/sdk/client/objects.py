@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from offload.sdk.client.refusals import from_wire
+from offload.sdk.client.requests import Requests
 from offload.sdk.values import ObjectInfo
 from offload.wire.gen import objects_pb2
-from offload.wire.status import LinkClosedError, WireError
 
 if TYPE_CHECKING:
-    from offload.sdk.client.connection import Connection
     from offload.sdk.values import ObjectOrder
 
 M = TypeVar("M", bound=Message)
 
 
-class ObjectRequests:
+class ObjectRequests(Requests):
     """One method for each request. Every coroutine runs on the connection's loop."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def open(self, order: ObjectOrder) -> ObjectInfo:
         """Find an object, or make it where that is wanted."""
@@ -34,7 +30,7 @@ class ObjectRequests:
             create_if_missing=order.create_if_missing,
             app_id=order.app_id,
         )
-        return _info(await self._unary("Open", request, objects_pb2.ObjectSummary))
+        return _info(await self._unary("Objects/Open", request, objects_pb2.ObjectSummary))
 
     async def list(self, kind: str, workspace: str, environment: str) -> list[ObjectInfo]:
         """List all objects of a kind by their names."""
@@ -43,7 +39,7 @@ class ObjectRequests:
             kind=_kind(kind), scope=_scope(workspace, environment)
         )
         while True:
-            reply = await self._unary("List", request, objects_pb2.ListObjectsReply)
+            reply = await self._unary("Objects/List", request, objects_pb2.ListObjectsReply)
             if not reply.objects:
                 return found
             found += map(_info, reply.objects)
@@ -52,35 +48,22 @@ class ObjectRequests:
     async def rename(self, object_id: str, name: str) -> None:
         """Give an object another name."""
         request = objects_pb2.RenameObjectRequest(object_id=object_id, name=name)
-        await self._unary("Rename", request, objects_pb2.RenameObjectReply)
+        await self._unary("Objects/Rename", request, objects_pb2.RenameObjectReply)
 
     async def delete(self, object_id: str) -> None:
         """Remove an object, which may be gone already."""
         request = objects_pb2.DeleteObjectRequest(object_id=object_id)
-        await self._unary("Delete", request, objects_pb2.DeleteObjectReply)
+        await self._unary("Objects/Delete", request, objects_pb2.DeleteObjectReply)
 
     async def hold(self, object_id: str) -> None:
         """Keep an anonymous object alive until cancelled."""
         request = objects_pb2.HoldObjectRequest(object_id=object_id)
         while True:
-            link = await self._connection.link()
-            stream = link.stream("offload.v1.Objects/Hold", objects_pb2.ObjectHeld)
-            try:
-                await stream.send(request)
-                await stream.end()
-                while await stream.receive() is not None:
+            async with aclosing(
+                self._replies("Objects/Hold", request, objects_pb2.ObjectHeld)
+            ) as said:
+                async for _ in said:
                     pass
-            except LinkClosedError:
-                await link.close()
-            except WireError as error:
-                raise from_wire(error) from None
-            finally:
-                stream.cancel()
-
-    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        return await self._connection.repeat(
-            lambda link: link.unary(f"offload.v1.Objects/{method}", request, reply)
-        )
 
 
 def _kind(kind: str) -> objects_pb2.ObjectKind:

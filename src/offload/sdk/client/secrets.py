@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
+from offload.sdk.client.requests import Requests
 from offload.sdk.values import SecretInfo
 from offload.wire.gen import objects_pb2, secrets_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from offload.sdk.client.connection import Connection
 
 M = TypeVar("M", bound=Message)
 Scope = tuple[str, str]  # workspace and environment; empty: the server's default
 
 
-class SecretRequests:
+class SecretRequests(Requests):
     """One method for each request. Every coroutine runs on the connection's loop."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def put(
         self,
@@ -43,21 +40,21 @@ class SecretRequests:
             may_replace=may_replace,
             app_id=app_id,
         )
-        return _info(await self._unary("Put", request, secrets_pb2.SecretSummary))
+        return _info(await self._unary("Secrets/Put", request, secrets_pb2.SecretSummary))
 
     async def find(self, scope: Scope, name: str, required_keys: Sequence[str]) -> SecretInfo:
         """Find a secret that has these variables."""
         request = secrets_pb2.FindSecretRequest(
             scope=_scope(scope), name=name, required_keys=required_keys
         )
-        return _info(await self._unary("Find", request, secrets_pb2.SecretSummary))
+        return _info(await self._unary("Secrets/Find", request, secrets_pb2.SecretSummary))
 
     async def list(self, scope: Scope) -> list[SecretInfo]:
         """List all secrets by their names."""
         found: list[SecretInfo] = []
         request = secrets_pb2.ListSecretsRequest(scope=_scope(scope))
         while True:
-            reply = await self._unary("List", request, secrets_pb2.ListSecretsReply)
+            reply = await self._unary("Secrets/List", request, secrets_pb2.ListSecretsReply)
             if not reply.secrets:
                 return found
             found += map(_info, reply.secrets)
@@ -66,13 +63,8 @@ class SecretRequests:
     async def rotate_key(self) -> int:
         """Seal all secrets with a new key; return how many there are."""
         request = secrets_pb2.RotateSecretKeyRequest()
-        reply = await self._unary("RotateKey", request, secrets_pb2.RotateSecretKeyReply)
+        reply = await self._unary("Secrets/RotateKey", request, secrets_pb2.RotateSecretKeyReply)
         return reply.secrets
-
-    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        return await self._connection.repeat(
-            lambda link: link.unary(f"offload.v1.Secrets/{method}", request, reply)
-        )
 
 
 def _scope(scope: Scope) -> objects_pb2.ObjectScope:

@@ -1,4 +1,5 @@
 from offload.wire.gen import common_pb2 as _common_pb2
+from offload.wire.gen import endpoints_pb2 as _endpoints_pb2
 from offload.wire.gen import images_pb2 as _images_pb2
 from offload.wire.gen import schedules_pb2 as _schedules_pb2
 from google.protobuf.internal import containers as _containers
@@ -103,8 +104,48 @@ class Batching(_message.Message):
     wait_seconds: float
     def __init__(self, max_batch_size: _Optional[int] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
 
+class ParameterValue(_message.Message):
+    __slots__ = ("text", "number", "flag", "data")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FLAG_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    number: str
+    flag: bool
+    data: bytes
+    def __init__(self, text: _Optional[str] = ..., number: _Optional[str] = ..., flag: _Optional[bool] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ClassParameter(_message.Message):
+    __slots__ = ("name", "type", "default", "is_settable")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    IS_SETTABLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    default: ParameterValue
+    is_settable: bool
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., default: _Optional[_Union[ParameterValue, _Mapping]] = ..., is_settable: _Optional[bool] = ...) -> None: ...
+
+class ClassMethod(_message.Message):
+    __slots__ = ("name", "is_generator")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IS_GENERATOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    is_generator: bool
+    def __init__(self, name: _Optional[str] = ..., is_generator: _Optional[bool] = ...) -> None: ...
+
+class ClassShape(_message.Message):
+    __slots__ = ("parameters", "methods")
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    parameters: _containers.RepeatedCompositeFieldContainer[ClassParameter]
+    methods: _containers.RepeatedCompositeFieldContainer[ClassMethod]
+    def __init__(self, parameters: _Optional[_Iterable[_Union[ClassParameter, _Mapping]]] = ..., methods: _Optional[_Iterable[_Union[ClassMethod, _Mapping]]] = ...) -> None: ...
+
 class FunctionDefinition(_message.Message):
-    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "volumes", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers", "allow_list", "restrict_platform_access", "is_variant", "secrets", "code_digest", "schedule", "image_elsewhere")
+    __slots__ = ("function_id", "app_id", "name", "code", "is_generator", "cpu_milli", "memory_mib", "timeout_seconds", "startup_timeout_seconds", "retries", "min_containers", "max_containers", "scaledown_window_seconds", "runtime", "block_network", "local_image", "env", "python_version", "buffer_containers", "gpu", "labels", "image", "volumes", "cpu_limit_milli", "memory_limit_mib", "ephemeral_disk_mib", "concurrency", "batching", "single_use_containers", "allow_list", "restrict_platform_access", "is_variant", "secrets", "code_digest", "class_shape", "parameters", "web", "schedule", "image_elsewhere")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +160,13 @@ class FunctionDefinition(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ParameterValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ParameterValue, _Mapping]] = ...) -> None: ...
     FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +201,9 @@ class FunctionDefinition(_message.Message):
     IS_VARIANT_FIELD_NUMBER: _ClassVar[int]
     SECRETS_FIELD_NUMBER: _ClassVar[int]
     CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLASS_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    WEB_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     function_id: str
@@ -189,9 +240,12 @@ class FunctionDefinition(_message.Message):
     is_variant: bool
     secrets: _containers.RepeatedScalarFieldContainer[str]
     code_digest: str
+    class_shape: ClassShape
+    parameters: _containers.MessageMap[str, ParameterValue]
+    web: _containers.RepeatedCompositeFieldContainer[_endpoints_pb2.WebEndpoint]
     schedule: _schedules_pb2.Schedule
     image_elsewhere: _images_pb2.Image
-    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., volumes: _Optional[_Iterable[_Union[VolumeMount, _Mapping]]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ..., allow_list: _Optional[_Union[AllowList, _Mapping]] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., secrets: _Optional[_Iterable[str]] = ..., code_digest: _Optional[str] = ..., schedule: _Optional[_Union[_schedules_pb2.Schedule, _Mapping]] = ..., image_elsewhere: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
+    def __init__(self, function_id: _Optional[str] = ..., app_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[_Union[_common_pb2.Payload, _Mapping]] = ..., is_generator: _Optional[bool] = ..., cpu_milli: _Optional[int] = ..., memory_mib: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., startup_timeout_seconds: _Optional[float] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., min_containers: _Optional[int] = ..., max_containers: _Optional[int] = ..., scaledown_window_seconds: _Optional[float] = ..., runtime: _Optional[str] = ..., block_network: _Optional[bool] = ..., local_image: _Optional[_Union[LocalImage, _Mapping]] = ..., env: _Optional[_Mapping[str, str]] = ..., python_version: _Optional[str] = ..., buffer_containers: _Optional[int] = ..., gpu: _Optional[_Union[GpuRequest, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., image: _Optional[_Union[_images_pb2.Image, _Mapping]] = ..., volumes: _Optional[_Iterable[_Union[VolumeMount, _Mapping]]] = ..., cpu_limit_milli: _Optional[int] = ..., memory_limit_mib: _Optional[int] = ..., ephemeral_disk_mib: _Optional[int] = ..., concurrency: _Optional[_Union[Concurrency, _Mapping]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., single_use_containers: _Optional[bool] = ..., allow_list: _Optional[_Union[AllowList, _Mapping]] = ..., restrict_platform_access: _Optional[bool] = ..., is_variant: _Optional[bool] = ..., secrets: _Optional[_Iterable[str]] = ..., code_digest: _Optional[str] = ..., class_shape: _Optional[_Union[ClassShape, _Mapping]] = ..., parameters: _Optional[_Mapping[str, ParameterValue]] = ..., web: _Optional[_Iterable[_Union[_endpoints_pb2.WebEndpoint, _Mapping]]] = ..., schedule: _Optional[_Union[_schedules_pb2.Schedule, _Mapping]] = ..., image_elsewhere: _Optional[_Union[_images_pb2.Image, _Mapping]] = ...) -> None: ...
 
 class RegisterFunctionsRequest(_message.Message):
     __slots__ = ("app_id", "functions")
@@ -294,14 +348,25 @@ class ListAppsReply(_message.Message):
     def __init__(self, apps: _Optional[_Iterable[_Union[AppSummary, _Mapping]]] = ...) -> None: ...
 
 class FindFunctionRequest(_message.Message):
-    __slots__ = ("app_id", "app_name", "name")
+    __slots__ = ("app_id", "app_name", "name", "class_name", "parameters")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ParameterValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ParameterValue, _Mapping]] = ...) -> None: ...
     APP_ID_FIELD_NUMBER: _ClassVar[int]
     APP_NAME_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     app_id: str
     app_name: str
     name: str
-    def __init__(self, app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+    class_name: str
+    parameters: _containers.MessageMap[str, ParameterValue]
+    def __init__(self, app_id: _Optional[str] = ..., app_name: _Optional[str] = ..., name: _Optional[str] = ..., class_name: _Optional[str] = ..., parameters: _Optional[_Mapping[str, ParameterValue]] = ...) -> None: ...
 
 class FindFunctionReply(_message.Message):
     __slots__ = ("function_id", "is_generator")

@@ -18,7 +18,7 @@ class DeploymentName(_message.Message):
     def __init__(self, name: _Optional[str] = ..., workspace: _Optional[str] = ..., environment: _Optional[str] = ...) -> None: ...
 
 class DeployRequest(_message.Message):
-    __slots__ = ("app", "functions", "source_digest", "tag", "app_tags", "deployed_by", "skip_check")
+    __slots__ = ("app", "functions", "source_digest", "tag", "app_tags", "deployed_by", "skip_check", "own_secrets")
     class AppTagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,13 @@ class DeployRequest(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class OwnSecretsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: SecretValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[SecretValues, _Mapping]] = ...) -> None: ...
     APP_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     SOURCE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +40,7 @@ class DeployRequest(_message.Message):
     APP_TAGS_FIELD_NUMBER: _ClassVar[int]
     DEPLOYED_BY_FIELD_NUMBER: _ClassVar[int]
     SKIP_CHECK_FIELD_NUMBER: _ClassVar[int]
+    OWN_SECRETS_FIELD_NUMBER: _ClassVar[int]
     app: DeploymentName
     functions: _containers.RepeatedCompositeFieldContainer[_apps_pb2.FunctionDefinition]
     source_digest: str
@@ -40,7 +48,33 @@ class DeployRequest(_message.Message):
     app_tags: _containers.ScalarMap[str, str]
     deployed_by: str
     skip_check: bool
-    def __init__(self, app: _Optional[_Union[DeploymentName, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., source_digest: _Optional[str] = ..., tag: _Optional[str] = ..., app_tags: _Optional[_Mapping[str, str]] = ..., deployed_by: _Optional[str] = ..., skip_check: _Optional[bool] = ...) -> None: ...
+    own_secrets: _containers.MessageMap[str, SecretValues]
+    def __init__(self, app: _Optional[_Union[DeploymentName, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., source_digest: _Optional[str] = ..., tag: _Optional[str] = ..., app_tags: _Optional[_Mapping[str, str]] = ..., deployed_by: _Optional[str] = ..., skip_check: _Optional[bool] = ..., own_secrets: _Optional[_Mapping[str, SecretValues]] = ...) -> None: ...
+
+class SecretValues(_message.Message):
+    __slots__ = ("values",)
+    class ValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.ScalarMap[str, str]
+    def __init__(self, values: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class PrepareDeployRequest(_message.Message):
+    __slots__ = ("host_id",)
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
+    host_id: str
+    def __init__(self, host_id: _Optional[str] = ...) -> None: ...
+
+class PrepareDeployReply(_message.Message):
+    __slots__ = ("has_worker_on_host",)
+    HAS_WORKER_ON_HOST_FIELD_NUMBER: _ClassVar[int]
+    has_worker_on_host: bool
+    def __init__(self, has_worker_on_host: _Optional[bool] = ...) -> None: ...
 
 class DeployEvent(_message.Message):
     __slots__ = ("pools", "result")
@@ -85,6 +119,43 @@ class ResolveReply(_message.Message):
     is_generator: bool
     app_id: str
     def __init__(self, function_id: _Optional[str] = ..., version: _Optional[int] = ..., is_generator: _Optional[bool] = ..., app_id: _Optional[str] = ...) -> None: ...
+
+class ResolveClassRequest(_message.Message):
+    __slots__ = ("app", "class_name", "version", "tag", "parameters", "changes", "changed")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _apps_pb2.ParameterValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_apps_pb2.ParameterValue, _Mapping]] = ...) -> None: ...
+    APP_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    app: DeploymentName
+    class_name: str
+    version: int
+    tag: str
+    parameters: _containers.MessageMap[str, _apps_pb2.ParameterValue]
+    changes: _apps_pb2.FunctionDefinition
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, app: _Optional[_Union[DeploymentName, _Mapping]] = ..., class_name: _Optional[str] = ..., version: _Optional[int] = ..., tag: _Optional[str] = ..., parameters: _Optional[_Mapping[str, _apps_pb2.ParameterValue]] = ..., changes: _Optional[_Union[_apps_pb2.FunctionDefinition, _Mapping]] = ..., changed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResolveClassReply(_message.Message):
+    __slots__ = ("function_id", "version", "methods", "app_id")
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    APP_ID_FIELD_NUMBER: _ClassVar[int]
+    function_id: str
+    version: int
+    methods: _containers.RepeatedCompositeFieldContainer[_apps_pb2.ClassMethod]
+    app_id: str
+    def __init__(self, function_id: _Optional[str] = ..., version: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_apps_pb2.ClassMethod, _Mapping]]] = ..., app_id: _Optional[str] = ...) -> None: ...
 
 class DeployedVersion(_message.Message):
     __slots__ = ("version", "app_id", "created_at", "tag", "deployed_by", "functions", "open_calls", "is_serving")

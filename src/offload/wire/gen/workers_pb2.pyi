@@ -245,8 +245,16 @@ class CancelInput(_message.Message):
     reason: str
     def __init__(self, input_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class OpenConsole(_message.Message):
+    __slots__ = ("session_id", "container_id")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    container_id: str
+    def __init__(self, session_id: _Optional[str] = ..., container_id: _Optional[str] = ...) -> None: ...
+
 class ServerMessage(_message.Message):
-    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down", "drain")
+    __slots__ = ("recorded_seq", "welcome", "functions", "start", "stop", "assignments", "cancels", "forget_functions", "shut_down", "consoles", "drain", "bring_blobs")
     RECORDED_SEQ_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -256,7 +264,9 @@ class ServerMessage(_message.Message):
     CANCELS_FIELD_NUMBER: _ClassVar[int]
     FORGET_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     SHUT_DOWN_FIELD_NUMBER: _ClassVar[int]
+    CONSOLES_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    BRING_BLOBS_FIELD_NUMBER: _ClassVar[int]
     recorded_seq: int
     welcome: Welcome
     functions: _containers.RepeatedCompositeFieldContainer[_apps_pb2.FunctionDefinition]
@@ -266,5 +276,7 @@ class ServerMessage(_message.Message):
     cancels: _containers.RepeatedCompositeFieldContainer[CancelInput]
     forget_functions: _containers.RepeatedScalarFieldContainer[str]
     shut_down: bool
+    consoles: _containers.RepeatedCompositeFieldContainer[OpenConsole]
     drain: bool
-    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ..., drain: _Optional[bool] = ...) -> None: ...
+    bring_blobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recorded_seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_apps_pb2.FunctionDefinition, _Mapping]]] = ..., start: _Optional[_Iterable[_Union[StartContainer, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[StopContainer, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[CancelInput, _Mapping]]] = ..., forget_functions: _Optional[_Iterable[str]] = ..., shut_down: _Optional[bool] = ..., consoles: _Optional[_Iterable[_Union[OpenConsole, _Mapping]]] = ..., drain: _Optional[bool] = ..., bring_blobs: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -12,7 +12,11 @@ from __future__ import annotations
 from offload.wire.guest.codec import GuestProtocolError
 from offload.wire.guest.frames import Decoder, encode
 from offload.wire.guest.messages import (
+    DATA,
+    FLAG,
     GUEST_PROTOCOL,
+    NUMBER,
+    TEXT,
     UNFORKABLE,
     Begun,
     Body,
@@ -71,7 +75,11 @@ if TYPE_CHECKING:
 find_platform: Callable[[], Platform] | None = None
 
 __all__ = [
+    "DATA",
+    "FLAG",
     "GUEST_PROTOCOL",
+    "NUMBER",
+    "TEXT",
     "UNFORKABLE",
     "Begun",
     "Body",

@@ -97,6 +97,7 @@ def _write_load(parts: list[bytes], message: Load) -> None:
     _write_texts(parts, tuple(text for pair in message.env for text in pair))
     _write_text(parts, message.working_dir)
     parts.append(_CALLS.pack(message.max_calls, message.batch_size, message.batch_wait_seconds))
+    _write_texts(parts, tuple(text for each in message.parameters for text in each))
 
 
 def _write_run(parts: list[bytes], message: Run) -> None:
@@ -247,11 +248,14 @@ def _read_load(data: bytes, at: int) -> tuple[Load, int]:
     sys_path, at = _read_texts(data, at)
     env, at = _read_texts(data, at)
     working_dir, at = _read_text(data, at)
-    calls = _CALLS.unpack_from(data, at)
+    max_calls, batch_size, batch_wait_seconds = _CALLS.unpack_from(data, at)
     at += _CALLS.size
-    if len(env) % 2:
-        raise GuestProtocolError("the environment has a name without a value")
+    given, at = _read_texts(data, at)
+    if len(env) % 2 or len(given) % 3:
+        raise GuestProtocolError("the environment or a parameter has a name without a value")
     pairs = tuple(zip(env[::2], env[1::2]))
+    parameters = tuple(zip(given[::3], given[1::3], given[2::3]))
+    calls = (max_calls, batch_size, batch_wait_seconds, parameters)
     return Load(name, is_generator, code, sys_path, pairs, working_dir, *calls), at
 
 

@@ -39,13 +39,21 @@ def _know_asks() -> None:
         _READERS[kind] = read  # type: ignore[assignment]  # see above
 
 
+def _late_reader(kind: int) -> Read:
+    if kind >= _FIRST_ASK_KIND:
+        _know_asks()
+    if kind not in _READERS:
+        raise GuestProtocolError(f"unknown kind of frame: {kind}")
+    return _READERS[kind]
+
+
 def encode(message: Message) -> bytes:
     """Return the message's whole frame; raise GuestProtocolError where no frame is large enough for it."""
-    known = _WRITERS.get(type(message))
-    if known is None:
+    try:
+        kind, write = _WRITERS[type(message)]
+    except KeyError:
         _know_asks()
-        known = _WRITERS[type(message)]
-    kind, write = known
+        kind, write = _WRITERS[type(message)]
     parts: list[bytes] = []
     try:
         write(parts, message)
@@ -101,13 +109,7 @@ class Decoder:
 
 
 def _decode(frame: bytes) -> Message:
-    kind = frame[0]
-    read = _READERS.get(kind)
-    if read is None and kind >= _FIRST_ASK_KIND:
-        _know_asks()
-        read = _READERS.get(kind)
-    if read is None:
-        raise GuestProtocolError(f"unknown kind of frame: {frame[0]}")
+    read = _READERS.get(frame[0]) or _late_reader(frame[0])
     try:
         message, end = read(frame, 1)
     except (struct.error, UnicodeDecodeError) as error:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 else:
     from offload.wire.records import NamedTuple
 
-GUEST_PROTOCOL = 1
+GUEST_PROTOCOL = 2
+
+# Kinds of parameters: as it is, decimal digits, "1" or empty, hexadecimal.
+TEXT, NUMBER, FLAG, DATA = "text", "number", "flag", "data"
 
 # The type a fault names when the function is there but its process cannot be forked.
 UNFORKABLE = "offload.Unforkable"
@@ -56,6 +59,8 @@ class Load(NamedTuple):
     max_calls: int = 1  # of the function at the same time
     batch_size: int = 0  # call it with lists, for so many inputs at most; 0: with one input
     batch_wait_seconds: float = 0.0  # how long the first input of a batch waits for others
+    # Of a class, in place of those in its code: name, kind, and the value as that kind is written.
+    parameters: tuple[tuple[str, str, str], ...] = ()
 
 
 class Task(NamedTuple):

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import aiofastnet
 from google.protobuf.message import DecodeError, Message
 from picows import (
+    WSAutoPingStrategy,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -17,12 +19,13 @@ from picows import (
     WSUpgradeRequest,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
-    ws_create_server,
 )
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from offload.wire.link import frames
 from offload.wire.link.flow import Credit, Gate, Inbox
 from offload.wire.link.frames import HEADER_BYTES, Kind
+from offload.wire.link.front import FirstBytes
 from offload.wire.rpc import Handler, Promise, RequestContext
 from offload.wire.services import METHODS, Method
 from offload.wire.status import LinkClosedError, Status, WireError
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
 _log = logging.getLogger("offload.link")
+HANDSHAKE_SECONDS = 5.0
+READ_BUFFER_BYTES = 16 * 1024  # to begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +57,30 @@ class ServeOptions:
     port: int  # 0: any free one
     check_token: Callable[[str], bool]
     answer_http: Callable[[str], HttpAnswer | None]  # by path; None: not found
+    # Speaks with clients that do not ask for a link; None: they get what `answer_http` has for them.
+    other: Callable[[], asyncio.BaseProtocol] | None = None
     tls: ssl.SSLContext | None = None
 
 
 class LinkServer:
     """Listens until closed."""
 
-    def __init__(self, server: asyncio.Server, connections: set[_Connection]) -> None:
+    def __init__(
+        self,
+        server: asyncio.Server,
+        connections: set[_Connection],
+        undecided: set[FirstBytes],
+    ) -> None:
         self._server = server
         self._connections = connections
+        self._undecided = undecided
         self.port: int = server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Stop listening, end every connection and its handlers. Idempotent."""
         self._server.close()
+        for stranger in tuple(self._undecided):
+            stranger.close()
         for connection in tuple(self._connections):
             await connection.close()
         await self._server.wait_closed()
@@ -326,17 +341,26 @@ async def serve(handlers: Mapping[str, Handler], options: ServeOptions) -> LinkS
             return _plain(refusal)
         return _Connection(handlers, connections)
 
-    server = await ws_create_server(
-        admit,
-        options.host,
-        options.port,
+    undecided: set[FirstBytes] = set()
+    link = partial(_link_protocol, admit)
+    server = await aiofastnet.create_server(
+        asyncio.get_running_loop(),
+        lambda: FirstBytes(link, options.other or link, undecided),
+        host=options.host,
+        port=options.port,
         ssl=options.tls,
-        max_frame_size=frames.MAX_FRAME_BYTES,
-        enable_auto_ping=True,
-        auto_ping_idle_timeout=frames.PING_SECONDS,
-        auto_ping_reply_timeout=frames.PING_SECONDS,
     )
-    return LinkServer(server, connections)
+    return LinkServer(server, connections, undecided)
+
+
+def _link_protocol(admit: Callable[[WSUpgradeRequest], object]) -> asyncio.BaseProtocol:
+    # What `ws_create_server` makes for each connection that it accepts itself; no public name leads to it.
+    protocol: asyncio.BaseProtocol = WSProtocol(
+        None, None, False, admit, logging.getLogger("picows.server"), True, HANDSHAKE_SECONDS,
+        True, frames.PING_SECONDS, frames.PING_SECONDS, WSAutoPingStrategy.PING_WHEN_IDLE, True,
+        frames.MAX_FRAME_BYTES, None, READ_BUFFER_BYTES,
+    )  # fmt: skip
+    return protocol
 
 
 def _refusal(request: WSUpgradeRequest, options: ServeOptions) -> HttpAnswer | None:

@@ -229,7 +229,8 @@ class FunctionQueue:
     def _depth(self) -> int:
         """How many inputs each container may have in hand."""
         depth, width = self.times.depth, self._width
-        return depth if width == 1 else max(width, min(MAX_DEPTH, depth * width))
+        # Whole rounds: the rest of one would be a batch that waits to be filled.
+        return max(width, min(MAX_DEPTH // width, depth) * width)
 
     def window(self, now: float) -> int:
         """How many inputs it makes sense to hold, those in hand included."""

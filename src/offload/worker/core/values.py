@@ -156,6 +156,7 @@ class Function:
     is_single_use: bool = False  # each container runs one input and ends
     restrict_platform_access: bool = False  # its code may ask the platform nothing
     secrets: tuple[str, ...] = ()  # ids of those whose values its containers get
+    parameters: tuple[tuple[str, str, str], ...] = ()  # of a class; see `guest.Load`
 
     @property
     def max_inputs(self) -> int:
@@ -187,8 +188,10 @@ class Orders:
     assignments: tuple[tuple[str, list[Task]], ...] = ()  # function, tasks
     cancels: tuple[tuple[str, str], ...] = ()  # input, reason
     forget: tuple[str, ...] = ()
+    consoles: tuple[tuple[str, str], ...] = ()  # session, container
     shut_down: bool = False
     drain: bool = False
+    bring: tuple[str, ...] = ()  # SHA-256s of blobs that the server has lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from offload.wire.status import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import IO
 
     from offload.worker.inputs.spool import SpooledBody
 
 # What a container may have on its way before it is not listened to any more.
 _MAX_WAITING_BYTES = 256 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 class Blob(NamedTuple):
@@ -38,7 +40,7 @@ class Uploads:
         self._commit_volumes = commit_volumes
         self._hold = hold  # asks to stop (True) or go on (False) listening to a container
         self._lines: dict[str, deque[_Entry]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._waiting_bytes: Counter[str] = Counter()  # by container
 
     def has(self, input_id: str) -> bool:
@@ -60,14 +62,21 @@ class Uploads:
         """
         if body is not None:
             self._count(owner, body.size_bytes)
+        # At once, not in its turn: by then the container may have ended, and what it wrote have gone with it.
+        commit = self._start(self._commit(owner)) if commits else None
+        entry = _Entry(owner, body, then, commit)
         line = self._lines.get(input_id)
         if line is not None:
-            line.append(_Entry(owner, body, then, commits))
+            line.append(entry)
             return
-        self._lines[input_id] = deque([_Entry(owner, body, then, commits)])
-        task = asyncio.get_running_loop().create_task(self._work(input_id))
+        self._lines[input_id] = deque([entry])
+        self._start(self._work(input_id))
+
+    def _start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     @property
     def is_idle(self) -> bool:
@@ -89,8 +98,8 @@ class Uploads:
         line = self._lines[input_id]
         try:
             while line:
-                owner, body, then, commits = line[0]
-                why_not = await self._commit(owner) if commits else ""
+                owner, body, then, commit = line[0]
+                why_not = await commit if commit is not None else ""
                 blob, why_not = await self._store(owner, body, why_not)
                 line.popleft()
                 then(blob, why_not)
@@ -134,4 +143,4 @@ class _Entry(NamedTuple):
     owner: str
     body: SpooledBody | None
     then: Callable[[Blob | None, str], None]
-    commits: bool
+    commit: asyncio.Task[str] | None  # whose outcome is why it could not be done

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from offload.wire.gen import blobs_pb2, platform_pb2, volumes_pb2
-from offload.wire.inside import COMMIT_MOUNT, LOCAL
+from offload.wire.gen import blobs_pb2, platform_pb2, volumes_pb2, web_pb2
+from offload.wire.inside import COMMIT_MOUNT, EXCHANGE, LOCAL
 from offload.wire.status import Status, WireError
 from offload.worker.volumes import VolumeError
 
@@ -57,6 +58,30 @@ class PlatformLink:
             async for reply in stream:
                 yield reply.reply
         finally:
+            stream.cancel()
+
+    async def exchange(
+        self, caller: Caller, parts: AsyncIterator[tuple[bytes, int]]
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """See `Platform`."""
+        link = await self._connection.link()
+        stream = link.stream(EXCHANGE, web_pb2.WebPart)
+
+        async def send() -> None:
+            async for part, credit in parts:
+                await stream.send(web_pb2.WebPart(part=part, credit=credit))
+            await stream.end()
+
+        sending: asyncio.Task[None] | None = None
+        try:
+            who = web_pb2.WebPart(container_id=caller.container_id, function_id=caller.function_id)
+            await stream.send(who)
+            sending = asyncio.create_task(send())
+            async for reply in stream:
+                yield reply.part, reply.credit
+        finally:
+            if sending is not None:
+                sending.cancel()
             stream.cancel()
 
     async def upload(self, pieces: AsyncIterator[bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offload.wire import guest
 from offload.wire.version import PACKAGE_VERSION
 from offload.worker.core.images import AttachedFiles, Image, ImageStep
 from offload.worker.core.network import AllowList
@@ -35,8 +36,10 @@ def read_orders(message: workers_pb2.ServerMessage) -> Orders:
         assignments=assignments,
         cancels=tuple((cancel.input_id, cancel.reason) for cancel in message.cancels),
         forget=tuple(message.forget_functions),
+        consoles=tuple((each.session_id, each.container_id) for each in message.consoles),
         shut_down=message.shut_down,
         drain=message.drain,
+        bring=tuple(message.bring_blobs),
     )
 
 
@@ -89,7 +92,22 @@ def _function(definition: apps_pb2.FunctionDefinition) -> Function:
         is_single_use=definition.single_use_containers,
         restrict_platform_access=definition.restrict_platform_access,
         secrets=tuple(definition.secrets),
+        parameters=tuple(
+            (name, *_parameter(value)) for name, value in sorted(definition.parameters.items())
+        ),
     )
+
+
+def _parameter(message: apps_pb2.ParameterValue) -> tuple[str, str]:
+    match message.WhichOneof("value"):
+        case "number":
+            return guest.NUMBER, message.number
+        case "flag":
+            return guest.FLAG, "1" if message.flag else ""
+        case "data":
+            return guest.DATA, message.data.hex()
+        case _:
+            return guest.TEXT, message.text
 
 
 def _allowed(definition: apps_pb2.FunctionDefinition) -> AllowList | None:

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from offload.worker.runtimes.bubblewrap_program import (
     describe,
     find_bubblewrap,
     open_filter,
+    stage_bubblewrap,
     try_out,
 )
 from offload.worker.runtimes.bubblewrap_template import BubblewrapTemplate
@@ -35,6 +37,7 @@ from offload.worker.runtimes.keepers_python import PLACE as KEEPERS_PLACE
 from offload.worker.runtimes.keepers_python import keepers_argv, keepers_files
 from offload.worker.runtimes.network import ContainerNetwork
 from offload.worker.runtimes.pipes import Pipes, open_pipe
+from offload.worker.runtimes.sandbox_console import console_entry
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.runtimes.undo import finish_or_undo
 from offload.worker.runtimes.volume_binds import mount_points, place, widen
@@ -117,7 +120,7 @@ class BubblewrapRuntime:
         # It gets ready while the sandbox is tried out.
         self._network = ContainerNetwork(self._ground, options)
         try:
-            self._bwrap = self._stage_bubblewrap()
+            self._bwrap = stage_bubblewrap(self._ground, self._installed_bwrap)
             self._try_out()
         except (ContainerStartError, RuntimeUnavailableError) as error:
             self._ground.close()
@@ -125,6 +128,7 @@ class BubblewrapRuntime:
             raise RuntimeUnavailableError(str(error)) from error
         self._ground.take_groups_now(self._cgroups.roots)
         self._enforced = Enforced(self._cgroups.controls_memory, self._cgroups.controls_pids)
+        self._console = partial(console_entry, self._enforced, self._filter)
         self._network.wait_until_ready()
         self.capabilities = describe(
             self._cgroups,
@@ -159,14 +163,6 @@ class BubblewrapRuntime:
             self._cgroups.close()
             raise
 
-    def _stage_bubblewrap(self) -> str:
-        """Return where bubblewrap is on the ground."""
-        bwrap = self._installed_bwrap
-        # The wheel's program needs the library directory beside its package, so both are staged.
-        home = str(Path(bwrap).parents[2])
-        staged = self._ground.stage_now([home])[home]
-        return bwrap if bwrap.startswith("/usr/") else bwrap.replace(home, staged, 1)
-
     def _living_ground(self) -> Ground:
         if not self._ground.is_alive:
             self._renew_ground()
@@ -177,7 +173,7 @@ class BubblewrapRuntime:
         self._ground.close()
         try:
             self._ground = Ground()
-            self._bwrap = self._stage_bubblewrap()
+            self._bwrap = stage_bubblewrap(self._ground, self._installed_bwrap)
             self._network.renew(self._ground)
             self._ground.take_groups_now(self._cgroups.roots)
         except RuntimeUnavailableError as error:
@@ -202,9 +198,8 @@ class BubblewrapRuntime:
         except BaseException:
             ours.close()
             raise
-        template = BubblewrapTemplate(
-            keeper, ours, self._cgroups, lambda: self._templates.pop(spec.container_id, None)
-        )
+        forget = partial(self._templates.pop, spec.container_id, None)
+        template = BubblewrapTemplate(keeper, ours, self._cgroups, self._console, forget)
         self._templates[spec.container_id] = template
         return template
 
@@ -215,9 +210,8 @@ class BubblewrapRuntime:
         self._living_ground()
         uid = self._uids.take() if self._uids is not None else os.getuid()
         scratch = Scratch(spec.container_id, spec.scratch_mib * _MIB, spec.scratch_inodes)
-        held = Held(
-            self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
-        )
+        forget = partial(self._containers.pop, spec.container_id, None)
+        held = Held(self._ground, self._uids, uid, forget, console=self._console(spec))
         try:
             if isinstance(spec.image, RootImage):
                 sandbox = await self._prepare_root(spec, spec.image, held, scratch)

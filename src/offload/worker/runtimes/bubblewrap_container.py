@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.worker.ports import Exit
+from offload.worker.ports import ConsoleRefusedError, Exit
 from offload.worker.runtimes.cgroups import ContainerCgroup, MemoryUse
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.sandbox_console import open_console
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
-    from offload.worker.runtimes.ground import Ground, Scratch, Spawned
+    from offload.worker.runtimes.ground import Entry, Ground, Scratch, Spawned
     from offload.worker.runtimes.pipes import Pipes
     from offload.worker.runtimes.uids import UidRange
 
@@ -35,6 +37,7 @@ class Held:
     cgroup: ContainerCgroup | None = None
     scratch: Scratch | None = None
     private: str | None = None  # the name its private folders are shown under
+    console: Entry | None = None
 
     async def release(self) -> None:
         """Give everything back. The container's processes are gone. Idempotent."""
@@ -78,6 +81,18 @@ class BubblewrapContainer:
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    @property
+    def ground(self) -> Ground:
+        """What its sandbox stands on."""
+        return self._held.ground
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        held = self._held
+        if held.console is None or self._is_over:
+            raise ConsoleRefusedError("it has ended")
+        return await open_console(held.ground, held.console, self._init_fd, held.cgroup)
 
     async def enter_cgroup(self) -> None:
         """Put the sandbox into its control group while bubblewrap makes it; the guest must wait for that.

@@ -46,6 +46,14 @@ def find_bubblewrap(chosen: str | None) -> str:
     )
 
 
+def stage_bubblewrap(ground: Ground, installed: str) -> str:
+    """Return where bubblewrap is on the ground; blocks."""
+    # The wheel's program needs the library directory beside its package, so both are staged.
+    home = str(Path(installed).parents[2])
+    staged = ground.stage_now([home])[home]
+    return installed if installed.startswith("/usr/") else installed.replace(home, staged, 1)
+
+
 def describe_shared_network(missing: str) -> str:
     """Say what containers without a network of their own can reach; empty where nothing is missing."""
     if not missing:
@@ -79,7 +87,6 @@ def describe(cgroups: Cgroups, *, has_filter: bool, no_network: str) -> RuntimeC
         limits_scratch=True,
         limits_cpu=cgroups.controls_cpu,
         images="rootfs",
-        mounts_volumes=True,
         # Without a filter the import-time code of users could make namespaces, as the keeper may.
         forks_templates=has_filter,
         notes=tuple(notes),

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.ports import ConsoleRefusedError, ContainerStartError, Exit
 from offload.worker.runtimes.cgroups import GroupLimits
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.sandbox_console import open_console
 from offload.worker.runtimes.undo import finish_or_undo
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from offload.worker.ports import ContainerSpec
     from offload.worker.runtimes.bubblewrap_container import BubblewrapContainer
     from offload.worker.runtimes.cgroups import Cgroups, ContainerCgroup
+    from offload.worker.runtimes.ground import Entry, Ground
 
 _NEWS_BYTES = 64 * 1024
 
@@ -33,6 +35,7 @@ class _Asked:
 
     pipes: Pipes
     cgroup: ContainerCgroup
+    console: Entry
     made: asyncio.Future[ForkedContainer]
 
 
@@ -44,6 +47,7 @@ class BubblewrapTemplate:
         keeper: BubblewrapContainer,
         control: socket.socket,
         cgroups: Cgroups,
+        console: Callable[[ContainerSpec], Entry],
         forget: Callable[[], object],
     ) -> None:
         self.container_id = keeper.container_id
@@ -53,6 +57,7 @@ class BubblewrapTemplate:
         self._keeper = keeper
         self._control = control
         self._cgroups = cgroups
+        self._console = console
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._forking: dict[str, _Asked] = {}
@@ -113,7 +118,7 @@ class BubblewrapTemplate:
         pipes = None
         try:
             pipes = Pipes.open()
-            asked = _Asked(pipes, cgroup, self._loop.create_future())
+            asked = _Asked(pipes, cgroup, self._console(spec), self._loop.create_future())
             self._forking[spec.container_id] = asked
             groups = cgroup.open_entrances()
             ends = [pipes.theirs[name] for name in ("socket", "stdout", "stderr")]
@@ -144,6 +149,15 @@ class BubblewrapTemplate:
         if ended.signal == signal.SIGKILL and not ended.out_of_memory:
             await container.close()
             raise ContainerStartError("its template did not put it into its control group")
+
+    @property
+    def ground(self) -> Ground:
+        """What its sandboxes stand on."""
+        return self._keeper.ground
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`. Whoever could look into a template would see what all its containers begin with."""
+        raise ConsoleRefusedError("it is a template, which runs no input")
 
     def forget(self, container_id: str) -> None:
         """Take note that a container is closed."""
@@ -178,7 +192,9 @@ class BubblewrapTemplate:
         if asked is not None and not asked.made.done():
             if "forked" in news:
                 # At once: the news of its end may be the next, before whoever asked for it goes on.
-                made = ForkedContainer(name, asked.pipes, fds.pop(), asked.cgroup, self)
+                made = ForkedContainer(
+                    asked.pipes, fds.pop(), asked.cgroup, self, (name, asked.console)
+                )
                 self._containers[name] = made
                 asked.made.set_result(made)
             else:
@@ -222,13 +238,13 @@ class ForkedContainer:
 
     def __init__(
         self,
-        container_id: str,
         pipes: Pipes,
         init_fd: int,
         cgroup: ContainerCgroup,
         template: BubblewrapTemplate,
+        named: tuple[str, Entry],  # its id, and what a console is in it
     ) -> None:
-        self.container_id = container_id
+        self.container_id, self._console = named
         self.socket = pipes.socket
         self.stdout_fd = pipes.stdout_fd
         self.stderr_fd = pipes.stderr_fd
@@ -238,12 +254,18 @@ class ForkedContainer:
         self._template = template
         self._told: asyncio.Future[tuple[int | None, int | None]]
         self._told = asyncio.get_running_loop().create_future()
-        self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
+        self._end = asyncio.create_task(self._watch(), name=f"end of {self.container_id}")
         self._closing: asyncio.Task[None] | None = None
 
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        if self._end.done():
+            raise ConsoleRefusedError("it has ended")
+        return await open_console(self._template.ground, self._console, self._init_fd, self._cgroup)
 
     def kill(self) -> None:
         """See `Container`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import functools
 import os
 import secrets
@@ -35,6 +37,7 @@ from offload.worker.runtimes.packages import compile_guest, guest_packages, imag
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.runtimes.undo import finish_or_undo
+from offload.worker.runtimes.volume_binds import own_volumes, skeletons, widen
 from offload.worker.sandbox.devices import gpu_devices
 from offload.worker.sandbox.docker import (
     BRIDGE,
@@ -49,6 +52,7 @@ from offload.worker.sandbox.guest import (
     GUEST_ROOT,
     Enforced,
     GuestPlace,
+    console_command,
     door_command,
     guest_command,
     guest_environment,
@@ -59,6 +63,10 @@ from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
 
+_NO_VOLUMES = (
+    "users in containers of its Docker Engine (rootless, or with userns-remap) are others outside, so files cannot be both theirs "
+    "and the worker's; bubblewrap and gvisor do"
+)
 _NEVER_SHOWN = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -76,6 +84,7 @@ class DockerRuntime:
             # A rootless engine without a delegated cgroup accepts limits and holds none.
             memory, pids, has_quota = self._engine.limits_now()
             self._enforced = Enforced(memory, pids)
+            self._remaps_users = self._engine.remaps_users_now()
             remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
@@ -90,7 +99,10 @@ class DockerRuntime:
         self._doors = tempfile.TemporaryDirectory(prefix="offload-doors-")
         self._network.wait_until_ready()
         shared = describe_docker_network(self._network.missing, self._shared_network)
-        self.capabilities = _describe(shared, self._enforced, has_quota=has_quota)
+        self.capabilities = dataclasses.replace(
+            _describe(shared, self._enforced, has_quota=has_quota),
+            no_volumes=_NO_VOLUMES if self._remaps_users else "",
+        )
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
         """See `Runtime`."""
@@ -108,9 +120,6 @@ class DockerRuntime:
 
     async def _start(self, spec: ContainerSpec) -> DockerContainer:
         network = self._network.mode(spec, self._shared_network)
-        shown, working_dir = self._view(spec)
-        is_local = isinstance(spec.image, LocalImage)
-        packages = guest_packages() if is_local else image_packages()
         name = f"offload-{spec.container_id}-{secrets.token_hex(4)}"
         uid = self._uids.take()
         held = DockerHeld(
@@ -119,27 +128,11 @@ class DockerRuntime:
             self._uids,
             uid,
             lambda: self._containers.pop(spec.container_id, None),
-        )
-        sandbox = DockerSandbox(
-            spec=spec,
-            facts=self._facts,
-            root=_root_entries() if is_local else (),
-            mounts_below=_mounts() if is_local else (),
-            shown=shown,
-            guest=tuple(
-                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in packages.items()
-            ),
-            door_dir=held.door.directory,
-            uid=uid,
-            working_dir=working_dir,
-            environment=guest_environment(spec, CONTAINER_HOME),
-            command=self._guest(spec),
-            network=network,
-            owner=self._owner,
-            devices=self._devices(spec),
+            self._console(spec),
         )
         pipes = Pipes.open()
         try:
+            sandbox = await self._prepare(spec, held, network)
             held.engine_id = await self._create(name, sandbox)
             await self._engine.start(held.engine_id)
         except BaseException as error:
@@ -153,6 +146,33 @@ class DockerRuntime:
         )
         self._containers[spec.container_id] = container
         return container
+
+    async def _prepare(self, spec: ContainerSpec, held: DockerHeld, network: str) -> DockerSandbox:
+        shown, working_dir = self._view(spec)
+        is_local = isinstance(spec.image, LocalImage)
+        packages = guest_packages() if is_local else image_packages()
+        hidden = [entry.real for entry in self._facts.hidden]
+        widened = widen(spec.volumes, hidden) if is_local else ()
+        return DockerSandbox(
+            spec=spec,
+            facts=self._facts,
+            root=_root_entries() if is_local else (),
+            mounts_below=_mounts() if is_local else (),
+            shown=shown,
+            guest=tuple(
+                Shown(path, f"{GUEST_ROOT}/{package}") for package, path in packages.items()
+            ),
+            door_dir=held.door.directory,
+            uid=await own_volumes(spec.volumes, held.uid),
+            working_dir=working_dir,
+            environment=guest_environment(spec, CONTAINER_HOME),
+            command=self._guest(spec),
+            network=network,
+            owner=self._owner,
+            devices=self._devices(spec),
+            widened=widened,
+            skeletons=await asyncio.to_thread(skeletons, spec.volumes, widened),
+        )
 
     def _view(self, spec: ContainerSpec) -> tuple[tuple[Shown, ...], str]:
         """Return what of this machine is shown, and where the container begins."""
@@ -185,6 +205,11 @@ class DockerRuntime:
         """Choose the nodes that exist: the engine refuses others."""
         wanted = gpu_devices([gpu.index for gpu in spec.gpus], self._options.device_dir)
         return tuple(device for device in wanted if Path(device.source).exists())
+
+    def _console(self, spec: ContainerSpec) -> tuple[str, ...]:
+        calls = filter_program(os.uname().machine)
+        words = (f"CALLS={calls.hex()}",) if calls else ()
+        return console_command(spec, GUEST_ROOT, self._enforced, *words)
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place, own = GuestPlace(GUEST_ROOT), self._options.guest_argv

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.docker_engine import DockerEngine, DockerError
-from offload.worker.ports import ContainerStartError, Exit
+from offload.worker.ports import ConsoleRefusedError, ContainerStartError, Exit
+from offload.worker.runtimes.docker_console import open_console
 from offload.worker.runtimes.readiness import readable
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class DockerHeld:
     uids: UidRange
     uid: int
     forget: Callable[[], object]  # told when all is released
+    console: tuple[str, ...]  # the command that is one
     engine_id: str = ""
 
     async def release(self) -> None:
@@ -113,6 +115,7 @@ class DockerContainer:
         self._is_inside = False  # the guest has its descriptors
         self._refusal = ""  # why it got none
         self._kills: set[asyncio.Task[None]] = set()
+        self._consoles: set[asyncio.Task[None]] = set()
         self._entering = asyncio.create_task(self._let_in(), name=f"door of {spec.container_id}")
         self._end = asyncio.create_task(self._watch(), name=f"end of {spec.container_id}")
         self._closing: asyncio.Task[None] | None = None
@@ -120,6 +123,16 @@ class DockerContainer:
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        if self._end.done() or not self._is_inside:
+            raise ConsoleRefusedError("it is not there yet, or has ended")
+        held = self._held
+        ours, carrying = await open_console(held.engine, held.engine_id, held.console)
+        self._consoles.add(carrying)
+        carrying.add_done_callback(self._consoles.discard)
+        return ours
 
     def kill(self) -> None:
         """See `Container`."""
@@ -137,7 +150,7 @@ class DockerContainer:
     async def _release(self) -> None:
         self.kill()
         await self._end
-        await asyncio.gather(*self._kills)
+        await asyncio.gather(*self._kills, *self._consoles)
         self._pipes.close()
         await self._held.release()
 

@@ -9,7 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from offload.worker.ports import ContainerSpec, ContainerStartError, Exit, RuntimeCapabilities
+from offload.worker.ports import (
+    ConsoleRefusedError,
+    ContainerSpec,
+    ContainerStartError,
+    Exit,
+    RuntimeCapabilities,
+)
 from offload.worker.runtimes.pipes import Pipes
 
 _SIGKILL = 9
@@ -42,6 +48,7 @@ class Script:
     forks_templates: bool = False  # looked at when the runtime is made
     forked_guest: Guest = wait_for_the_end  # of a container that a template is asked for
     fork_error: str = ""  # when set, every fork raises ContainerStartError with it
+    console: Guest | None = None  # plays a console, in a thread of its own; none: refused
     exits: dict[str, Exit] = field(
         default_factory=dict
     )  # container id -> how it ends, whatever the guest returned
@@ -50,8 +57,11 @@ class Script:
 class FakeContainer:
     """See `Container`."""
 
-    def __init__(self, container_id: str, guest: Guest, how: Exit | None) -> None:
+    def __init__(
+        self, container_id: str, guest: Guest, how: Exit | None, console: Guest | None = None
+    ) -> None:
         self.container_id = container_id
+        self._console = console
         self._pipes = Pipes.open()
         self.socket = self._pipes.socket
         self.stdout_fd = self._pipes.stdout_fd
@@ -68,6 +78,21 @@ class FakeContainer:
     async def wait(self) -> Exit:
         """See `Container`."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`."""
+        console = self._console
+        if console is None or self.has_ended:
+            raise ConsoleRefusedError("it takes no console")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+
+        def play() -> None:
+            with theirs, suppress(OSError):
+                console(theirs, self._stop)
+
+        threading.Thread(target=play, name=f"console of {self.container_id}", daemon=True).start()
+        return ours
 
     @property
     def has_ended(self) -> bool:
@@ -169,8 +194,9 @@ class FakeRuntime:
             await self.script.start_gate.wait()
         if self.script.start_error:
             raise ContainerStartError(self.script.start_error)
+        script = self.script
         container = FakeContainer(
-            spec.container_id, self.script.guest, self.script.exits.get(spec.container_id)
+            spec.container_id, script.guest, script.exits.get(spec.container_id), script.console
         )
         self.containers[spec.container_id] = container
         return container

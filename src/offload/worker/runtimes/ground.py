@@ -13,10 +13,14 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offload.worker.ports import ContainerStartError, RuntimeUnavailableError
 from offload.worker.runtimes import ground_process
 from offload.worker.runtimes.readiness import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _REPLY_BYTES = 64 * 1024
 _PATIENCE_SECONDS = 20.0
@@ -49,6 +53,17 @@ class Spawn:
         None  # the network namespace it is started in; None: the ground's, which is the machine's
     )
     keeps_capabilities: bool = False  # as far as the gateway needs them
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A process to start in a sandbox that runs, which has nothing but what the sandbox gives it."""
+
+    argv: tuple[str, ...]  # paths are the sandbox's
+    env: Mapping[str, str]
+    uid: int  # in its user namespace
+    filter: bytes = b""  # of system calls; empty: none
+    keeps_capabilities: bool = False  # those that it has in the sandbox's user namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,25 @@ class Ground:
         """
         async with self._lock:
             self._send(_spawn_request(spawn), _descriptors(spawn))
+            await readable(self._socket.fileno())
+            return self._take_spawned()
+
+    async def enter(self, entry: Entry, first: int, fds: tuple[int, ...]) -> Spawned:
+        """Start a process in the sandbox whose first process the pidfd `first` is; return what waits for it.
+
+        `fds` are its conversation and the control groups that it puts itself into. Raises `ContainerStartError`; where the
+        sandbox cannot be entered, the conversation says why.
+        """
+        request: dict[str, object] = {
+            "enters": True,
+            "argv": entry.argv,
+            "env": dict(entry.env),
+            "uid": entry.uid,
+            "filter": entry.filter.hex(),
+            "keeps_capabilities": entry.keeps_capabilities,
+        }
+        async with self._lock:
+            self._send(request, (first, *fds))
             await readable(self._socket.fileno())
             return self._take_spawned()
 

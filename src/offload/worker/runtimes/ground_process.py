@@ -215,6 +215,10 @@ def _spawn(request: dict[str, object], fds: list[int]) -> int:
         if pid == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+                if "enters" in request:
+                    from offload.worker.runtimes.ground_entry import enter  # noqa: PLC0415 - rare
+
+                    enter(request, list(fds))
                 _become(request, list(fds))
             except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
                 os.write(2, f"a sandbox: {error}".encode())
@@ -247,7 +251,7 @@ def _obey(data: bytes, fds: list[int]) -> tuple[dict[str, object], list[int]]:
         return {}, [os.pidfd_open(request["open"])]
     if "argv" not in request:
         return {}, []
-    uid, scratch = request["uid"], request["scratch"]
+    uid, scratch = request["uid"], request.get("scratch")
     if scratch is not None:
         _make_scratch(scratch["name"], scratch["bytes"], scratch["inodes"], uid)
     try:

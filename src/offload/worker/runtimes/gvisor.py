@@ -27,7 +27,7 @@ from offload.worker.runtimes.bubblewrap_program import (
 )
 from offload.worker.runtimes.cgroups import Cgroups, GroupLimits
 from offload.worker.runtimes.ground import Ground, Spawn
-from offload.worker.runtimes.gvisor_container import GvisorContainer
+from offload.worker.runtimes.gvisor_container import GvisorContainer, console_entry
 from offload.worker.runtimes.host import read_host_facts
 from offload.worker.runtimes.image_view import view_image
 from offload.worker.runtimes.network import ContainerNetwork
@@ -35,9 +35,11 @@ from offload.worker.runtimes.packages import compile_guest, guest_packages, imag
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.uids import UidRange
 from offload.worker.runtimes.undo import finish_or_undo
+from offload.worker.runtimes.volume_binds import mount_points, place, widen
 from offload.worker.sandbox.guest import (
     CONTAINER_HOME,
     GUEST_ROOT,
+    USER_ID,
     Enforced,
     GuestPlace,
     door_command,
@@ -52,6 +54,7 @@ from offload.worker.sandbox.gvisor import (
     bundle,
     outer_arguments,
     runsc_command,
+    user_of,
 )
 from offload.worker.sandbox.view import RefusedPathError, Shown
 
@@ -169,12 +172,12 @@ class GvisorRuntime:
             )
         if not self._ground.is_alive:
             self._renew_ground()
-        sandbox = await self._prepare(spec)
         uid = self._uids.take() if self._uids is not None else os.getuid()
         held = Held(
             self._ground, self._uids, uid, lambda: self._containers.pop(spec.container_id, None)
         )
         try:
+            sandbox = await self._prepare(spec, uid)
             container = await self._launch(spec, sandbox, held)
         except BaseException:
             await held.release()
@@ -182,17 +185,17 @@ class GvisorRuntime:
         self._containers[spec.container_id] = container
         return container
 
-    async def _prepare(self, spec: ContainerSpec) -> GvisorSandbox:
+    async def _prepare(self, spec: ContainerSpec, uid: int) -> GvisorSandbox:
         """Have the ground lay out what the container is shown: the caller's environment, or an image's root."""
         image = spec.image
         has_own_root = isinstance(image, RootImage)
         packages = image_packages() if has_own_root else guest_packages()
         if isinstance(image, RootImage):
-            names = self._facts.names_shown
-            sources = [*image.layers, *(bind.source for bind in names)]
+            names, roots = self._facts.names_shown, (*image.layers, *mount_points(spec.volumes))
+            sources = [*roots, *(bind.source for bind in names)]
             places = await self._ground.stage([*sources, *packages.values()])
             shown = tuple(Shown(places[bind.source], bind.target) for bind in names)
-            layers = tuple(places[layer] for layer in image.layers)
+            layers = tuple(places[layer] for layer in roots)
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir = CONTAINER_HOME
         else:
@@ -214,6 +217,10 @@ class GvisorRuntime:
             block_network=spec.block_network,
             names=self._network.names(spec, self._facts, has_own_root=has_own_root),
             layers=layers,
+            volumes=await place(spec.volumes, self._ground, uid),
+            widened=()
+            if has_own_root
+            else widen(spec.volumes, [entry.real for entry in self._facts.hidden]),
         )
 
     async def _launch(
@@ -229,10 +236,13 @@ class GvisorRuntime:
         ends = pipes.theirs
         held.status_fd, files = _open_descriptors(sandbox)
         network_fd, container = None, None
+        # Another worker may have a container of this name.
+        name = f"{spec.container_id}-{secrets.token_hex(8)}"
         try:
             network_fd = await self._network.open(spec, self._ground)
-            spawn = self._spawn(sandbox, spec.container_id, held.uid, ends["detail"], files)
+            spawn = self._spawn(sandbox, name, held.uid, ends["detail"], files)
             spawned = await self._ground.spawn(replace(spawn, network_fd=network_fd))
+            held.console = console_entry(spec, name, self._enforced())
             container = GvisorContainer(spec.container_id, pipes, spawned, held)
             with suppress(BrokenPipeError):  # it is dead already, and its exit says why
                 fds = [ends[name] for name in ("stdout", "detail", "socket", "stderr")]
@@ -261,18 +271,20 @@ class GvisorRuntime:
             *("--json-status-fd", str(STATUS_FD)),
             *("--block-fd", str(GATE_FD)),
             "--",
-            # Another worker may have a container of this name.
-            *runsc_command(sandbox, f"{name}-{secrets.token_hex(8)}"),
+            *runsc_command(sandbox, name),
         )
         theirs = (files.arguments, files.status, files.gate, files.bundle)
         return Spawn(argv, uid, (files.their_door.fileno(), detail, detail, *theirs))
 
     def _guest(self, spec: ContainerSpec) -> tuple[str, ...]:
         place = GuestPlace(GUEST_ROOT)
+        guest = guest_command(spec, place, self._enforced(), self._options.guest_argv)
+        role = "guest" if user_of(spec.volumes) else f"owner={USER_ID}"
+        return door_command("0", role, spec.image.python, guest)
+
+    def _enforced(self) -> Enforced:
         # gVisor counts processes itself; memory only where the group does not.
-        enforced = Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
-        guest = guest_command(spec, place, enforced, self._options.guest_argv)
-        return door_command("0", "guest", spec.image.python, guest)
+        return Enforced(self._cgroups.controls_memory, pids=False, counts_data=False)
 
     def _try_out(self) -> None:
         """Run `true` on gVisor, so that a machine that cannot is found out now.
@@ -296,7 +308,9 @@ class GvisorRuntime:
         os.write(files.opener, b"\0")
         try:
             spawned = self._ground.spawn_now(
-                self._spawn(trial, "trial", uid, pipes.theirs["detail"], files)
+                self._spawn(
+                    trial, f"trial-{secrets.token_hex(8)}", uid, pipes.theirs["detail"], files
+                )
             )
             select.select([spawned.pidfd], [], [], _TRIAL_SECONDS)
             os.close(spawned.pidfd)

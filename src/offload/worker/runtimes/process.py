@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import (
+    ConsoleRefusedError,
     ContainerSpec,
     ContainerStartError,
     Exit,
@@ -21,9 +24,11 @@ from offload.worker.runtimes.image_view import require_local_image
 from offload.worker.runtimes.packages import compile_guest, guest_packages, link_guest_packages
 from offload.worker.runtimes.pipes import Pipes
 from offload.worker.runtimes.readiness import readable
+from offload.worker.runtimes.volume_links import VolumeLinks
 from offload.worker.sandbox.guest import (
     Enforced,
     GuestPlace,
+    console_command,
     guest_command,
     guest_environment,
 )
@@ -41,8 +46,12 @@ _CAPABILITIES = RuntimeCapabilities(
     limits_memory="rlimit",
     limits_pids="none",
     limits_scratch=False,
+    holds_read_only=False,
     notes=("user code runs with all rights of the worker's user; for code you trust",),
 )
+
+# The pid limit counts all processes of the account, so here it would be set on the worker's too.
+_ENFORCED = Enforced(memory=False, pids=True)
 
 
 class ProcessContainer:
@@ -53,6 +62,7 @@ class ProcessContainer:
         container_id: str,
         process: subprocess.Popen[bytes],
         pipes: Pipes,
+        console: Callable[[socket.socket], subprocess.Popen[bytes]],
         forget: Callable[[], object],
     ) -> None:
         self.container_id = container_id
@@ -61,6 +71,8 @@ class ProcessContainer:
         self.stderr_fd = pipes.stderr_fd
         self._process = process
         self._pipes = pipes
+        self._console = console
+        self._consoles: list[subprocess.Popen[bytes]] = []
         self._forget = forget
         self._end = asyncio.create_task(self._watch(), name=f"end of {container_id}")
         self._closing: asyncio.Task[None] | None = None
@@ -68,6 +80,20 @@ class ProcessContainer:
     async def wait(self) -> Exit:
         """See `Container`. A process that left the group by `setsid` is not waited for."""
         return await asyncio.shield(self._end)
+
+    async def open_console(self) -> socket.socket:
+        """See `Container`. The program is no sandbox's, as little as the runner is; `close` waits for its console."""
+        if self._process.returncode is not None:
+            raise ConsoleRefusedError("it has ended")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            try:
+                self._consoles.append(self._console(theirs))
+            except OSError as error:
+                ours.close()
+                raise ConsoleRefusedError(f"it could not be started: {error.strerror}") from error
+        return ours
 
     def kill(self) -> None:
         """See `Container`. A process that left the group by `setsid` survives: there is no sandbox here."""
@@ -87,6 +113,10 @@ class ProcessContainer:
     async def _release(self) -> None:
         self.kill()
         await self._end
+        for console in self._consoles:
+            # It kills its program, whose session is another than the container's.
+            console.terminate()
+            await asyncio.to_thread(console.wait)
         self._pipes.close()
         self._forget()
 
@@ -116,6 +146,7 @@ class ProcessRuntime:
         compile_guest(guest_packages())
         self._guest_root = link_guest_packages()
         self._containers: dict[str, ProcessContainer] = {}
+        self._links = VolumeLinks(options.data_dir)
         self._homes: dict[str, tempfile.TemporaryDirectory[str]] = {}
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
@@ -126,6 +157,7 @@ class ProcessRuntime:
                 f"{spec.function_name} is not to reach the whole network, and a plain process always does: leave out "
                 'runtime="process"'
             )
+        await self._links.make(spec.container_id, spec.volumes)
         pipes = Pipes.open()
         home = tempfile.TemporaryDirectory(prefix="offload-")
         try:
@@ -133,13 +165,18 @@ class ProcessRuntime:
         except OSError as error:
             pipes.close()
             home.cleanup()
+            self._links.remove(spec.container_id)
             raise ContainerStartError(
                 f"cannot start {spec.image.python}: {error.strerror}"
             ) from error
         pipes.close_theirs()
         self._homes[spec.container_id] = home
         container = ProcessContainer(
-            spec.container_id, process, pipes, lambda: self._forget(spec.container_id)
+            spec.container_id,
+            process,
+            pipes,
+            partial(self._start_console, spec, home.name),
+            lambda: self._forget(spec.container_id),
         )
         self._containers[spec.container_id] = container
         return container
@@ -152,6 +189,7 @@ class ProcessRuntime:
 
     def _forget(self, container_id: str) -> None:
         self._containers.pop(container_id)
+        self._links.remove(container_id)
         self._homes.pop(container_id).cleanup()
 
     def _launch(self, spec: ContainerSpec, pipes: Pipes, home: str) -> subprocess.Popen[bytes]:
@@ -159,8 +197,7 @@ class ProcessRuntime:
         guest = guest_command(
             spec,
             GuestPlace(self._guest_root.name, ends["socket"], ends["stderr"]),
-            # The pid limit counts all processes of the account, so here it would be set on the worker's too.
-            Enforced(memory=False, pids=True),
+            _ENFORCED,
             self._options.guest_argv,
         )
         working_dir = spec.image.working_dir
@@ -172,5 +209,18 @@ class ProcessRuntime:
             pass_fds=(ends["socket"], ends["stderr"]),
             env=guest_environment(spec, home),
             cwd=working_dir if Path(working_dir).is_dir() else home,
+            start_new_session=True,
+        )
+
+    def _start_console(
+        self, spec: ContainerSpec, home: str, conversation: socket.socket
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - a program of the caller's choice is the purpose
+            console_command(spec, self._guest_root.name, _ENFORCED),
+            stdin=conversation.fileno(),
+            stdout=conversation.fileno(),
+            stderr=subprocess.DEVNULL,
+            env=guest_environment(spec, home),
+            cwd=home,
             start_new_session=True,
         )

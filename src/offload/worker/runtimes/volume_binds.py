@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import hashlib
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.worker.ports import ContainerStartError
 from offload.worker.sandbox.arguments import Widened
-from offload.worker.sandbox.view import is_within
+from offload.worker.sandbox.view import Shown, is_within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -33,8 +34,7 @@ async def place(
     """Make volumes a container's own, and return them as its sandbox is told of them. Raises `ContainerStartError`."""
     if not volumes:
         return ()
-    if os.getuid() == 0:
-        await asyncio.to_thread(give_to, volumes, uid)
+    await own_volumes(volumes, uid)
     # One place for those of all containers: each of its own would stay until the ground ends.
     views = str(Path(volumes[0].source).parents[1])
     staged = (await ground.stage([views]))[views]
@@ -42,6 +42,16 @@ async def place(
         dataclasses.replace(volume, source=volume.source.replace(views, staged, 1))
         for volume in volumes
     )
+
+
+async def own_volumes(volumes: tuple[VolumeBind, ...], uid: int) -> int:
+    """Make a container's user the owner of what it may write to; return who that is: only root gives files away."""
+    if all(volume.is_read_only for volume in volumes):
+        return uid
+    if os.getuid() != 0:
+        return os.getuid()
+    await asyncio.to_thread(give_to, volumes, uid)
+    return uid
 
 
 def give_to(volumes: Iterable[VolumeBind], uid: int) -> None:
@@ -67,6 +77,38 @@ def mount_points(volumes: Sequence[VolumeBind]) -> tuple[str, ...]:
     for target in targets:
         (points / target.lstrip("/")).mkdir(mode=0o755, parents=True, exist_ok=True)
     return (str(points),)
+
+
+def skeletons(volumes: Sequence[VolumeBind], widened: Sequence[Widened]) -> tuple[Shown, ...]:
+    """Return a directory for each widened one, in which every name and every mount point is there, and nothing else."""
+    made = []
+    for wide in widened:
+        if wide.path == "/":
+            continue  # of a container's own anyway
+        facts = repr((wide, sorted(volume.target for volume in volumes)))
+        name = hashlib.sha256(facts.encode()).hexdigest()
+        place = Path(volumes[0].source).parents[2] / "points" / name
+        if not place.exists():
+            _make_skeleton(place, wide, volumes)
+        made.append(Shown(str(place), wide.path))
+    return tuple(made)
+
+
+def _make_skeleton(place: Path, wide: Widened, volumes: Sequence[VolumeBind]) -> None:
+    draft = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+    draft.mkdir(mode=0o755, parents=True)
+    for name, link in wide.names:
+        if link is not None:
+            (draft / name).symlink_to(link)
+        elif Path(wide.path, name).is_dir():
+            (draft / name).mkdir(mode=0o755)
+        else:
+            (draft / name).touch()
+    for volume in volumes:
+        if is_within(volume.target, wide.path):
+            below = volume.target[len(wide.path) :].lstrip("/")
+            (draft / below).mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft.rename(place)
 
 
 def widen(volumes: Iterable[VolumeBind], empty: Collection[str]) -> tuple[Widened, ...]:

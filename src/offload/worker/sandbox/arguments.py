@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME, USER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from offload.worker.ports import VolumeBind
     from offload.worker.sandbox.view import HostFacts, Shown
@@ -103,7 +103,7 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
         arguments += ["--bind", f"{sandbox.scratch}/{name}", target]
     arguments += _binds(sandbox)
     # Only now, when every mount point below them exists.
-    for path in ("/dev", *hidden, *(widened.path for widened in sandbox.widened)):
+    for path in ("/dev", *closed(hidden, sandbox.widened, sandbox.volumes)):
         arguments += ["--remount-ro", path]
     for name, value in sandbox.environment.items():
         arguments += ["--setenv", name, value]
@@ -113,10 +113,7 @@ def bubblewrap_arguments(sandbox: Sandbox) -> tuple[str, ...]:
 def _root(sandbox: Sandbox) -> list[str]:
     if not sandbox.layers:
         kernel = ["--dev", "/dev", "--proc", "/proc"]
-        wide = [word for widened in sandbox.widened for word in _widen(widened)]
-        if any(widened.path == "/" for widened in sandbox.widened):
-            return [*wide, *kernel]
-        return ["--ro-bind", "/", "/", *wide, *kernel]
+        return [*hosts_root(sandbox.widened), *kernel]
     sources = [word for layer in sandbox.layers for word in ("--overlay-src", layer)]
     kernel = ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys"]
     return [*sources, "--ro-overlay", "/", *kernel]
@@ -127,10 +124,34 @@ def _binds(sandbox: Sandbox) -> list[str]:
     always = () if sandbox.layers else sandbox.facts.always_shown
     for bind in (*always, *sandbox.shown, *sandbox.guest, *sandbox.names):
         words += ["--ro-bind", bind.source, bind.target]
-    for volume in sandbox.volumes:
+    return words + volume_words(sandbox.volumes)
+
+
+def volume_words(volumes: Iterable[VolumeBind]) -> list[str]:
+    """Build the arguments that show volumes at their places."""
+    words = []
+    for volume in volumes:
         how = "--ro-bind" if volume.is_read_only else "--bind"
         words += [how, volume.source, volume.target]
     return words
+
+
+def closed(
+    hidden: Iterable[str], widened: Iterable[Widened], volumes: Iterable[VolumeBind]
+) -> list[str]:
+    """List the directories made for mount points, to be read-only when all of those are there."""
+    # A volume in the very place of one is what would be found there.
+    covered = {volume.target for volume in volumes}
+    made = [*hidden, *(wide.path for wide in widened)]
+    return [path for path in made if path not in covered]
+
+
+def hosts_root(widened: Sequence[Widened]) -> list[str]:
+    """Build the arguments that make the host's root a container's, with room for mount points."""
+    wide = [word for each in widened for word in _widen(each)]
+    if any(each.path == "/" for each in widened):
+        return wide
+    return ["--ro-bind", "/", "/", *wide]
 
 
 def _widen(widened: Widened) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from offload.worker.ports import ContainerSpec
+    from offload.worker.sandbox.arguments import Widened
     from offload.worker.sandbox.view import HostFacts, Shown
 
 IMAGE_NAME = "offload-view"
@@ -65,6 +66,8 @@ class DockerSandbox:
     network: str  # the engine's word for it, or `OWN_NETWORK`
     owner: str  # who may remove it when it is left behind
     devices: tuple[Shown, ...] = ()
+    widened: tuple[Widened, ...] = ()  # see `sandbox.arguments`
+    skeletons: tuple[Shown, ...] = ()  # what is shown in place of those, empty but for mount points
 
 
 def root_image(root: Iterable[RootEntry]) -> tuple[str, bytes]:
@@ -142,7 +145,8 @@ def _tmpfs(sandbox: DockerSandbox) -> dict[str, str]:
         mounts["/run"] = "rw,nosuid,nodev,noexec,mode=0755,size=64k"
     for path in _hidden_below(sandbox):
         mounts[path] = "ro,nosuid,nodev,noexec,mode=0755,size=64k"
-    return mounts
+    covered = {volume.target for volume in spec.volumes}
+    return {path: how for path, how in mounts.items() if path not in covered}
 
 
 def _hidden_below(sandbox: DockerSandbox) -> list[str]:
@@ -172,16 +176,35 @@ def _binds(sandbox: DockerSandbox) -> list[dict[str, object]]:
             if path != bind.source and is_within(path, bind.source):
                 sources[bind.target + path[len(bind.source) :]] = path
     sources[DOOR_DIR] = sandbox.door_dir
-    return [
-        {
-            "Type": "bind",
-            "Source": source,
-            "Target": target,
-            "ReadOnly": True,
-            "BindOptions": {"Propagation": "rprivate"},
-        }
-        for target, source in sorted(sources.items())
+    _widen(sandbox, sources)
+    binds = [_bind(source, target) for target, source in sorted(sources.items())]
+    return binds + [
+        _bind(volume.source, volume.target, is_read_only=volume.is_read_only)
+        for volume in sandbox.spec.volumes
     ]
+
+
+def _widen(sandbox: DockerSandbox, sources: dict[str, str]) -> None:
+    hidden = {entry.real for entry in sandbox.facts.hidden}
+    for wide in sandbox.widened:
+        # What is directly below the root is the container's own anyway.
+        for name, link in wide.names if wide.path != "/" else ():
+            path = f"{wide.path}/{name}"
+            if link is None and path not in hidden and path not in _ENGINES:
+                sources.setdefault(path, path)
+    sources.update((bind.target, bind.source) for bind in sandbox.skeletons)
+    for volume in sandbox.spec.volumes:
+        sources.pop(volume.target, None)
+
+
+def _bind(source: str, target: str, *, is_read_only: bool = True) -> dict[str, object]:
+    return {
+        "Type": "bind",
+        "Source": source,
+        "Target": target,
+        "ReadOnly": is_read_only,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
 
 
 def _is_shown(sandbox: DockerSandbox, path: str, roots: Sequence[str]) -> bool:

@@ -51,6 +51,12 @@ class GuestPlace:
 
 def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> tuple[str, ...]:
     """Say what `offload.runner.boot` shall do: the last arguments of the guest."""
+    words = limit_words(spec, enforced)
+    return (place.root, str(place.socket_fd), str(place.stderr_fd), *words)
+
+
+def limit_words(spec: ContainerSpec, enforced: Enforced) -> tuple[str, ...]:
+    """Name the limits that every process of a container has for itself."""
     limits = {"CORE": 0, "NOFILE": spec.open_files}
     if not enforced.memory:
         if enforced.counts_data:
@@ -59,8 +65,15 @@ def boot_order(spec: ContainerSpec, place: GuestPlace, enforced: Enforced) -> tu
             limits["AS"] = (spec.memory_mib + _MAPPED_MIB) * _MIB
     if not enforced.pids:
         limits["NPROC"] = spec.pids
-    words = tuple(f"{name}={value}" for name, value in limits.items())
-    return (place.root, str(place.socket_fd), str(place.stderr_fd), *words)
+    return tuple(f"{name}={value}" for name, value in limits.items())
+
+
+def console_command(
+    spec: ContainerSpec, root: str, enforced: Enforced, *words: str
+) -> tuple[str, ...]:
+    """Build the argument list that starts a console in a container that runs; see there for the `words`."""
+    program = posixpath.join(root, "offload", "runner", "console.py")
+    return (spec.image.python, "-I", "-S", program, root, *words, *limit_words(spec, enforced))
 
 
 def guest_command(

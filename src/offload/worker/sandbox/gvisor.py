@@ -4,6 +4,9 @@ Two walls, one in the other. Outside bubblewrap shows what every sandbox shows, 
 process that serves gVisor its files (the gofer) can give no more than that. Inside runsc gives user code a kernel of its
 own. runsc makes namespaces and mounts itself, so it is the first process of a user namespace and has capabilities there; user
 code has none, in either.
+
+One uid exists between the two, and gVisor's file server can give what is written outside to no other. So where volumes are
+written to user code is that uid, seen through a user namespace of gVisor's own kernel, which the guest's door makes.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from offload.worker.sandbox.arguments import closed, hosts_root, volume_words
 from offload.worker.sandbox.guest import CONTAINER_HOME, HOSTNAME, USER_ID
 from offload.worker.sandbox.view import is_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from offload.worker.ports import VolumeBind
+    from offload.worker.sandbox.arguments import Widened
     from offload.worker.sandbox.view import HostFacts, Shown
 
 # Descriptors of bubblewrap itself: 0 is the guest's door, 1 and 2 tell what goes wrong before the guest.
@@ -57,6 +63,13 @@ class GvisorSandbox:
     names: tuple[Shown, ...] = ()  # files about names, of a container with a network of its own
     # Directories that are its root, the lowest first; none: the host's root. The uppermost has every mount point below.
     layers: tuple[str, ...] = ()
+    volumes: tuple[VolumeBind, ...] = ()  # as `shown`, and some to be written to
+    widened: tuple[Widened, ...] = ()  # see `sandbox.arguments`
+
+
+def user_of(volumes: Iterable[VolumeBind]) -> int:
+    """Return who user code is for gVisor; as 0 it makes files of the machine's, and takes its real uid itself."""
+    return USER_ID if all(volume.is_read_only for volume in volumes) else 0
 
 
 def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
@@ -71,24 +84,32 @@ def outer_arguments(sandbox: GvisorSandbox) -> tuple[str, ...]:
     arguments += ["--tmpfs", _TMP]
     always = () if sandbox.layers else facts.always_shown
     binds = (*always, *sandbox.shown, *sandbox.guest, *sandbox.names)
-    for path in _ways(
-        hidden, [*(bind.target for bind in binds), f"{CONTAINER_HOME}/", f"{PLACE}/"]
-    ):
+    targets = [bind.target for bind in binds] + [volume.target for volume in sandbox.volumes]
+    for path in _ways(hidden, [*targets, f"{CONTAINER_HOME}/", f"{PLACE}/"]):
         # bubblewrap would close them to others, and for gVisor user code is not the uid that made them.
         arguments += ["--perms", "0755", "--dir", path]
     for bind in binds:
         arguments += ["--ro-bind", bind.source, bind.target]
+    arguments += _volumes(sandbox)
     arguments += ["--tmpfs", PLACE]
     arguments += ["--ro-bind", sandbox.runsc, f"{PLACE}/runsc"]
     arguments += ["--file", str(BUNDLE_FD), f"{PLACE}/config.json"]
-    for path in hidden:
+    for path in closed(hidden, sandbox.widened, sandbox.volumes):
         arguments += ["--remount-ro", path]
     return tuple(arguments)
 
 
+def _volumes(sandbox: GvisorSandbox) -> list[str]:
+    words = []
+    targets = [volume.target for volume in sandbox.volumes]
+    for path in _ways([wide.path for wide in sandbox.widened], targets):
+        words += ["--perms", "0755", "--dir", path]
+    return words + volume_words(sandbox.volumes)
+
+
 def _root(sandbox: GvisorSandbox) -> list[str]:
     if not sandbox.layers:
-        return ["--ro-bind", "/", "/", *_KERNEL]
+        return [*hosts_root(sandbox.widened), *_KERNEL]
     sources = [word for layer in sandbox.layers for word in ("--overlay-src", layer)]
     return [*sources, "--ro-overlay", "/", *_KERNEL, "--ro-bind", "/sys", "/sys"]
 
@@ -98,9 +119,8 @@ def _ways(hidden: Sequence[str], targets: Iterable[str]) -> list[str]:
     ways: dict[str, None] = {}
     for target in targets:
         for root in (*hidden, _TMP):
-            parts = (
-                target.removeprefix(f"{root}/").split("/")[:-1] if is_within(target, root) else []
-            )
+            below = f"{root.rstrip('/')}/"
+            parts = target.removeprefix(below).split("/")[:-1] if is_within(target, root) else []
             ways.update(
                 dict.fromkeys(posixpath.join(root, *parts[: n + 1]) for n in range(len(parts)))
             )
@@ -118,14 +138,32 @@ def runsc_command(sandbox: GvisorSandbox, name: str) -> tuple[str, ...]:
         "--rootless",
         "--ignore-cgroups",  # bubblewrap and all of runsc are in the container's group already
         "--overlay2=none",
+        # It would keep files of volumes open that user code has closed, and nobody could tell what is written to.
+        *(("--dcache=0",) if sandbox.volumes else ()),
         f"--network={'none' if sandbox.block_network else 'host'}",
         *("run", "--bundle", PLACE, name),
+    )
+
+
+def runsc_exec(
+    name: str, command: Sequence[str], env: Mapping[str, str], user: int
+) -> tuple[str, ...]:
+    """Build the command that starts a further process in a container that runs, without capabilities, as all in it."""
+    variables = (word for pair in env.items() for word in ("--env", "=".join(pair)))
+    return (
+        f"{PLACE}/runsc",
+        *("--root", f"{PLACE}/state"),
+        "--rootless",
+        *("exec", "--user", f"{user}:{user}", "--cwd", "/"),
+        *variables,
+        *(name, *command),
     )
 
 
 def bundle(sandbox: GvisorSandbox) -> bytes:
     """Write the OCI configuration: bubblewrap's view as a read-only root, and scratch in gVisor's own memory."""
     size = f"size={sandbox.scratch_mib * _MIB}"
+    user = user_of(sandbox.volumes)
     mounts = [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         _tmpfs("/dev", "ro", "mode=0755"),
@@ -133,12 +171,13 @@ def bundle(sandbox: GvisorSandbox) -> bytes:
         _tmpfs(PLACE, "ro", "mode=0755"),
         _tmpfs(_TMP, size, "mode=1777"),
         _tmpfs("/dev/shm", size, "mode=1777"),  # noqa: S108 - inside
-        _tmpfs(CONTAINER_HOME, size, "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"),
+        _tmpfs(CONTAINER_HOME, size, "mode=0700", f"uid={user}", f"gid={user}"),
     ]
     # What is shown below the container's own /tmp is covered by it, so it is shown once more, from bubblewrap's view.
-    mounts += [_read_only(b.target) for b in sandbox.shown if is_within(b.target, _TMP)]
+    mounts += [_bind(b.target, "ro") for b in sandbox.shown if is_within(b.target, _TMP)]
+    mounts += [_bind(v.target, "ro" if v.is_read_only else "rw") for v in sandbox.volumes]
     process = {
-        "user": {"uid": USER_ID, "gid": USER_ID},
+        "user": {"uid": user, "gid": user},
         "args": sandbox.command,
         "env": [f"{name}={value}" for name, value in sandbox.environment.items()],
         "cwd": sandbox.working_dir,
@@ -159,8 +198,8 @@ def bundle(sandbox: GvisorSandbox) -> bytes:
     return json.dumps(configuration).encode()
 
 
-def _read_only(path: str) -> dict[str, object]:
-    options = ["bind", "ro", "nosuid", "nodev"]
+def _bind(path: str, how: str) -> dict[str, object]:
+    options = ["bind", how, "nosuid", "nodev"]
     return {"destination": path, "type": "bind", "source": path, "options": options}
 
 

@@ -11,7 +11,7 @@ from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
-from offload.worker.ports import ContainerStartError, ImageError
+from offload.worker.ports import ConsoleRefusedError, ContainerStartError, ImageError
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.ending import ending_of
 from offload.worker.supervisor.metering import OutputMeter
@@ -27,6 +27,7 @@ from offload.worker.supervisor.starting import (
     choose_runtime,
     local_image_of,
     not_loaded,
+    opened_console,
     send_load,
     spec_of,
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from offload.worker.core.values import Function, Start
-    from offload.worker.ports import Container, Exit, Runtime
+    from offload.worker.ports import Container, Exit, OpenedConsole, Runtime
     from offload.worker.supervisor.options import SupervisorOptions
 
 
@@ -53,6 +54,7 @@ class Life:
         self.container_id = order.container_id
         self.gpu_indices = order.gpu_indices
         self.function = function
+        self._started_as = function  # with the values of its secrets
         self.state = ContainerState.STARTING
         self._options = options
         self._listener = options.listener
@@ -114,6 +116,18 @@ class Life:
             self._channel.hold(reason, on=on)
         for pipe in self._pipes:
             pipe.hold(on=bool(self._holds))
+
+    async def open_console(self) -> OpenedConsole:
+        """Start a console in it, where it has its function's variables and begins in its folder.
+
+        Raises `ConsoleRefusedError`.
+        """
+        if self._container is None:
+            waits_for = self._preparation.progress or "it is being prepared"
+            raise ConsoleRefusedError(f"it has not started yet: {waits_for}")
+        return opened_console(
+            await self._container.open_console(), self._started_as, self._preparation.root
+        )
 
     def kill(self, reason: str) -> None:
         """End it; `reason` is what its running input is told."""
@@ -186,7 +200,7 @@ class Life:
         seconds = self.function.startup_timeout_seconds or DEFAULT_STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                function = await self._secrecy.learn()
+                function = self._started_as = await self._secrecy.learn()
                 if not await self._start_forked(function):
                     await self._start_plainly(runtime, function)
         except TimeoutError as error:
@@ -270,7 +284,9 @@ class Life:
         self._listener.on_ready(self)
         ending = self._ending(await self._container.wait())
         is_innocent = self._is_stopping and (self._is_out_of_grace or ending.code == 0)
-        await self._preparation.unmount(commits=is_innocent and ending.code == 0)
+        if is_innocent and ending.code == 0:
+            # Before anybody is given what it leaves: whoever is next sees what it wrote last.
+            await self._preparation.unmount(commits=True)
         self._listener.on_gone(self.container_id, ending, is_innocent=is_innocent)
         if is_innocent:
             return ContainerState.STOPPED, None
@@ -280,6 +296,8 @@ class Life:
         """Hear its last words, then say how it ended."""
         if self._channel is not None:
             self._channel.drain()
+        if self._asks is not None:
+            self._asks.close()
         for pipe in self._pipes:
             pipe.finish()
         return ending_of(exited, self.function.memory_mib, self._exiting, self._killed_because)

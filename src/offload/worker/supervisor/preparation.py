@@ -73,9 +73,15 @@ class Preparation:
         wanted = self._function.volumes
         if not wanted:
             return
-        if volumes is None or not runtime.capabilities.mounts_volumes:
+        can = runtime.capabilities
+        if volumes is None or can.no_volumes:
             raise ContainerStartError(
-                f"the runtime {runtime.capabilities.name!r} mounts no volumes on this worker; bubblewrap does"
+                f"the runtime {can.name!r} mounts no volumes on this worker: {can.no_volumes or 'it has none'}"
+            )
+        if not can.holds_read_only and (held := [m.path for m in wanted if m.is_read_only]):
+            raise ContainerStartError(
+                f"the runtime {can.name!r} cannot keep containers from writing to {held[0]}, which is mounted read-only: "
+                "leave out .read_only() or runtime="
             )
         self.on_progress("bringing its volumes here")
         try:

@@ -8,9 +8,16 @@ from typing import IO, TYPE_CHECKING
 from offload.wire import guest
 from offload.wire.images import OWN_PATH, SOURCE_DIR
 from offload.worker.core.gpus import GPU_VARIABLES
-from offload.worker.ports import DEFAULT_PIDS, Caller, ContainerSpec, LocalImage
+from offload.worker.ports import (
+    DEFAULT_PIDS,
+    Caller,
+    ContainerSpec,
+    LocalImage,
+    OpenedConsole,
+)
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from offload.worker.core.values import Content, Function, Gpu
@@ -139,7 +146,19 @@ async def send_load(
             max_calls=function.max_calls,
             batch_size=function.batch_size if function.is_batched else 0,
             batch_wait_seconds=function.batch_wait_seconds,
+            parameters=function.parameters,
         )
+    )
+
+
+def opened_console(
+    sock: socket.socket, function: Function, root: RootImage | None
+) -> OpenedConsole:
+    """Return a console with what the function's own code has in its environment, and where it begins."""
+    return OpenedConsole(
+        sock,
+        {name: value for name, value in function.env if name not in GPU_VARIABLES},
+        function.working_dir if root is None else root.working_dir,
     )
 
 

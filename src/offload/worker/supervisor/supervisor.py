@@ -7,11 +7,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from offload.worker.core.values import ContainerState, Failure, FailureKind
+from offload.worker.ports import ConsoleRefusedError
 from offload.worker.supervisor.life import Life
 from offload.worker.supervisor.options import Listener, SupervisorOptions
 
 if TYPE_CHECKING:
     from offload.worker.core.values import Function, Report, Start
+    from offload.worker.ports import OpenedConsole
 
 __all__ = ["Listener", "Supervisor", "SupervisorOptions"]
 
@@ -48,6 +50,13 @@ class Supervisor:
         life = self._lives.get(container_id)
         if life is not None:
             life.stop(grace_seconds)
+
+    async def open_console(self, container_id: str) -> OpenedConsole:
+        """See `HasConsoles`."""
+        life = self._lives.get(container_id)
+        if life is None:
+            raise ConsoleRefusedError("it has ended")
+        return await life.open_console()
 
     def forget_function(self, function_id: str) -> None:
         """End the template of a function that is no more."""

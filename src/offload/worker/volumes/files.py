@@ -36,7 +36,9 @@ class FileCache:
         self._fetch = fetch
         self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
         self._used_bytes = 0
-        self._chunks: dict[bytes, tuple[str, int]] = {}  # of large files: where a chunk can be had
+        self._chunks: dict[
+            bytes, tuple[str, int, int]
+        ] = {}  # file, offset, size: where one can be had
         self._coming: dict[str, asyncio.Future[None]] = {}
         self._pins: Counter[str] = Counter()  # files that are about to be used
         directory.mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,7 @@ class FileCache:
         for _, entry in part:
             for chunk in entry.chunks:
                 if chunk.digest not in here:
-                    found = await asyncio.to_thread(self._read_chunk, chunk)
+                    found = await asyncio.to_thread(self.chunk, chunk.digest)
                     if found is None:
                         missing.append(chunk)
                     else:
@@ -148,21 +150,20 @@ class FileCache:
 
     def _note_chunks(self, name: str, entry: Entry) -> None:
         offset = 0
-        chunks = entry.chunks
-        for chunk in chunks if len(chunks) > 1 else ():
-            self._chunks[chunk.digest] = (name, offset)
+        for chunk in entry.chunks:
+            self._chunks[chunk.digest] = (name, offset, chunk.size_bytes)
             offset += chunk.size_bytes
 
-    def _read_chunk(self, chunk: Chunk) -> bytes | None:
-        """Return a chunk of a file that is here, where it is still what it was."""
-        name, offset = self._chunks.get(chunk.digest, ("", 0))
+    def chunk(self, digest: bytes) -> bytes | None:
+        """Return a chunk of a file that is here, where it is still what it was. Blocking."""
+        name, offset, size_bytes = self._chunks.get(digest, ("", 0, 0))
         if name not in self._sizes:
-            self._chunks.pop(chunk.digest, None)
+            self._chunks.pop(digest, None)
             return None
         with suppress(OSError), (self._directory / name).open("rb") as file:
             file.seek(offset)
-            data = file.read(chunk.size_bytes)
-            if hashlib.sha256(data).digest() == chunk.digest:
+            data = file.read(size_bytes)
+            if hashlib.sha256(data).digest() == digest:
                 return data
         return None
 

@@ -117,11 +117,15 @@ class View:
             await asyncio.to_thread(self._remove, folder, gone)
             self._note(folder, new)
 
-    def close(self) -> None:
-        """Remove the folder; the container is gone. Blocking, idempotent."""
-        if self._folder is not None:
-            self._folder.close()
-        shutil.rmtree(self.place, ignore_errors=True)
+    async def close(self) -> None:
+        """Remove the folder; the container is gone. Idempotent.
+
+        A commit under way ends before: it would take what is removed under it for what the container removed.
+        """
+        async with self._lock:
+            if self._folder is not None:
+                self._folder.close()
+            await asyncio.to_thread(shutil.rmtree, self.place, ignore_errors=True)
 
     # --- what it is made of ---
 
@@ -145,7 +149,9 @@ class View:
         # A folder before what is in it; and no link before the files, that none is written through one.
         for entry in sorted(entries, key=lambda entry: (entry.kind is Kind.SYMLINK, entry.path)):
             if entry.kind is Kind.DIRECTORY:
-                folder.make_folder(entry.path, _folder_mode(entry))
+                # As its files, a folder that nobody writes to is open to everybody who sees it.
+                shared = 0o555 if self.mount.is_read_only else 0
+                folder.make_folder(entry.path, _folder_mode(entry) | shared)
             elif entry.kind is Kind.SYMLINK:
                 folder.make_link(entry.path, entry.content)
             elif self.mount.is_read_only:

@@ -15,7 +15,7 @@ from offload.worker.volumes.files import FileCache
 from offload.worker.volumes.view import View, VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from offload.worker.core.values import VolumeMount
     from offload.worker.ports import VolumeServer
@@ -89,6 +89,14 @@ class Volumes:
             return f"its volumes could not be committed: {error}"
         return ""
 
+    async def give_chunk(self, sha256: str) -> bool:
+        """Give the server a chunk of a volume that it has lost; return whether it is here. Raises `WireError`."""
+        data = await asyncio.to_thread(self._cache.chunk, bytes.fromhex(sha256))
+        if data is not None:
+            batches: list[Mapping[str, bytes]] = [{}, {sha256: data}]
+            await self._server.upload(batches.pop)
+        return data is not None
+
     def _of(self, container_id: str) -> Mounts:
         return self._mounts.get(container_id) or Mounts(container_id, [], 0.0, lambda _: None)
 
@@ -156,18 +164,20 @@ class Mounts:
         """Remove the folders of a container that is gone; publish before what it has left. Returns why it could not be."""
         if self._background is not None:
             self._background.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._background
+            await asyncio.gather(self._background, return_exceptions=True)
         why_not = ""
         try:
             if commits:
                 await self.commit_all()
         except VolumeError as error:
             why_not = str(error)
-        finally:
-            for view in self._views:
-                await asyncio.to_thread(view.close)
-            self._forget(self._container_id)
+        except asyncio.CancelledError:
+            # Its worker leaves. Another commit may be under way, so the folders stay until the next worker removes them.
+            _log.warning("last_commit_given_up %s", self._container_id)
+            raise
+        for view in self._views:
+            await view.close()
+        self._forget(self._container_id)
         return why_not
 
     @property

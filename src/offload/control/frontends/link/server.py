@@ -1,16 +1,18 @@
-"""Listens for links and answers `GET /live`, `/ready` and `/metrics`."""
+"""Listens for links, gives every other client to the ingress, and has what `GET /live`, `/ready` and `/metrics` answer."""
 
 from __future__ import annotations
 
 import hmac
+from functools import partial
 from typing import TYPE_CHECKING
 
 from offload.control.telemetry import CONTENT_TYPE
 from offload.wire.link import HttpAnswer, LinkServer, ServeOptions, serve
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from offload.control.services.assembly import Services
     from offload.wire.rpc import Handler
@@ -24,22 +26,30 @@ async def listen(
     address: tuple[str, int],
     token: str,
     tls: ssl.SSLContext | None,
+    ingress: Callable[[], asyncio.BaseProtocol],
 ) -> LinkServer:
-    """Serve on (host, port). Raises OSError where the port cannot be had."""
+    """Serve on (host, port); `ingress` speaks with whoever wants no link. Raises OSError where the port cannot be had."""
     host, port = address
     return await serve(
         handlers,
         ServeOptions(
             host=host,
             port=port,
-            check_token=lambda given: hmac.compare_digest(given.encode(), token.encode()),
-            answer_http=lambda path: _answer(services, path),
+            check_token=partial(is_token, token),
+            answer_http=partial(own_answer, services),
+            other=ingress,
             tls=tls,
         ),
     )
 
 
-def _answer(services: Services, path: str) -> HttpAnswer | None:
+def is_token(token: str, given: str) -> bool:
+    """Whether this is the server's token."""
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def own_answer(services: Services, path: str) -> HttpAnswer | None:
+    """Return what the server itself has at this path."""
     if path == "/live":
         return HttpAnswer(200, _TEXT, b"live\n")
     if path == "/ready":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import Function, Needs, RetryPolicy, Scaling
+from offload.control.frontends.rpc.parameters import values_of
 from offload.control.frontends.rpc.values import by_size, log_message
 from offload.wire.abilities import ALLOW_LIST, BLOCK_NETWORK, CPU_LIMIT, EPHEMERAL_DISK
 from offload.wire.gen import apps_pb2
@@ -32,6 +33,7 @@ class AppsHandlers:
 
     def __init__(self, services: Services) -> None:
         self._apps = services.apps
+        self._classes = services.classes
         self._secrets = services.secrets
 
     async def create_app(
@@ -79,7 +81,13 @@ class AppsHandlers:
         self, request: apps_pb2.FindFunctionRequest, _context: RequestContext
     ) -> apps_pb2.FindFunctionReply:
         """See `Apps.FindFunction`."""
-        found = await self._apps.find_function(request.app_id, request.app_name, request.name)
+        app_id, app_name = request.app_id, request.app_name
+        if request.class_name and self._classes.is_version(app_id):
+            of_class = await self._apps.find_function(app_id, app_name, request.class_name)
+            given = values_of(request.parameters)
+            found = await self._classes.pool_for(of_class.function_id, given)
+        else:
+            found = await self._apps.find_function(app_id, app_name, request.name)
         return apps_pb2.FindFunctionReply(
             function_id=found.function_id, is_generator=found.is_generator
         )
@@ -141,13 +149,15 @@ def pool_message(pool: PoolView) -> apps_pb2.PoolProgress:
     )
 
 
-def function_of(definition: apps_pb2.FunctionDefinition, app_id: str) -> Function:
+def function_of(
+    definition: apps_pb2.FunctionDefinition, app_id: str, prefix: str = "fu-"
+) -> Function:
     """Give the definition the id that its content has in this app, so that a repeat is the same function."""
     _check_allow_list(definition)
     definition.app_id = app_id
     definition.function_id = ""
     content = definition.SerializeToString(deterministic=True)
-    definition.function_id = f"fu-{hashlib.sha256(content).hexdigest()[:40]}"
+    definition.function_id = f"{prefix}{hashlib.sha256(content).hexdigest()[:40]}"
     retries = definition.retries
     max_inputs, target_inputs = _inputs_at_once(definition)
     return Function(

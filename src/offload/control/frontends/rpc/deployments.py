@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from offload.control.core.classes import NO_CHANGES, Changes, ClassShape
 from offload.control.core.deployments import VersionSchedule
 from offload.control.core.objects import Scope
 from offload.control.frontends.rpc.apps import function_of, pool_message, secrets_of
+from offload.control.frontends.rpc.parameters import values_of
 from offload.control.frontends.rpc.schedules import spec_of
 from offload.control.services.deployments import Deployed, NewVersion, deployment_key
+from offload.control.services.secrets import own_secret_id
 from offload.wire.gen import apps_pb2, deployments_pb2
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ class DeploymentsHandlers:
     """Translates for the services."""
 
     def __init__(self, services: Services) -> None:
+        self._apps = services.apps
+        self._classes = services.classes
         self._deployments = services.deployments
         self._secrets = services.secrets
 
@@ -36,8 +41,12 @@ class DeploymentsHandlers:
         digest = _digest(request)
         app_id = self._deployments.new_app_id()
         key = _key(request.app)
-        named = secrets_of(request.functions)
+        own = tuple((key, dict(each.values)) for key, each in sorted(request.own_secrets.items()))
+        ids = {key: own_secret_id(app_id, key) for key, _ in own}
+        named = [each for each in secrets_of(request.functions) if each not in ids]
         await self._secrets.check_named(named, Scope(key.workspace, key.environment))
+        for definition in request.functions:
+            definition.secrets[:] = [ids.get(each, each) for each in definition.secrets]
         schedules = tuple(
             VersionSchedule(
                 f.name, spec_of(f.name, f.schedule), f.schedule.args.SerializeToString()
@@ -55,9 +64,19 @@ class DeploymentsHandlers:
             tuple(sorted(request.app_tags.items())),
             request.deployed_by,
             request.skip_check,
+            own,
         )
         async for news in self._deployments.deploy(new):
             yield _event(news)
+
+    async def prepare_deploy(
+        self, request: deployments_pb2.PrepareDeployRequest, _context: RequestContext
+    ) -> deployments_pb2.PrepareDeployReply:
+        """See `Deployments.PrepareDeploy`."""
+        host_id = request.host_id
+        return deployments_pb2.PrepareDeployReply(
+            has_worker_on_host=bool(host_id) and self._apps.has_worker_on(host_id)
+        )
 
     async def rollback(
         self, request: deployments_pb2.RollbackRequest, _context: RequestContext
@@ -73,10 +92,37 @@ class DeploymentsHandlers:
         version, function_id = self._deployments.resolve(
             _key(request.app), request.function, request.version, request.tag
         )
+        await self._classes.require_function(function_id)
         return deployments_pb2.ResolveReply(
             function_id=function_id,
             version=version.number,
             is_generator=await self._deployments.is_generator(function_id),
+            app_id=version.app_id,
+        )
+
+    async def resolve_class(
+        self, request: deployments_pb2.ResolveClassRequest, _context: RequestContext
+    ) -> deployments_pb2.ResolveClassReply:
+        """See `Deployments.ResolveClass`."""
+        key = _key(request.app)
+        version, class_id = self._deployments.resolve(
+            key, request.class_name, request.version, request.tag
+        )
+        named = secrets_of([request.changes]) if "secrets" in request.changed else []
+        await self._secrets.check_named(named, Scope(key.workspace, key.environment))
+        fields = tuple(sorted(request.changed))
+        changes = NO_CHANGES
+        if fields:
+            changes = Changes(request.changes.SerializeToString(deterministic=True), fields)
+        found = await self._classes.pool_for(class_id, values_of(request.parameters), changes)
+        shape = await self._classes.shape(class_id) or ClassShape()
+        return deployments_pb2.ResolveClassReply(
+            function_id=found.function_id,
+            version=version.number,
+            methods=[
+                apps_pb2.ClassMethod(name=each.name, is_generator=each.is_generator)
+                for each in shape.methods
+            ],
             app_id=version.app_id,
         )
 

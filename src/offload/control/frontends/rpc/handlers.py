@@ -11,6 +11,7 @@ from offload.control.frontends.rpc.apps import AppsHandlers
 from offload.control.frontends.rpc.blobs import BlobsHandlers
 from offload.control.frontends.rpc.calls import CallsHandlers
 from offload.control.frontends.rpc.cluster import ClusterHandlers
+from offload.control.frontends.rpc.containers import ContainersHandlers
 from offload.control.frontends.rpc.deployments import DeploymentsHandlers
 from offload.control.frontends.rpc.dicts import DictsHandlers
 from offload.control.frontends.rpc.errors import to_wire
@@ -20,6 +21,7 @@ from offload.control.frontends.rpc.queues import QueuesHandlers
 from offload.control.frontends.rpc.schedules import SchedulesHandlers
 from offload.control.frontends.rpc.secrets import SecretsHandlers
 from offload.control.frontends.rpc.volumes import VolumesHandlers
+from offload.control.frontends.rpc.web import WebHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
@@ -44,6 +46,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Blobs": BlobsHandlers(services),
         "Calls": CallsHandlers(services),
         "Cluster": ClusterHandlers(services),
+        "Containers": ContainersHandlers(services),
         "Deployments": DeploymentsHandlers(services),
         "Dicts": DictsHandlers(services),
         "Objects": ObjectsHandlers(services),
@@ -51,6 +54,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         "Schedules": SchedulesHandlers(services),
         "Volumes": VolumesHandlers(services),
         "Secrets": SecretsHandlers(services),
+        "Web": WebHandlers(services),
         "Workers": WorkersHandlers(services),
     }
     table: dict[str, Handler] = {}

@@ -132,6 +132,16 @@ async def _own_names(_access: Access, request: Message, inside: Inside) -> None:
     asked.app.environment = inside.environment
 
 
+async def _own_class(access: Access, request: Message, inside: Inside) -> None:
+    await _own_names(access, request, inside)
+    asked = cast("deployments_pb2.ResolveClassRequest", request)
+    if {"secrets", "volumes"} & set(asked.changed):
+        raise WireError(
+            Status.PERMISSION_DENIED,
+            "Code inside a container cannot choose secrets= or volumes= of others: deploy the class with them.",
+        )
+
+
 def _other_environment(inside: Inside, wanted: str) -> WireError:
     return WireError(
         Status.PERMISSION_DENIED,
@@ -205,6 +215,7 @@ GUARDS: dict[str, Guard] = {
         "Calls/Run": _own_new_call,
         "Calls/Submit": _own_new_call,
         "Deployments/Resolve": _own_names,
+        "Deployments/ResolveClass": _own_class,
         "Dicts/Clear": _own_object,
         "Dicts/Entries": _own_object,
         "Dicts/Get": _own_object,

@@ -233,6 +233,7 @@ def _message(batch: Batch) -> workers_pb2.ServerMessage:
         forget_functions=batch.forget,
         shut_down=batch.shut_down,
         drain=batch.drain,
+        bring_blobs=batch.bring,
     )
     for body in batch.functions:
         message.functions.add().ParseFromString(body)
@@ -249,6 +250,8 @@ def _message(batch: Batch) -> workers_pb2.ServerMessage:
         for task, payload in assigned.tasks:
             added = inputs.add(input_id=task.input_id, attempt=task.attempt, alone=task.alone)
             added.args.ParseFromString(payload)
+    for session_id, container_id in batch.consoles:
+        message.consoles.add(session_id=session_id, container_id=container_id)
     for input_id, reason in batch.cancels:
         message.cancels.add(input_id=input_id, reason=reason)
     return message

@@ -11,13 +11,13 @@ from offload.control.core.events import CallRestored
 from offload.control.core.ids import input_id
 from offload.control.core.indices import Indices
 from offload.control.core.inputs import InputState
-from offload.control.ports.records import OutcomeRow
+from offload.control.ports.records import DeadLetter, OutcomeRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from offload.control.core.events import History
-    from offload.control.core.model import Call
+    from offload.control.core.model import Call, Function
     from offload.control.ports.records import InputRow, ItemRow, SaveOutcomeRun
 
 
@@ -104,6 +104,22 @@ class HeldCall:
                 indices = range(run.first, run.first + run.count)
                 failed += [_outcome_in(run, index) for index in islice(indices, limit)]
         return sorted(failed, key=lambda row: (row.seq, row.index))[:limit]
+
+    def letter(self, index: int, function: Function) -> DeadLetter:
+        """Return the dead letter of one of its inputs."""
+        row, given = self.letters[index], self.inputs.get(index)
+        return DeadLetter(
+            input_id=row.input_id,
+            call_id=row.call_id,
+            index=index,
+            app_name=function.app_name,
+            function_id=function.function_id,
+            function_name=function.name,
+            attempts=row.attempts,
+            at=row.at,
+            reason=row.reason,
+            blob=given.blob if given is not None else "",
+        )
 
     def restored(self, ended: tuple[tuple[str, str], ...]) -> CallRestored:
         """Return what a server needs to go on with the call."""

@@ -11,6 +11,7 @@ from offload.control.ports.records import (
     CloseCall,
     Collected,
     DeadLetter,
+    DropFunctions,
     DropItems,
     DropLetter,
     EndApp,
@@ -19,12 +20,10 @@ from offload.control.ports.records import (
     LogRow,
     OutcomeRow,
     Record,
-    RemoveSchedule,
     RemoveWorker,
     ReplayedLetter,
     SaveApp,
     SaveCall,
-    SaveDeployment,
     SaveFunction,
     SaveHistory,
     SaveInputs,
@@ -32,15 +31,13 @@ from offload.control.ports.records import (
     SaveLogs,
     SaveOutcomeRun,
     SaveOutcomes,
-    SaveRun,
     SaveScaling,
-    SaveSchedule,
     SaveWorker,
     Snapshot,
     StoredApp,
     StoredCall,
 )
-from offload.control.stores.memory.deployed import Deployed
+from offload.control.stores.memory.deployed import Deployed, DeployedRecord, restored
 from offload.control.stores.memory.held import HeldCall
 from offload.control.stores.memory.objects import MemoryObjects
 from offload.control.stores.memory.places import Known, check
@@ -78,7 +75,8 @@ class MemoryStore:
         """See `Store`."""
         with self._lock:
             unfinished = [held for held in self._calls.values() if not held.state]
-            busy = {self._functions[held.call.function_id].app_id for held in unfinished}
+            called = {held.call.function_id for held in unfinished}
+            busy = {self._functions[function_id].app_id for function_id in called}
             idle = self._deployed.idle_apps()
             apps = [
                 a
@@ -88,11 +86,12 @@ class MemoryStore:
             kept = {app.app_id for app in apps}
             return Snapshot(
                 apps=tuple(apps),
-                functions=tuple(f for f in self._functions.values() if f.app_id in kept),
+                functions=restored(self._functions.values(), kept, called),
                 last_log_seq=max(self._logs, default=0),
                 workers=tuple(self._workers.items()),
                 deployments=self._deployed.deployments(),
                 schedules=self._deployed.schedules(),
+                web_keys=self._deployed.web_keys(),
             )
 
     def open_calls(self) -> Iterator[CallRestored]:
@@ -146,6 +145,14 @@ class MemoryStore:
         """See `Store`."""
         with self._lock:
             return self._functions.get(function_id)
+
+    def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        with self._lock:
+            called = {held.call.function_id for held in self._calls.values()}
+            on_demand = [each.function_id for each in self._functions.values() if each.is_on_demand]
+            older = on_demand[: max(0, len(on_demand) - keep)]
+            return [each for each in older if each not in called][:limit]
 
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """See `Store`."""
@@ -265,20 +272,7 @@ class MemoryStore:
             if app not in ("", function.app_id, function.app_name):
                 continue
             for index, row in held.letters.items():
-                given = held.inputs.get(index)
-                letter = DeadLetter(
-                    input_id=row.input_id,
-                    call_id=row.call_id,
-                    index=index,
-                    app_name=function.app_name,
-                    function_id=function.function_id,
-                    function_name=function.name,
-                    attempts=row.attempts,
-                    at=row.at,
-                    reason=row.reason,
-                    blob=given.blob if given is not None else "",
-                )
-                found.append((row.at, place, index, letter))
+                found.append((row.at, place, index, held.letter(index, function)))
         return [letter for *_, letter in sorted(found, key=lambda f: f[:3], reverse=True)]
 
     def _collect_calls(self, before: float, limit: int, freed: set[str]) -> tuple[int, int]:
@@ -340,14 +334,14 @@ class MemoryStore:
                 self._calls.setdefault(call.call_id, HeldCall(call))
             case SaveItems() | DropItems() | ReplayedLetter() | DropLetter():
                 self._apply_to_input(record)
-            case SaveLogs() | SaveWorker() | RemoveWorker():
+            case SaveLogs() | SaveWorker() | RemoveWorker() | DropFunctions():
                 self._apply_aside(record)
-            case SaveDeployment() | SaveSchedule() | RemoveSchedule() | SaveRun():
+            case _ if isinstance(record, DeployedRecord):
                 self._deployed.apply(record)
             case _:
                 self._apply_to_call(record)
 
-    def _apply_aside(self, record: SaveLogs | SaveWorker | RemoveWorker) -> None:
+    def _apply_aside(self, record: SaveLogs | SaveWorker | RemoveWorker | DropFunctions) -> None:
         match record:
             case SaveLogs(rows=lines):
                 for line in lines:
@@ -356,6 +350,10 @@ class MemoryStore:
                 self._workers.setdefault(worker_id, name)
             case RemoveWorker(worker_id=worker_id):
                 self._workers.pop(worker_id, None)
+            case DropFunctions(function_ids=dropped):
+                called = {held.call.function_id for held in self._calls.values()}
+                for each in set(dropped) - called:
+                    self._functions.pop(each, None)
 
     def _apply_to_input(self, record: SaveItems | DropItems | ReplayedLetter | DropLetter) -> None:
         if isinstance(record, SaveItems):

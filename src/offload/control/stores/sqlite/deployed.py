@@ -19,6 +19,8 @@ from offload.control.core.schedules import (
     ScheduleKey,
     ScheduleSpec,
 )
+from offload.control.core.web_keys import WebKey
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     KEPT_RUNS,
     RemoveSchedule,
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-DeployedRecord = SaveDeployment | SaveSchedule | RemoveSchedule | SaveRun
+DeployedRecord = (
+    SaveDeployment | SaveSchedule | RemoveSchedule | SaveRun | SaveWebKey | RemoveWebKey
+)
 
 
 def save(connection: sqlite3.Connection, records: Sequence[DeployedRecord]) -> None:
@@ -50,6 +54,10 @@ def save(connection: sqlite3.Connection, records: Sequence[DeployedRecord]) -> N
             case SaveRun(key=key, run=run):
                 _run(connection, "save_run", **key._asdict(), **_run_values(run))
                 _run(connection, "forget_runs", **key._asdict(), kept=KEPT_RUNS)
+            case SaveWebKey(key=web_key):
+                _run(connection, "save_web_key", **asdict(web_key))
+            case RemoveWebKey(key_id=key_id):
+                _run(connection, "remove_web_key", key_id=key_id)
 
 
 def deployments(connection: sqlite3.Connection) -> tuple[Deployment, ...]:
@@ -82,6 +90,11 @@ def schedules(
     return tuple(
         (_schedule(row), tuple(runs[row["schedule_key"]])) for row in _run(connection, "schedules")
     )
+
+
+def web_keys(connection: sqlite3.Connection) -> tuple[WebKey, ...]:
+    """Return all keys of web endpoints, by their ids."""
+    return tuple(WebKey(*row) for row in _run(connection, "web_keys"))
 
 
 def _save_deployment(connection: sqlite3.Connection, deployment: Deployment) -> None:

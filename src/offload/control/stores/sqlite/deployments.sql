@@ -72,3 +72,17 @@ ORDER BY schedule_key;
 -- name: runs
 -- Their runs.
 SELECT schedule_key, tick, call_id, at, state, reason FROM schedule_runs ORDER BY schedule_key, tick, call_id;
+
+-- name: save_web_key
+-- A key of web endpoints; it never changes.
+INSERT INTO web_keys (key_id, workspace, name, digest, created_at)
+VALUES (:key_id, :workspace, :name, :digest, :created_at)
+ON CONFLICT DO NOTHING;
+
+-- name: remove_web_key
+-- One that opens nothing any more.
+DELETE FROM web_keys WHERE key_id = :key_id;
+
+-- name: web_keys
+-- All of them.
+SELECT key_id, workspace, name, digest, created_at FROM web_keys ORDER BY key_id;

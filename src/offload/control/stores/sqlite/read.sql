@@ -8,15 +8,20 @@ WHERE stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app
 ORDER BY app_key;
 
 -- name: running_functions
--- Their functions, oldest first.
+-- Their functions, oldest first; of those on demand the ones that have something to run, or are kept warm.
 SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, f.name, f.cpu_milli, f.memory_mib, f.timeout_seconds,
     f.startup_timeout_seconds, f.max_retries, f.initial_delay_seconds, f.backoff_coefficient,
     f.max_delay_seconds, f.min_containers, f.max_containers, f.buffer_containers, f.scaledown_window_seconds,
     f.gpus, f.gpu_kind, f.labels, f.disk_mib, f.abilities, f.runtime, f.host_id, f.is_generator, f.max_inputs, f.target_inputs,
     f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
-WHERE a.stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
+WHERE (
+    a.stopped_at = 0 AND NOT EXISTS (SELECT 1 FROM app_versions AS v WHERE v.app_key = a.app_key AND NOT v.is_serving)
     OR EXISTS (SELECT 1 FROM calls AS c WHERE c.app_key = a.app_key AND c.state = '')
+) AND (
+    f.function_id NOT GLOB 'fo-*' OR f.min_containers > 0
+    OR f.function_key IN (SELECT o.function_key FROM calls AS o INDEXED BY open_calls WHERE o.state = '')
+)
 ORDER BY f.function_key;
 
 -- name: function
@@ -28,6 +33,19 @@ SELECT f.function_id, a.app_id, a.name AS app_name, a.workspace, a.environment, 
     f.body, f.blob, f.image_blobs
 FROM functions AS f JOIN apps AS a USING (app_key)
 WHERE f.function_id = :function_id;
+
+-- name: on_demand_count
+-- How many functions on demand there are.
+SELECT count(*) AS functions FROM functions WHERE function_id >= 'fo-' AND function_id < 'fo.';
+
+-- name: unused_functions
+-- Of the oldest of these, those of which no call is kept.
+SELECT function_id FROM (
+    SELECT function_id, function_key FROM functions WHERE function_id >= 'fo-' AND function_id < 'fo.'
+    ORDER BY function_key LIMIT :older
+)
+WHERE function_key NOT IN (SELECT function_key FROM calls)
+ORDER BY function_key LIMIT :limit;
 
 -- name: open_calls
 -- Calls that are not finished, with their outcome counts and the ends of those they come after, in the order of the index.

@@ -50,6 +50,7 @@ class Reader:
                     workers=tuple((w["worker_id"], w["name"]) for w in _all(connection, "workers")),
                     deployments=deployed.deployments(connection),
                     schedules=deployed.schedules(connection),
+                    web_keys=deployed.web_keys(connection),
                 )
             finally:
                 connection.execute("ROLLBACK")
@@ -106,6 +107,15 @@ class Reader:
         with self.reading() as connection:
             found = _all(connection, "function", function_id=function_id)
             return rows.function(found[0]) if found else None
+
+    def unused_functions(self, keep: int, limit: int) -> list[str]:
+        """See `Store`."""
+        with self.reading() as connection:
+            ((count,),) = _all(connection, "on_demand_count")
+            if count <= keep:  # the other statement looks at every call
+                return []
+            found = _all(connection, "unused_functions", older=count - keep, limit=limit)
+            return [row["function_id"] for row in found]
 
     def states(self, call_ids: Sequence[str]) -> dict[str, str]:
         """See `Store`."""

@@ -369,3 +369,12 @@ CREATE TABLE secrets (
     box BLOB NOT NULL,
     updated_at REAL NOT NULL
 );
+
+-- Keys that open web endpoints of a workspace: of each secret only its SHA-256.
+CREATE TABLE web_keys (
+    key_id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    created_at REAL NOT NULL
+) WITHOUT ROWID;

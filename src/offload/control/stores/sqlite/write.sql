@@ -10,6 +10,11 @@ WITH ended (app_id, stopped_at) AS (VALUES (?, ?))
 UPDATE apps SET stopped_at = ended.stopped_at
 FROM ended WHERE apps.app_id = ended.app_id AND apps.stopped_at = 0;
 
+-- name: drop_functions
+-- Functions that nobody needs; those of which a call is kept stay.
+DELETE FROM functions
+WHERE function_id IN (SELECT value FROM json_each(?)) AND function_key NOT IN (SELECT function_key FROM calls);
+
 -- name: insert_functions
 -- New functions; one of an unknown app breaks NOT NULL.
 INSERT INTO functions (

@@ -15,14 +15,17 @@ kind undoes another, except where `_IN_ORDER` says so: those keep their order.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import defaultdict
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from offload.control.core.ids import MAX_INPUTS_PER_CALL
+from offload.control.ports.key_records import RemoveWebKey, SaveWebKey
 from offload.control.ports.records import (
     CloseCall,
+    DropFunctions,
     DropItems,
     DropLetter,
     EndApp,
@@ -90,6 +93,9 @@ class _Commit:
         self._run("end_apps", _first_of_each(ends_of_known))
         new = [r for r in self._of(SaveApp) if isinstance(r, SaveApp)]
         self._run("insert_apps", [_app_row(r) for r in new])
+        for drop in self._of(DropFunctions):
+            dropped = json.dumps(drop.function_ids)
+            self._connection.execute(statements("write.sql")["drop_functions"], (dropped,))
         self._run(
             "insert_functions", [parameters.function(r.function) for r in self._of(SaveFunction)]
         )
@@ -301,6 +307,8 @@ _IN_ORDER: dict[type[object], type[object]] = {
     SaveSchedule: SaveDeployment,
     RemoveSchedule: SaveDeployment,
     SaveRun: SaveDeployment,
+    SaveWebKey: SaveDeployment,
+    RemoveWebKey: SaveDeployment,
 }
 
 
