@@ -85,9 +85,11 @@ def test_a_browser_shows_a_page_that_speaks_with_its_endpoint(site):
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
 
     with sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = browsers.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=120_000
+        )
         page = browser.new_page()
-        page.goto(site[0])
+        page.goto(site[0], timeout=120_000)
         page.wait_for_function("said.textContent != 'nothing'", timeout=60_000)
         said = page.text_content("#said")
         browser.close()
@@ -99,8 +101,9 @@ def test_an_api_keeps_to_its_description_whatever_it_is_sent(site):
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{site[1]}/openapi.json",
         "--max-examples", "10", "--seed", "1", "--generation-deterministic", "--no-color",
+        "--request-timeout", "60", "--suppress-health-check", "all",
     ]  # fmt: skip
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
     assert done.returncode == 0, done.stdout[-4000:]

@@ -55,8 +55,8 @@ def test_the_page_for_users_names_every_attempt() -> None:
 def test_the_attempt_is_refused_and_nobody_is_harmed(found: Findings, name: str) -> None:
     finding = found[name]
 
-    assert finding["contained"], finding
-    assert not finding["harmed"], finding
+    assert finding["contained"], str(finding)
+    assert not finding["harmed"], str(finding)
 
 
 @pytest.mark.parametrize("name", SUCCEED)

@@ -68,6 +68,8 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             self._look(0.05)
+        while self._look(0.0):
+            pass
         return self.process.wait(timeout=1)
 
     def close(self) -> None:

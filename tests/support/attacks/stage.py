@@ -23,6 +23,7 @@ from pathlib import Path
 from tests.support.attacks.attempt import PRELUDE, Attempt
 from tests.support.attacks.catalogue import ATTEMPTS
 from tests.support.attacks.floods import SMALL_MIB
+from tests.support.attacks.pace import how_busy, is_slower
 from tests.support.attacks.world import (
     ANSWERED,
     World,
@@ -40,8 +41,6 @@ _QUIET_ANSWERS = 15
 _NEIGHBOURS_PORT = 7777
 _KNOWN = "kept by the neighbour"
 
-# A neighbour counts as harmed beyond this: what the machine itself does to a median of some answers is well below.
-_SLOWER, _SLACK_MS, _LONGEST_MS = 3.0, 15.0, 1000.0
 _TRIES = 3
 
 # So many are made in one container, one after the other, where none of them is to be alone.
@@ -228,13 +227,14 @@ class Stage:
         for _ in range(_TRIES - 1):
             [innocent], [again] = self._make([_INNOCENT]), self._make([attempt])
             again["contained"] = again["contained"] and finding["contained"]
-            again["slower"] = _is_slower(innocent, again)
+            again["slower"] = is_slower(innocent, again)
             finding = again
             if finding["harmed"] or not finding["slower"]:
                 break
         return finding
 
     def _make(self, attempts: list[Attempt]) -> list[Finding]:
+        busy_before = how_busy()
         quiet = [self._ask() for _ in range(_QUIET_ANSWERS)]
         measured: Finding = {}
         done = threading.Event()
@@ -254,8 +254,9 @@ class Stage:
             "worst_ms": round(max(answers, default=0.0), 1),
             "answers": len(answers),
             "fresh": after,
+            "busy": round(max(busy_before, how_busy()), 1),
         }
-        measured["slower"] = _is_slower({"during_ms": before_ms, "worst_ms": 0.0}, measured)
+        measured["slower"] = is_slower({"during_ms": before_ms, "worst_ms": 0.0}, measured)
         measured["harmed"] = bool(after or measured.get("neighbour") or not self.world.is_unharmed)
         return [finding | measured for finding in findings]
 
@@ -339,13 +340,6 @@ def _together(attempts: list[Attempt]) -> list[list[Attempt]]:
 
 def _is_alone(attempt: Attempt) -> bool:
     return attempt.is_alone or attempt.is_small or attempt.may_end
-
-
-def _is_slower(before: Finding, during: Finding) -> bool:
-    """Tell whether the neighbour answered so much later than before, in the middle or at worst."""
-    p50s = [float(str(each["during_ms"])) for each in (before, during)]
-    worst = [float(str(each["worst_ms"])) for each in (before, during)]
-    return p50s[1] > _SLOWER * p50s[0] + _SLACK_MS or worst[1] > _SLOWER * worst[0] + _LONGEST_MS
 
 
 def _pid_of(name: str) -> int | None:

@@ -23,9 +23,9 @@ add.__annotations__ = {"item": dict}
 
 def test_a_function_is_the_only_route_of_an_app() -> None:
     with WebRunner(square, Endpoint(FASTAPI, ("GET",))) as runner:
-        head, body = runner.whole(get("/", b"number=7", root_path="/web/app/square"))
-        missing, _ = runner.whole(get("/docs"))
-        wrong, said = runner.whole(get("/", b"number=x"))
+        head, body = runner.answer(get("/", b"number=7", root_path="/web/app/square"))
+        missing, _ = runner.answer(get("/docs"))
+        wrong, said = runner.answer(get("/", b"number=x"))
 
     assert (head.status, json.loads(body)) == (200, {"square": 49})
     assert missing.status == 404
@@ -35,7 +35,7 @@ def test_a_function_is_the_only_route_of_an_app() -> None:
 
 def test_the_answer_to_head_is_that_to_get_without_its_body() -> None:
     with WebRunner(square, Endpoint(FASTAPI, ("GET",))) as runner:
-        head, body = runner.whole(get("/", method="HEAD"))
+        head, body = runner.answer(get("/", method="HEAD"))
 
     assert (head.status, body) == (200, b"")
 
@@ -45,15 +45,15 @@ def test_a_body_is_an_argument_of_an_async_function() -> None:
         method="POST", headers=((b"content-type", b"application/json"),), body=b'{"name": "tea"}'
     )
     with WebRunner(add, Endpoint(FASTAPI, ("POST",)), max_calls=4) as runner:
-        _, body = runner.whole(request)
+        _, body = runner.answer(request)
 
     assert json.loads(body) == {"added": {"name": "tea"}}
 
 
 def test_the_pages_of_documentation_are_there_where_they_are_wanted() -> None:
     with WebRunner(square, Endpoint(FASTAPI, ("GET",), docs=True)) as runner:
-        page, _ = runner.whole(get("/docs"))
-        _, schema = runner.whole(get("/openapi.json", root_path="/web/app/square"))
+        page, _ = runner.answer(get("/docs"))
+        _, schema = runner.answer(get("/openapi.json", root_path="/web/app/square"))
 
     assert page.status == 200
     assert json.loads(schema)["servers"] == [{"url": "/web/app/square"}]

@@ -33,7 +33,7 @@ def port() -> int:
 
 def test_a_program_gets_requests_below_its_own_path(port: int) -> None:
     with WebRunner(start_server(port), Endpoint(SERVER, port=port, startup_timeout=30)) as runner:
-        head, body = runner.whole(
+        head, body = runner.answer(
             get("/a b", b"x=1", raw_path=b"/web/app/f/a%20b", root_path="/web/app/f")
         )
 
