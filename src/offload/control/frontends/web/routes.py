@@ -50,14 +50,17 @@ class Route:
     raw_path: bytes
 
 
-def label_of(environment: str, app: str, name: str) -> str:
-    """Return the first part of an endpoint's host that has none of its own.
+def label_of(scope: tuple[str, str], app: str, name: str) -> str:
+    """Return the first part of the host of an endpoint that names none; `scope` is its workspace and environment.
 
-    >>> label_of("main", "My shop", "Cart.api"), label_of("dev", "shop", "api")
+    >>> label_of(("default", "main"), "My shop", "Cart.api"), label_of(("default", "dev"), "shop", "api")
     ('my-shop-cart-api', 'dev-shop-api')
+    >>> label_of(("lab", "main"), "shop", "api")
+    'lab-shop-api'
     """
-    parts = (app, name) if environment == DEFAULT_ENVIRONMENT else (environment, app, name)
-    label = _OTHER.sub("-", "-".join(parts).lower()).strip("-")
+    usual = (DEFAULT_WORKSPACE, DEFAULT_ENVIRONMENT)
+    unusual = [each for each, default in zip(scope, usual, strict=True) if each != default]
+    label = _OTHER.sub("-", "-".join((*unusual, app, name)).lower()).strip("-")
     return label[:MAX_LABEL_CHARACTERS].strip("-")
 
 
@@ -161,7 +164,8 @@ def _endpoints_of(function: Function) -> tuple[Endpoint, ...]:
 
 def _label(endpoint: Endpoint) -> str:
     function = endpoint.function
-    return endpoint.web.label or label_of(function.environment, function.app_name, endpoint.name)
+    scope = (function.workspace, function.environment)
+    return endpoint.web.label or label_of(scope, function.app_name, endpoint.name)
 
 
 def path_of(endpoint: Endpoint) -> str:
