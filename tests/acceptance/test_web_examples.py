@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,10 @@ print(urllib.request.urlopen(url + "/you").read().decode())
     )
 
     deployed = user.run("deploy", program, seconds=60)
+    again = user.run("deploy", "--json", program, seconds=60)
     asked = user.run_python(asking, seconds=60)
 
     url, answer = asked.stdout.splitlines()
     assert f"  {url}\n" in deployed.stdout
+    assert json.loads(again.stdout)["urls"] == [url]
     assert answer == '"hello you"'

@@ -54,14 +54,15 @@ def command(*, program: str, no_check: bool, as_json: bool, **named: str | None)
         )
     except OffloadError as error:
         raise CliError(str(error), Exit.SERVER) from None
+    urls = deployed_web_urls(app, done, named["workspace"])
     if as_json:
-        show.print_json(done._asdict())
+        show.print_json({**done._asdict(), "urls": urls})
         return
     print(_sentence(done))
-    for url in deployed_web_urls(app, done, named["workspace"]):
+    for url in urls:
         print(f"  {url}")
     for name, function in app.functions.items():
-        if function.options.web is not None:
+        if function.options.web is not None and not function.is_class:
             continue  # it is called by its address
         kind = "Cls" if function.is_class else "Function"
         print(f'  {kind}.from_name("{done.app_name}", "{name}"){_when(function.options.schedule)}')

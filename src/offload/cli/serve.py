@@ -210,18 +210,17 @@ class _Server:
         self._watch([self._program, *(files if isinstance(files, list) else [])])
         before, self._serving = self._serving, child
         seconds = time.monotonic() - child.began
-        functions = said["functions"]
-        lines = said["lines"]
-        text = "\n".join(f"  {line}" for line in lines) if isinstance(lines, list) else ""
+        reached = {"functions": said["functions"], "urls": said["urls"]}
+        text = "\n".join(f"  {line}" for line in _lines(**said))  # type: ignore[arg-type]  # as the child says it
         if before is None:
             head = f"Serving {said['app']} from {self._program}; a saved change is taken in at once, Ctrl-C ends it."
-            self._voice.say("serving", f"{head}\n{text}", app=said["app"], functions=functions)
+            self._voice.say("serving", f"{head}\n{text}", app=said["app"], **reached)
         else:
             self._voice.say(
                 "reloaded",
                 f"Reloaded in {seconds:.2f} s.\n{text}",
                 seconds=seconds,
-                functions=functions,
+                **reached,
             )
             self._have_leave(before)
 
@@ -295,7 +294,7 @@ def _be_child(program: str, scope: tuple[str | None, str | None], pipe: int) -> 
             news: dict[str, object] = {
                 "app": app.name,
                 "functions": list(app.functions),
-                "lines": _lines(app),
+                "urls": web_urls(app),
                 "files": [file for _, file in own_modules()],
             }
             _tell(pipe, news)
@@ -331,9 +330,9 @@ def _tell(pipe: int, news: dict[str, object]) -> None:
         writer.write(json.dumps(news) + "\n")
 
 
-def _lines(app: App) -> list[str]:
+def _lines(app: str, functions: list[str], urls: list[str], **_: object) -> list[str]:
     """Say of each function how it is reached."""
-    return [f"{app.name}::{name}" for name in app.functions] + web_urls(app)
+    return [f"{app}::{name}" for name in functions] + urls
 
 
 def _stamp(file: str) -> _Stamp | None:
