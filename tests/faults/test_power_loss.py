@@ -1,5 +1,6 @@
 """A power cut: what the kernel has not yet given to the disk is gone."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -49,12 +50,16 @@ def image(tmp_path):
 
 def test_what_was_acknowledged_survives_a_power_cut(image, tmp_path):
     rest = tmp_path / "rest.img"
+    content = os.urandom(3 << 20)
     with (
         mounted(image, tmp_path / "before") as disk,
         running_site(disk) as site,
         site.calls(),
         app.run(),
     ):
+        volume = offload.Volume.from_name("power", create_if_missing=True)
+        with volume.batch_upload() as batch:
+            batch.put_file(io.BytesIO(content), "large")
         calls = [size.spawn_map(["x" * 10] * 100), size.spawn(bytes(300_000))]
         # The image is what has reached the disk by now; what is only in the kernel's memory is not in it.
         shutil.copyfile(image, rest)
@@ -63,7 +68,9 @@ def test_what_was_acknowledged_survives_a_power_cut(image, tmp_path):
     with mounted(rest, tmp_path / "after") as disk, running_site(disk) as site, site.calls():
         site.start_worker("w1", "--cpu", "1", "--memory", "1024")
         results = [offload.FunctionCall.from_id(call.object_id).get() for call in calls]
+        kept = b"".join(offload.Volume.from_name("power").read_file("large"))
         token_after = site.token
 
     assert results == [[10] * 100, 300_000]
+    assert kept == content
     assert token_after == token

@@ -17,6 +17,7 @@ from offload.control.blobs.disk import DiskBlobs
 from offload.control.core.trees import Changes
 from offload.control.ports.volumes import TreeCommit
 from offload.control.stores.sqlite import SqliteStore
+from offload.wire.landing import put_down, this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,14 @@ def put(server: Server) -> None:
     commit(server.trees, file("a/small", NEW_SMALL), file("new/large", NEW_LARGE), commit_id="put")
 
 
+def adopt(server: Server) -> None:
+    content = {hashlib.sha256(data).hexdigest(): data for data in (NEW_SMALL, NEW_LARGE)}
+    pack = put_down(server.blobs.landing(this_machine()), content.values())
+    assert pack is not None
+    server.blobs.adopt(pack.name, {sha256: len(data) for sha256, data in content.items()})
+    commit(server.trees, file("a/small", NEW_SMALL), file("new/large", NEW_LARGE), commit_id="put")
+
+
 def remove(server: Server) -> None:
     commit(server.trees, removes=("a/large",), remove_trees=("b",), commit_id="remove")
 
@@ -101,7 +110,7 @@ def upload_as_one(server: Server) -> None:
 
 
 OPERATIONS: dict[str, Callable[[Server], None]] = {
-    "put": put, "remove": remove, "copy": copy, "rename": rename, "restore": restore, "delete": delete,
+    "put": put, "adopt": adopt, "remove": remove, "copy": copy, "rename": rename, "restore": restore, "delete": delete,
     "upload_as_one": upload_as_one,
 }  # fmt: skip
 

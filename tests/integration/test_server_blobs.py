@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
+from google.protobuf.message import Message
 from tests.support.control_server import running
 
+from offload.wire import volume_transfer
+from offload.wire.chunking import ChunkReader
 from offload.wire.gen import blobs_pb2
+from offload.wire.landing import MIN_PACK_BYTES, this_machine
 from offload.wire.limits import STREAM_WINDOW_MESSAGES
 from offload.wire.status import Status, WireError
+from offload.wire.trees import Entry, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.support.control_server import Server
 
     from offload.wire.link import Link, Stream
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 PIECE = 4 * 1024
 # More than the window of a stream: whoever has sent half of it knows that the server has taken some.
@@ -105,3 +115,73 @@ def test_a_damaged_blob_is_reported_as_such_and_then_missing(tmp_path: Path) -> 
 
     assert first.value.status is Status.DATA_LOSS
     assert second.value.status is Status.NOT_FOUND
+
+
+class Watched:
+    """A link that notes what is asked over it."""
+
+    def __init__(self, link: Link, before_adopting: Callable[[], None] = lambda: None) -> None:
+        self.asked: list[str] = []
+        self._link = link
+        self._before_adopting = before_adopting
+
+    async def unary(self, method: str, request: Message, reply: type[M]) -> M:
+        self.asked.append(method.partition("/")[2])
+        if method.endswith("/Adopt"):
+            self._before_adopting()
+        return await self._link.unary(method, request, reply)
+
+    def stream(self, method: str, reply: type[M]) -> Stream[M]:
+        self.asked.append(method.partition("/")[2])
+        return self._link.stream(method, reply)
+
+
+async def put_volume(watched: Watched, content: bytes) -> None:
+    """Upload a file's chunks as the SDK and workers do, and read them back."""
+
+    async def over(attempt: Callable[[Link], Awaitable[T]]) -> T:
+        return await attempt(cast("Link", watched))
+
+    reader = ChunkReader([(Entry("file", Kind.FILE), io.BytesIO(content))])
+    assert await volume_transfer.upload(over, reader.next_batch) == len(content)
+    (entry,) = reader.entries
+    pieces = [data async for data in volume_transfer.contents(over, entry.chunks)]
+    assert b"".join(pieces) == content
+
+
+def landing_of(data_dir: Path) -> Path:
+    (folder,) = (data_dir / "blobs" / "packed").glob("landing-*")
+    return folder
+
+
+@pytest.mark.skipif(not this_machine(), reason="this system does not say which machine it is")
+def test_a_client_on_the_servers_machine_puts_chunks_where_they_stay_and_sends_them_where_it_cannot(
+    tmp_path: Path,
+) -> None:
+    def spoil() -> None:
+        (landed,) = landing_of(tmp_path).iterdir()
+        with landed.open("r+b") as file:
+            file.write(b"what nobody put")
+
+    async def scenario(server: Server) -> dict[str, list[str]]:
+        link = await server.connect()
+        seen = {}
+        for name, watched in {
+            "landed": Watched(link),
+            "spoiled": Watched(link, spoil),
+            "closed": Watched(link),
+        }.items():
+            if name == "closed":
+                landing_of(tmp_path).chmod(0o755)
+            await put_volume(watched, os.urandom(2 * MIN_PACK_BYTES))
+            seen[name] = [method for method in watched.asked if method != "DownloadMany"]
+        return seen
+
+    with running(tmp_path) as server:
+        seen = server.play(scenario)
+        left = list(landing_of(tmp_path).iterdir())
+
+    assert seen["landed"][:2] == ["Missing", "Adopt"]
+    assert seen["spoiled"] == ["Missing", "Adopt", "UploadMany"]
+    assert seen["closed"] == ["Missing", "UploadMany"]
+    assert left == []

@@ -120,14 +120,30 @@ async def restore(link: Link, volume_id: str, version: int, commit_id: str) -> i
     return reply.version
 
 
-async def missing(link: Link, names: Sequence[str]) -> set[str]:
-    """Return which of the blobs the server does not have. Those it has are safe for an hour."""
+async def missing(link: Link, names: Sequence[str], machine: str = "") -> tuple[set[str], str]:
+    """Return which of the blobs the server does not have, and the folder for packs that it has on this machine, if any.
+
+    Those it has are safe for an hour.
+    """
     found: set[str] = set()
+    landing = ""
     for start in range(0, len(names), MISSING_NAMES):
-        request = blobs_pb2.MissingRequest(sha256=names[start : start + MISSING_NAMES])
+        request = blobs_pb2.MissingRequest(
+            sha256=names[start : start + MISSING_NAMES], machine=machine
+        )
         reply = await link.unary("offload.v1.Blobs/Missing", request, blobs_pb2.MissingReply)
         found.update(reply.sha256)
-    return found
+        landing = reply.landing
+    return found, landing
+
+
+async def adopt(link: Link, pack: str, blobs: Batch) -> None:
+    """Have the server keep the blobs of a pack in its landing folder; all are on disk when this returns."""
+    landed = [
+        blobs_pb2.LandedBlob(sha256=sha256, size_bytes=len(data)) for sha256, data in blobs.items()
+    ]
+    request = blobs_pb2.AdoptRequest(pack=pack, blobs=landed)
+    await link.unary("offload.v1.Blobs/Adopt", request, blobs_pb2.AdoptReply)
 
 
 async def upload_many(link: Link, blobs: Batch) -> None:

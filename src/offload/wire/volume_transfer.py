@@ -9,8 +9,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from offload.wire import volume_requests as requests
-from offload.wire.chunking import BATCHES
-from offload.wire.status import Status, WireError
+from offload.wire.chunking import BATCHES, MIN_CHUNK_BYTES
+from offload.wire.landing import MIN_PACK_BYTES, put_down, this_machine
+from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -83,15 +84,38 @@ async def contents(repeat: Repeat, chunks: Sequence[Chunk]) -> AsyncGenerator[by
 
 async def _send(repeat: Repeat, batch: Batch, on_sent: Callable[[int], None]) -> int:
     async def attempt(link: Link) -> int:
-        missing = await requests.missing(link, list(batch))
+        missing, landing = await requests.missing(link, list(batch), this_machine())
         wanted = {sha256: data for sha256, data in batch.items() if sha256 in missing}
-        if wanted:
-            await requests.upload_many(link, wanted)
+        landed = await _land(link, landing, wanted) if landing else set()
+        left = {sha256: data for sha256, data in wanted.items() if sha256 not in landed}
+        if left:
+            await requests.upload_many(link, left)
         return sum(map(len, wanted.values()))
 
     sent = await repeat(attempt)
     on_sent(sum(map(len, batch.values())))
     return sent
+
+
+async def _land(link: Link, folder: str, blobs: Batch) -> set[str]:
+    """Put blobs into the server's own folder, where that works and is worth it; return which."""
+    # The server keeps smaller ones in another way.
+    large = {name: data for name, data in blobs.items() if len(data) > MIN_CHUNK_BYTES}
+    if sum(map(len, large.values())) < MIN_PACK_BYTES:
+        return set()
+    pack = await asyncio.to_thread(put_down, folder, large.values())
+    if pack is None:
+        return set()
+    try:
+        await requests.adopt(link, pack.name, large)
+    except LinkClosedError:
+        raise
+    except WireError:
+        return set()  # where something is wrong with the server's disk, the link says so
+    else:
+        return set(large)
+    finally:
+        pack.close()
 
 
 async def _fetch(repeat: Repeat, window: Sequence[Chunk]) -> dict[str, bytes]:

@@ -28,6 +28,11 @@ def missing(sha256: str) -> BlobMissingError:
     return BlobMissingError(f"There is no blob {sha256}: upload it again.")
 
 
+def no_pack(pack: str) -> BlobMissingError:
+    """Return the error for a pack that nobody put down."""
+    return BlobMissingError(f"There is no pack {pack!r:.80} to adopt: upload its blobs.")
+
+
 def mismatch(expected_sha256: str, found_sha256: str) -> BlobCorruptError:
     """Return the error for an upload whose bytes are not what was announced."""
     return BlobCorruptError(

@@ -83,6 +83,14 @@ class DiskBlobs:
             {sha256: data for sha256, data in blobs.items() if not self._shelf.touch(sha256)}
         )
 
+    def landing(self, machine: str) -> str:
+        """See `Blobs`."""
+        return self._packed.landing(machine)
+
+    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
+        """See `Blobs`."""
+        self._packed.adopt(pack, sizes)
+
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         """See `Blobs`."""
         found = self._packed.get(names)

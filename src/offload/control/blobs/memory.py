@@ -6,7 +6,7 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from offload.control.blobs.digests import check_all, check_offset, mismatch, missing
+from offload.control.blobs.digests import check_all, check_offset, mismatch, missing, no_pack
 from offload.control.blobs.whole import WholeReader
 from offload.control.ports.blobs import BlobError
 
@@ -43,6 +43,14 @@ class MemoryBlobs:
         check_all(blobs)
         for sha256, content in blobs.items():
             self.keep(sha256, content)
+
+    def landing(self, machine: str) -> str:  # noqa: ARG002 - nothing can be put into this process
+        """See `Blobs`."""
+        return ""
+
+    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:  # noqa: ARG002 - as above
+        """See `Blobs`."""
+        raise no_pack(pack)
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         """See `Blobs`."""

@@ -16,9 +16,11 @@ import secrets
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from offload.control.blobs.landing import Landing, verify
 from offload.control.ports.blobs import BlobCorruptError, BlobError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class PackedBlobs:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(_SCHEMA)
             self._remove_unnamed()
+            self._landing = Landing(directory)
 
     def put(self, blobs: Mapping[str, bytes]) -> None:
         """Keep verified blobs, all or none, durably. What is there already keeps its bytes, and its time is now."""
@@ -72,6 +75,31 @@ class PackedBlobs:
         rows = [_Row(name, now, data) for name, data in new.items() if len(data) <= MAX_ROW_BYTES]
         large = {name: data for name, data in new.items() if len(data) > MAX_ROW_BYTES}
         rows += [row._replace(time=now) for row in self._write_pack(large)]
+        self._insert(rows)
+
+    def landing(self, machine: str) -> str:
+        """See `Blobs`."""
+        with self._explained():
+            return self._landing.offer(machine, self._clock.now())
+
+    def adopt(self, name: str, sizes: Mapping[str, int]) -> None:
+        """See `Blobs`. What no row names yet when the server ends is removed at the next start, as with a pack of our own."""
+        pack, now = secrets.token_hex(16), self._clock.now()
+        with self._explained(), self._landing.take(name, self._place(pack)) as file:
+            verify(file, sizes)
+            os.fsync(file.fileno())
+            self._sync_directory()
+        ends = accumulate(sizes.values())
+        self._insert(
+            [
+                _Row(sha256, now, None, pack, end - size_bytes, size_bytes)
+                for (sha256, size_bytes), end in zip(sizes.items(), ends, strict=True)
+            ]
+        )
+        # Some may have come from others meanwhile.
+        self._tidy(pack)
+
+    def _insert(self, rows: Sequence[_Row]) -> None:
         with self._transaction(is_durable=True):
             for start in range(0, len(rows), _ROWS):
                 part = rows[start : start + _ROWS]
@@ -185,12 +213,15 @@ class PackedBlobs:
                 offset += len(data)
             os.fsync(file.fileno())
         with self._explained():
-            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            self._sync_directory()
         return rows
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _tidy(self, pack: str) -> None:
         """Remove a pack that is not used any more, and write one anew of which little is."""

@@ -81,6 +81,16 @@ class Blobs(Protocol):
         some of them may be there.
         """
 
+    def landing(self, machine: str) -> str:
+        """Return a folder in which a client on that machine may put packs for `adopt`; empty where there is none."""
+
+    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
+        """Keep the blobs that lie one after another in this file of the landing folder, each under its SHA-256, durably.
+
+        The file is the store's then. Raises `BlobMissingError` where there is no such file, `BlobCorruptError` where it holds
+        anything else; then nothing of it is kept.
+        """
+
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return these blobs whole, each verified. Raises `BlobMissingError`, and as a reader does `BlobCorruptError`."""
 

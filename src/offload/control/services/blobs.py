@@ -15,7 +15,7 @@ from offload.wire.pipeline import WriteBehind, read_ahead
 from offload.wire.status import LinkClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from offload.control.ports.blobs import BlobReader, BlobWriter
     from offload.control.services.copies import Copies
@@ -135,10 +135,7 @@ class BlobStreams:
                 for piece in page:
                     parts.append(piece.data)
                     if sum(map(len, parts)) > MAX_MANY_BYTES:
-                        raise DomainError(
-                            ErrorCode.INVALID,
-                            f"The blob {piece.sha256[:64]!r} is larger than {MAX_MANY_BYTES} bytes: upload it by itself.",
-                        )
+                        raise _too_large(piece.sha256)
                     if piece.more:
                         continue
                     _check_sha256(piece.sha256)
@@ -156,6 +153,19 @@ class BlobStreams:
                 await behind
         if batch:
             await self._write_many(batch)
+
+    async def landing(self, machine: str) -> str:
+        """Return the folder in which a client on that machine may put packs for `adopt`; empty where there is none."""
+        return await self._call(self._blobs.landing, machine) if machine else ""
+
+    async def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
+        """Keep the blobs of a file in the landing folder; all are on disk when this returns."""
+        for name, size_bytes in sizes.items():
+            _check_sha256(name)
+            if size_bytes > MAX_MANY_BYTES:
+                raise _too_large(name)
+        await self._call(self._blobs.adopt, pack, sizes)
+        self._copies.came(sizes)
 
     async def _write_many(self, batch: dict[str, bytes]) -> None:
         await self._call(self._blobs.write_many, batch)
@@ -221,6 +231,13 @@ def _refusal(error: BlobError) -> DomainError:
     if isinstance(error, BlobCorruptError):
         return DomainError(ErrorCode.CORRUPTED, error.message)
     return DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message)
+
+
+def _too_large(sha256: str) -> DomainError:
+    return DomainError(
+        ErrorCode.INVALID,
+        f"The blob {sha256[:64]!r} is larger than {MAX_MANY_BYTES} bytes: upload it by itself.",
+    )
 
 
 def _cut(sha256: str, data: bytes) -> Iterator[NamedPiece]:

@@ -52,16 +52,20 @@ class DownloadChunk(_message.Message):
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class MissingRequest(_message.Message):
-    __slots__ = ("sha256",)
+    __slots__ = ("sha256", "machine")
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     sha256: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
+    machine: str
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ..., machine: _Optional[str] = ...) -> None: ...
 
 class MissingReply(_message.Message):
-    __slots__ = ("sha256",)
+    __slots__ = ("sha256", "landing")
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    LANDING_FIELD_NUMBER: _ClassVar[int]
     sha256: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
+    landing: str
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ..., landing: _Optional[str] = ...) -> None: ...
 
 class NamedBlob(_message.Message):
     __slots__ = ("sha256", "data", "more")
@@ -80,6 +84,26 @@ class ManyBlobs(_message.Message):
     def __init__(self, blobs: _Optional[_Iterable[_Union[NamedBlob, _Mapping]]] = ...) -> None: ...
 
 class UploadManyReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LandedBlob(_message.Message):
+    __slots__ = ("sha256", "size_bytes")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    size_bytes: int
+    def __init__(self, sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class AdoptRequest(_message.Message):
+    __slots__ = ("pack", "blobs")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    BLOBS_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    blobs: _containers.RepeatedCompositeFieldContainer[LandedBlob]
+    def __init__(self, pack: _Optional[str] = ..., blobs: _Optional[_Iterable[_Union[LandedBlob, _Mapping]]] = ...) -> None: ...
+
+class AdoptReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

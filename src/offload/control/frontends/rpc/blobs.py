@@ -46,7 +46,10 @@ class BlobsHandlers:
         self, request: blobs_pb2.MissingRequest, _context: RequestContext
     ) -> blobs_pb2.MissingReply:
         """See `Blobs.Missing`."""
-        return blobs_pb2.MissingReply(sha256=await self._blobs.missing(list(request.sha256)))
+        return blobs_pb2.MissingReply(
+            sha256=await self._blobs.missing(list(request.sha256)),
+            landing=await self._blobs.landing(request.machine),
+        )
 
     async def upload_many(
         self, requests: AsyncIterator[blobs_pb2.ManyBlobs], _context: RequestContext
@@ -54,6 +57,14 @@ class BlobsHandlers:
         """See `Blobs.UploadMany`."""
         await self._blobs.upload_many(_named(requests))
         return blobs_pb2.UploadManyReply()
+
+    async def adopt(
+        self, request: blobs_pb2.AdoptRequest, _context: RequestContext
+    ) -> blobs_pb2.AdoptReply:
+        """See `Blobs.Adopt`."""
+        sizes = {blob.sha256: blob.size_bytes for blob in request.blobs}
+        await self._blobs.adopt(request.pack, sizes)
+        return blobs_pb2.AdoptReply()
 
     async def download_many(
         self, request: blobs_pb2.DownloadManyRequest, _context: RequestContext
