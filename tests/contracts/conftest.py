@@ -35,8 +35,16 @@ def image_root(tmp_path_factory: pytest.TempPathFactory) -> RootImage:
 
 
 @pytest.fixture(scope="session")
+def docker_image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture
 def docker_image_root(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> RootImage:
-    builder = make("docker", request, tmp_path_factory.mktemp("images"))
-    return asyncio.run(builder.build(chain(BASE), Recorder())).root
+    request: pytest.FixtureRequest, docker_image_folder: Path
+) -> Iterator[RootImage]:
+    # All tests have one engine, and some prune it: where nobody has, this finds the image that the test before has made.
+    builder = make("docker", request, docker_image_folder)
+    hold = asyncio.run(builder.build(chain(BASE), Recorder()))
+    yield hold.root
+    hold.release()

@@ -182,7 +182,11 @@ class Scene:
         return f"http://127.0.0.1:{self.port}/web/app/square"
 
     async def register(
-        self, function_id: str = "fu-1", name: str = "square", **web_: object
+        self,
+        function_id: str = "fu-1",
+        name: str = "square",
+        startup_seconds: float = 60.0,
+        **web_: object,
     ) -> None:
         """Make an endpoint of the app."""
         definition = apps_pb2.FunctionDefinition(
@@ -190,7 +194,13 @@ class Scene:
             web=[endpoints_pb2.WebEndpoint(kind="asgi", **web_)],  # type: ignore[arg-type]
         )
         body = definition.SerializeToString()
-        function = a_function(function_id=function_id, name=name, body=body, max_inputs=100)
+        function = a_function(
+            function_id=function_id,
+            name=name,
+            body=body,
+            max_inputs=100,
+            startup_timeout_seconds=startup_seconds,
+        )
         await self.services.apps.register("ap-1", [function])
 
     async def raw(self, data: bytes) -> bytes:
@@ -203,13 +213,15 @@ class Scene:
             writer.close()
 
 
-def play(scenario: Callable[[Scene], Awaitable[None]], *, works: bool = True) -> None:
+def play(
+    scenario: Callable[[Scene], Awaitable[None]], *, works: bool = True, hold_seconds: float = 60.0
+) -> None:
     """Run a scenario with one app; its endpoints the scenario registers."""
 
     async def run() -> None:
         store = KnobStore()
         services = await start(outside(store, SettableClock()))
-        server = web_server(services, TOKEN, "apps.example.org", "public")
+        server = web_server(services, TOKEN, "apps.example.org", "public", hold_seconds)
         listening = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         await services.apps.create("app", "ap-1")

@@ -87,6 +87,22 @@ def test_nothing_of_a_request_is_kept():
     play(scenario)
 
 
+def test_a_request_that_no_container_takes_is_told_why_in_the_end():
+    async def scenario(scene: Scene):
+        await scene.register(startup_seconds=0.05)
+
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(scene.url)
+
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["message"] == (
+            "No container took the request in time: waiting for a container: 1 starting."
+        )
+        assert not scene.services.kernel.calls
+
+    play(scenario, works=False, hold_seconds=0.05)
+
+
 def test_what_becomes_of_a_container_is_said_in_the_status():
     async def scenario(scene: Scene):
         await scene.register()

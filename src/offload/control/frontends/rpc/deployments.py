@@ -11,6 +11,7 @@ from offload.control.core.objects import Scope
 from offload.control.frontends.rpc.apps import function_of, pool_message, secrets_of
 from offload.control.frontends.rpc.parameters import values_of
 from offload.control.frontends.rpc.schedules import spec_of
+from offload.control.frontends.web.routes import Routes
 from offload.control.services.deployments import Deployed, NewVersion, deployment_key
 from offload.control.services.secrets import own_secret_id
 from offload.wire.gen import apps_pb2, deployments_pb2
@@ -33,6 +34,7 @@ class DeploymentsHandlers:
         self._classes = services.classes
         self._deployments = services.deployments
         self._secrets = services.secrets
+        self._routes = Routes(services.apps.serving, lambda: services.apps.changes)
 
     async def deploy(
         self, request: deployments_pb2.DeployRequest, _context: RequestContext
@@ -45,6 +47,9 @@ class DeploymentsHandlers:
         ids = {key: own_secret_id(app_id, key) for key, _ in own}
         named = [each for each in secrets_of(request.functions) if each not in ids]
         await self._secrets.check_named(named, Scope(key.workspace, key.environment))
+        self._routes.require_own_labels(
+            key, request.functions, lambda app_id: not self._apps.has_caller(app_id)
+        )
         for definition in request.functions:
             definition.secrets[:] = [ids.get(each, each) for each in definition.secrets]
         schedules = tuple(

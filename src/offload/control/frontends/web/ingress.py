@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from offload.control.services.exchanges import Exchanges
     from offload.wire.link import HttpAnswer
 
+# How long a request is held at least until a container takes it; longer where the function's containers may start longer.
+HOLD_SECONDS = 60.0
 MAX_WAITING = 1_000  # requests of one endpoint that wait for a container, where it says nothing
 
 
@@ -31,6 +33,7 @@ class Ingress:
     dispatcher: Dispatcher
     answer: Callable[[str], HttpAnswer | None]  # the server's own pages, by path
     max_waiting: int = MAX_WAITING
+    hold_seconds: float = HOLD_SECONDS
 
     def waiting(self, function_id: str) -> int:
         """Count the function's inputs that wait for a container."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE
+from offload.control.core.errors import DomainError, ErrorCode
+from offload.control.core.model import DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE, DeploymentKey
 from offload.control.frontends.web.heads import BadRequestError
 from offload.wire.gen import apps_pb2
 
@@ -101,6 +102,30 @@ class Routes:
         for endpoint in self._parsed.get(function_id, ()):
             yield endpoint, _label(endpoint)
 
+    def require_own_labels(
+        self,
+        app: DeploymentKey,
+        definitions: Iterable[apps_pb2.FunctionDefinition],
+        is_deployed: Callable[[str], bool],
+    ) -> None:
+        """Refuse a version of an app that names an endpoint's label which is another one's; raises `DomainError`.
+
+        Apps that only run (of which `is_deployed` says no) give way, and so do labels that nobody has named.
+        """
+        self._refresh()
+        own: dict[str, str] = {}
+        for definition in definitions:
+            for web in definition.web:
+                name = f"{definition.name}.{web.target}" if web.target else definition.name
+                if own.setdefault(web.label, name) != name and web.label:
+                    raise _taken(web.label, name, repr(own[web.label]))
+                holder = self._by_label.get(web.label)
+                if holder is None or not is_deployed(holder.function.app_id):
+                    continue
+                key = _key_of(holder.function)
+                if key != app:
+                    raise _taken(web.label, name, f"{holder.name!r} of app {key}")
+
     def is_named(self, host: str) -> bool:
         """Whether the host is that of an endpoint, whatever the path."""
         return self._label(host) is not None
@@ -160,6 +185,15 @@ class Routes:
 def _endpoints_of(function: Function) -> tuple[Endpoint, ...]:
     definition = apps_pb2.FunctionDefinition.FromString(function.body)
     return tuple(Endpoint(function, web) for web in definition.web)
+
+
+def _key_of(function: Function) -> DeploymentKey:
+    return DeploymentKey(function.workspace, function.environment, function.app_name)
+
+
+def _taken(label: str, name: str, whose: str) -> DomainError:
+    text = f"The label {label!r} of {name!r} is that of {whose} already: give it another one with label=."
+    return DomainError(ErrorCode.ALREADY_EXISTS, text)
 
 
 def _label(endpoint: Endpoint) -> str:

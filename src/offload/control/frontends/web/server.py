@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from offload.control.frontends.link.server import is_token, own_answer
 from offload.control.frontends.web.admission import Admission
 from offload.control.frontends.web.connection import HttpConnection
-from offload.control.frontends.web.ingress import Ingress
+from offload.control.frontends.web.ingress import HOLD_SECONDS, Ingress
 from offload.control.frontends.web.routes import Routes
 from offload.control.frontends.web.visit import Visit
 from offload.control.frontends.web.websocket import SocketVisit
@@ -42,7 +42,9 @@ class WebServer:
             connection.close()
 
 
-def web_server(services: Services, token: str, domain: str, auth: str) -> WebServer:
+def web_server(
+    services: Services, token: str, domain: str, auth: str, hold_seconds: float = HOLD_SECONDS
+) -> WebServer:
     """Return the ingress of a server: hosts of endpoints are below "localhost" and `domain`, if it is not empty.
 
     `auth` is for endpoints that say nothing about who may ask them.
@@ -57,5 +59,6 @@ def web_server(services: Services, token: str, domain: str, auth: str) -> WebSer
             exchanges=services.exchanges,
             dispatcher=services.kernel.dispatcher,
             answer=partial(own_answer, services),
+            hold_seconds=hold_seconds,
         )
     )

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 1_000  # in a query that may set those of a class
 PART_BYTES = 64 * 1024  # of a body, on its way to a container
 BODY_SECONDS = 60.0  # for a small body, from its head to its end
-# How long a request is held at least until a container takes it; longer where the function's containers may start longer.
-HOLD_SECONDS = 60.0
 # How much later than its result an exchange may be heard of, which comes another way. A guess, and far too long.
 LATE_SECONDS = 10.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -197,7 +195,7 @@ class Visit:
         payload = common_pb2.Payload(
             encoding=web.ENCODING, inline=web.encode_request(self._head(route, first, is_whole))
         ).SerializeToString()
-        hold = max(HOLD_SECONDS, route.endpoint.function.startup_timeout_seconds)
+        hold = max(self._ingress.hold_seconds, route.endpoint.function.startup_timeout_seconds)
         self._start_timer(hold, self._is_held_too_long)
         try:
             call_id = self._ingress.calls.run_transient(
