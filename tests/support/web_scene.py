@@ -214,14 +214,20 @@ class Scene:
 
 
 def play(
-    scenario: Callable[[Scene], Awaitable[None]], *, works: bool = True, hold_seconds: float = 60.0
+    scenario: Callable[[Scene], Awaitable[None]],
+    *,
+    works: bool = True,
+    hold_seconds: float = 60.0,
+    ping_seconds: float = 60.0,
 ) -> None:
     """Run a scenario with one app; its endpoints the scenario registers."""
 
     async def run() -> None:
         store = KnobStore()
         services = await start(outside(store, SettableClock()))
-        server = web_server(services, TOKEN, "apps.example.org", "public", hold_seconds)
+        server = web_server(
+            services, TOKEN, "apps.example.org", "public", hold_seconds, ping_seconds
+        )
         listening = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         await services.apps.create("app", "ap-1")
