@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from offload.control.frontends.rpc.errors import invalid
-from offload.control.frontends.web.routes import Routes, path_of
+from offload.control.frontends.web.routes import path_of
 from offload.wire.gen import web_pb2
 from offload.wire.guest import web
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from offload.control.core.web_keys import WebKey
+    from offload.control.frontends.web.routes import Routes
     from offload.control.services.assembly import Services
     from offload.control.services.exchanges import Party
     from offload.wire.rpc import RequestContext
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 class WebHandlers:
     """Translates for the services."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, routes: Routes) -> None:
         self._exchanges = services.exchanges
         self._keys = services.web_keys
-        apps = services.apps
-        self._routes = Routes(apps.serving, lambda: apps.changes)
+        self._routes = routes
 
     async def addresses(
         self, request: web_pb2.AddressesRequest, _context: RequestContext
