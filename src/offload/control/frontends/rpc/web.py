@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from offload.control.services.exchanges import Party
     from offload.wire.rpc import RequestContext
 
+# Of what a container says it has room for. It could say anything, and what it gets waits here until its link takes it.
+MAX_CREDIT = 64
+
 
 class WebHandlers:
     """Translates for the services."""
@@ -105,7 +108,7 @@ class _Exchange:
 
     def __init__(self, party: Party, credit: int) -> None:
         self._party = party
-        self._credit = credit  # parts that the container has room for
+        self._credit = min(credit, MAX_CREDIT)  # parts that the container has room for
         self._taken = 1  # parts of it that it does not know to be taken: the first one
         self._ready: list[bytes] = []
         self._granted = asyncio.Event()
@@ -117,7 +120,7 @@ class _Exchange:
         try:
             async for message in messages:
                 if message.credit:
-                    self._credit += message.credit
+                    self._credit = min(self._credit + message.credit, MAX_CREDIT)
                     self._granted.set()
                 if message.part:
                     await self._party.take(message.part)
