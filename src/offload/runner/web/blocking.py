@@ -6,12 +6,22 @@ import io
 
 from offload.runner.bodies import Prepared
 from offload.runner.web.exchange import BlockingExchange
+from offload.runner.web.failures import show_error
 from offload.wire.guest import web
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
 
 class Cycle:
-    """One of them. What is said of the response up to `INLINE_PAYLOAD_BYTES` waits for the rest, unless it is to be seen at once."""
+    """One of them. What is said of the response up to `INLINE_PAYLOAD_BYTES` waits for the rest, unless it is to be seen at once.
+
+    As a context it gives up what is open where something is raised, which passes through, and shows it where that is user code's.
+    """
 
     def __init__(self, head: web.RequestHead) -> None:
         self.head = head
@@ -79,10 +89,21 @@ class Cycle:
         self.exchange.close()
         return Prepared(web.ENCODING, b"")
 
-    def leave(self) -> None:
-        """Give up what is still open."""
-        if self._exchange is not None:
+    def __enter__(self) -> Self:
+        """See the class."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """See the class."""
+        if error is not None and self._exchange is not None:
             self._exchange.give_up()
+        if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+            show_error()
 
     def _flush(self, *, last: bool) -> None:
         if self._response is not None and not self._is_streamed:
