@@ -32,6 +32,7 @@ class Cycle:
         self._gathered: list[bytes] = []
         self._size = 0
         self._is_streamed = False
+        self._is_gone = False  # the client, as user code was told
 
     @property
     def exchange(self) -> BlockingExchange:
@@ -48,6 +49,7 @@ class Cycle:
         while not self._is_read:
             part = self.exchange.receive()
             if not isinstance(part, web.Body):
+                self._is_gone = True
                 raise ConnectionResetError("the client has gone before the end of its request")
             self._is_read = part.last
             if part.data:
@@ -102,7 +104,8 @@ class Cycle:
         """See the class."""
         if error is not None and self._exchange is not None:
             self._exchange.give_up()
-        if isinstance(error, Exception) and not isinstance(error, ConnectionError):
+        is_of_client = self._is_gone and isinstance(error, ConnectionError)
+        if isinstance(error, Exception) and not is_of_client:
             show_error()
 
     def _flush(self, *, last: bool) -> None:
@@ -116,6 +119,7 @@ class Cycle:
             if piece.data or piece.last:
                 self.exchange.send(piece)
         if self.exchange.is_over and not last:
+            self._is_gone = True
             raise BrokenPipeError("the client has gone before the end of its response")
 
 
