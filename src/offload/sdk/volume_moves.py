@@ -35,8 +35,9 @@ async def store(
         await _refuse_existing(volume_id, sources)
     reader = ChunkReader(read_sources(sources))
     sent = await volumes.upload(reader.next_batch, on_sent)
-    await volumes.commit(volume_id, cause, [Change(put=entry) for entry in reader.entries])
-    return sent
+    entries = reader.entries(sent.names)
+    await volumes.commit(volume_id, cause, [Change(put=entry) for entry in entries])
+    return sent.sent_bytes
 
 
 async def _refuse_existing(volume_id: str, sources: list[Source]) -> None:

@@ -77,7 +77,7 @@ class VolumeRequests:
         self,
         next_batch: Callable[[], Batch],
         on_sent: Callable[[int], None] = lambda _: None,
-    ) -> int:
+    ) -> volume_transfer.Uploaded:
         """See `volume_transfer.upload`."""
         return await volume_transfer.upload(self._connection.repeat, next_batch, on_sent)
 
