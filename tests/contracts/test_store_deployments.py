@@ -69,7 +69,7 @@ def test_everything_saved_of_a_deployed_app_comes_back(store: Store) -> None:
 def test_the_last_word_on_a_deployed_app_counts(store: Store) -> None:
     store.commit([saved_app("ap-1", "shop"), saved_app("ap-2", "shop")])
     store.commit([SaveDeployment(deployment(1, version(1, "ap-1")))])
-    last = replace(deployment(0, version(2, "ap-2")), tags=())
+    last = replace(deployment(0, version(2, "ap-2")), tags=(), last_served=2)
 
     store.commit([SaveDeployment(last)])
     store.commit([SaveDeployment(last)])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tests.support.runner import RunnerEndError, RunnerProcess
 
 from offload.sdk.web_marks import WEB_MARK, Endpoint
 from offload.wire import guest
 from offload.wire.guest import asks, web
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 def get(path: str = "/", query: bytes = b"", **changes: object) -> web.RequestHead:
@@ -65,14 +62,6 @@ class WebRunner(RunnerProcess):
             self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, traceback)
 
     def ask(self, head: web.RequestHead, input_id: str = "in-1") -> None:
         """Have a request begin."""

@@ -13,6 +13,7 @@ from offload.control.core.events import Result, Started
 from offload.control.core.inputs import InputState
 from offload.control.core.model import FailureKind
 from offload.control.frontends.rpc.web import WebHandlers
+from offload.control.frontends.web.routes import Routes
 from offload.control.frontends.web.server import WebServer, web_server
 from offload.control.services.assembly import Services, start
 from offload.wire.gen import apps_pb2, common_pb2, endpoints_pb2, web_pb2
@@ -129,7 +130,8 @@ class Exchange:
         await asyncio.wait_for(self.task, 60)
 
     async def _run(self) -> None:
-        replies = WebHandlers(self._services).exchange(self._messages(), RequestContext("", "link"))
+        handlers = WebHandlers(self._services, Routes(list, lambda: 0))
+        replies = handlers.exchange(self._messages(), RequestContext("", "link"))
         async with aclosing(replies):
             async for reply in replies:
                 if reply.credit:
@@ -214,14 +216,20 @@ class Scene:
 
 
 def play(
-    scenario: Callable[[Scene], Awaitable[None]], *, works: bool = True, hold_seconds: float = 60.0
+    scenario: Callable[[Scene], Awaitable[None]],
+    *,
+    works: bool = True,
+    hold_seconds: float = 60.0,
+    ping_seconds: float = 60.0,
 ) -> None:
     """Run a scenario with one app; its endpoints the scenario registers."""
 
     async def run() -> None:
         store = KnobStore()
         services = await start(outside(store, SettableClock()))
-        server = web_server(services, TOKEN, "apps.example.org", "public", hold_seconds)
+        server = web_server(
+            services, TOKEN, "apps.example.org", "public", hold_seconds, ping_seconds
+        )
         listening = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         await services.apps.create("app", "ap-1")

@@ -144,7 +144,7 @@ def history(*, name: str, workspace: str | None, environment: str | None, as_jso
     "--version",
     type=VERSION,
     metavar="N",
-    help="Which one; default: the one before that which serves.",
+    help="Which one; default: the one before that which serves, or, of a stopped app, the one that served.",
 )
 @scoped
 @show.json_option

@@ -27,6 +27,8 @@ def deployed_web_urls(app: App, done: Deployed, workspace: str | None) -> list[s
     from offload.sdk.session import current_client
     from offload.sdk.values import AppName
 
+    endpoints = list(_endpoints(app))
+
     async def find() -> list[str]:
         from offload.sdk.config import read_config
         from offload.sdk.named_class import NamedClass
@@ -34,7 +36,7 @@ def deployed_web_urls(app: App, done: Deployed, workspace: str | None) -> list[s
         name = AppName(done.app_name, workspace or read_config().workspace or "", done.environment)
         deployments = current_client().deployments
         function_ids = []
-        for each, function in _endpoints(app):
+        for each, function in endpoints:
             if function.is_class:
                 found = await deployments.resolve_class(NamedClass(name, each, None), {})
                 function_ids.append(found.function_id)
@@ -43,7 +45,7 @@ def deployed_web_urls(app: App, done: Deployed, workspace: str | None) -> list[s
         addresses = await current_client().web.addresses(function_ids)
         return [address.url for address in addresses]
 
-    return run(find())
+    return run(find()) if endpoints else []
 
 
 def _endpoints(app: App) -> Iterator[tuple[str, AnyFunction]]:

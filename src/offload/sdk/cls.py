@@ -300,14 +300,8 @@ class Method(OfMethod):
 
     def with_options(self, **options: Unpack[CallArguments]) -> Method:
         """Return the same method with other options for its calls; those of its containers are the class's."""
-        of_function, of_calls = split_arguments(options)
         try:
-            if of_function:
-                name = self.cls.name
-                raise InvalidError(
-                    f"{next(iter(of_function))} is the same for all methods of {name}: write {name}.with_options(…)"
-                )
-            calls = call_options.changed(self.call_options, of_calls)
+            calls = self._changed_calls(options, self.cls.name, self.cls.name)
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise

@@ -148,15 +148,9 @@ class DeployedMethod(OfMethod):
 
     def with_options(self, **options: Unpack[CallArguments]) -> DeployedMethod:
         """Return the same method with other options for its calls; those of its containers are the class's."""
-        of_function, of_calls = split_arguments(options)
+        app, name = self._named.app.name, self._named.name
         try:
-            if of_function:
-                name = self._named.name
-                raise InvalidError(
-                    f"{next(iter(of_function))} is the same for all methods of {name}: write "
-                    f'Cls.from_name("{self._named.app.name}", "{name}").with_options(…)'
-                )
-            calls = call_options.changed(self.call_options, of_calls)
+            calls = self._changed_calls(options, name, f'Cls.from_name("{app}", "{name}")')
         except InvalidError as error:
             error.__traceback__ = None  # the caller's line is then the last
             raise

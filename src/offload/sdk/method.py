@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from offload.sdk import serialize
+from offload.errors import InvalidError
+from offload.sdk import call_options, serialize
 from offload.sdk.function import Function
+from offload.sdk.options import split_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from offload.sdk.call_options import CallOptions
     from offload.sdk.map_call import Arguments
 
 
@@ -17,6 +20,17 @@ class OfMethod(Function[..., Any, Any]):  # type: ignore[explicit-any]  # see `c
     """A function whose inputs name the method of an instance that they are for."""
 
     method: str
+
+    def _changed_calls(
+        self, options: Mapping[str, object], class_name: str, right: str
+    ) -> CallOptions:
+        """Return the options of its calls with these; `right` is how to change others. Raises `InvalidError`."""
+        of_function, of_calls = split_arguments(options)
+        if of_function:
+            raise InvalidError(
+                f"{next(iter(of_function))} is the same for all methods of {class_name}: write {right}.with_options(…)"
+            )
+        return call_options.changed(self.call_options, of_calls)
 
     def _dump(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
         return serialize.dumps((args, kwargs, self.method))

@@ -76,11 +76,7 @@ class RunContext(Generic[A]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            run(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
+        run(_stop(self._left(), error))
 
     async def __aenter__(self) -> A:
         opened = self._new_run()
@@ -93,11 +89,7 @@ class RunContext(Generic[A]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            await run_aio(stop_run(self._left(), error))
-        except OffloadError:
-            if error is None:
-                raise
+        await run_aio(_stop(self._left(), error))
 
     def _new_run(self) -> AppRun:
         output = self._output or (StreamOutput() if self._show_output else NoOutput())
@@ -120,3 +112,11 @@ class RunContext(Generic[A]):
         for app in self._app.with_included():
             app.runs.remove(closed)
         return closed
+
+
+async def _stop(closed: AppRun, error: BaseException | None) -> None:
+    try:
+        await stop_run(closed, error)
+    except OffloadError:
+        if error is None:  # else that is what its reader has to know
+            raise

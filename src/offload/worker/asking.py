@@ -125,8 +125,6 @@ class Asks:
             self._send(asks.Answer(ask.number, asks.LOST, True, error.message.encode()))
         except WireError as error:
             self._answer_error(ask.number, error)
-        except asyncio.CancelledError:
-            raise
         except Exception:  # noqa: BLE001  # the container must hear of our bugs, or it waits for ever
             _log.exception("ask_failed %s", ask.method)
             self._answer_error(ask.number, WireError(Status.INTERNAL, "The worker failed at this."))

@@ -82,6 +82,16 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine can limit of a container, and who users in one are."""
+
+    limits_memory: bool
+    limits_pids: bool
+    limits_cpu: bool
+    remaps_users: bool  # they are others outside
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """A process of `exec`: what is written it reads; what it writes comes in pieces, with a head of its own each."""
 
@@ -106,16 +116,16 @@ class DockerEngine:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def limits_now(self) -> tuple[bool, bool, bool]:
-        """Return whether the engine can limit a container's memory, its processes, and its cores; blocks."""
-        info = cast("_Info", self._ask_now(Request("GET", "/info")))
-        return info["MemoryLimit"], info["PidsLimit"], info["CpuCfsQuota"]
-
-    def remaps_users_now(self) -> bool:
-        """Return whether the users of its containers are others outside; blocks."""
+    def facts_now(self) -> EngineFacts:
+        """Return what the engine can do on its machine; blocks."""
         info = cast("_Info", self._ask_now(Request("GET", "/info")))
         options = [option.partition(",")[0] for option in info.get("SecurityOptions") or ()]
-        return "name=rootless" in options or "name=userns" in options
+        return EngineFacts(
+            info["MemoryLimit"],
+            info["PidsLimit"],
+            info["CpuCfsQuota"],
+            remaps_users="name=rootless" in options or "name=userns" in options,
+        )
 
     def networks_now(self) -> set[str]:
         """Return the names of the engine's networks; blocks."""

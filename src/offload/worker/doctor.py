@@ -171,7 +171,7 @@ def _ask_docker(sockets: tuple[str, ...]) -> tuple[str, str]:
         if not Path(path).exists():
             continue
         try:
-            DockerEngine(path).limits_now()
+            DockerEngine(path).facts_now()
         except DockerError as error:
             why = f"{path}: {error}"
         else:

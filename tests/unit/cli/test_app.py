@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from offload.cli.main import run_command
-
 PROGRAM = """
 import offload
 
@@ -25,18 +23,6 @@ class Greeter:
     def greet(self, n):
         return self.language + n
 """
-
-
-@pytest.fixture
-def offload(server, capsys):
-    """Return a function that runs a command and returns its exit code and its output."""
-
-    def run(*words):
-        code = run_command(words)
-        said = capsys.readouterr()
-        return code, said.out if code == 0 else said.err
-
-    return run
 
 
 @pytest.fixture

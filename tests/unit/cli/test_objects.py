@@ -4,22 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from offload.cli.main import run_command
-
-
-@pytest.fixture
-def offload(server, capsys):
-    """Return a function that runs a command and returns its exit code and its output."""
-
-    def run(*words):
-        code = run_command(words)
-        said = capsys.readouterr()
-        return code, said.out if code == 0 else said.err
-
-    return run
-
 
 def test_a_dict_is_made_filled_read_and_removed(offload):
     assert offload("dict", "create", "cache")[0] == 0

@@ -69,7 +69,27 @@ def test_a_stopped_app_keeps_its_versions_and_serves_none() -> None:
     assert (switch.deployment.serving, switch.retired) == (0, a_version(2))
     with pytest.raises(DomainError, match="is stopped: deploy it again"):
         choose_version(switch.deployment, 0, "")
-    assert version_before(switch.deployment) == 2
+
+
+def test_a_stopped_app_goes_back_to_the_version_that_served_although_there_are_newer_ones() -> None:
+    stopped = stop(serve_version(deployed(3), 2, 5.0).deployment, 6.0).deployment
+
+    stopped_again = stop(stopped, 7.0).deployment
+
+    assert version_before(stopped_again) == 2
+    assert version_before(serve_version(stopped_again, 2, 8.0).deployment) == 1
+
+
+def test_the_version_that_served_before_a_stop_is_kept_until_another_one_serves() -> None:
+    before = serve_version(deployed(KEPT_VERSIONS + 2), 2, 5.0).deployment
+    last = stop(add_version(KEY, before, a_version(KEPT_VERSIONS + 3), 6.0).deployment, 7.0)
+
+    oldest = stop(before, 6.0)
+    after = add_version(KEY, oldest.deployment, a_version(KEPT_VERSIONS + 3), 7.0)
+
+    assert oldest.deployment.version(2) == a_version(2)
+    assert (after.dropped, after.deployment.last_served) == ((a_version(2),), 0)
+    assert version_before(last.deployment) == KEPT_VERSIONS + 3
 
 
 def test_a_rollback_goes_to_the_version_before_the_one_that_serves() -> None:

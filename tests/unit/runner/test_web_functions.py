@@ -74,6 +74,14 @@ def unspeakable():
     return object()
 
 
+def reach_nothing():
+    raise ConnectionRefusedError("the database is down")
+
+
+def read_all(body: bytes):
+    return len(body)
+
+
 def fail():
     raise ValueError("no such thing")
 
@@ -210,6 +218,26 @@ def test_a_result_that_json_cannot_say_is_an_error_that_says_so() -> None:
         result = runner.result()
 
     assert "unspeakable() has returned what JSON cannot say" in result.fault.message
+
+
+def test_a_connection_of_its_own_that_fails_is_an_error_like_any_other() -> None:
+    with WebRunner(reach_nothing, endpoint()) as runner:
+        runner.ask(get())
+        result = runner.result()
+
+    assert result.fault.type_name == "ConnectionRefusedError"
+    assert ("in-1", "stderr", "ConnectionRefusedError: the database is down") in runner.lines()
+
+
+def test_a_client_that_has_gone_is_no_error_of_the_function() -> None:
+    with WebRunner(read_all, endpoint("/", "POST")) as runner:
+        runner.ask(get(method="POST", body=b"first ", is_whole=False))
+        exchange = runner.exchange()
+        exchange.send(web.Disconnect())
+        result = runner.result()
+
+    assert result.fault is not None
+    assert [text for _, stream, text in runner.lines() if stream == "stderr"] == []
 
 
 def test_an_error_fails_the_input_and_is_shown_in_its_output() -> None:

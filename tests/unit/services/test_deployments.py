@@ -148,6 +148,9 @@ def test_a_rollback_to_a_version_that_does_not_load_any_more_changes_nothing() -
 def test_a_stopped_app_takes_no_calls_and_keeps_its_versions() -> None:
     async def stops(services: Services, worker: PickyWorker, store: KnobStore) -> None:
         await deploy(services, 1)
+        await deploy(services, 2)
+        async for _ in services.deployments.rollback(KEY, 0):
+            pass
         await services.deployments.stop(KEY, cancel=False, reason="")
 
         with pytest.raises(DomainError, match="is stopped: deploy it again"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import count
+
 import pytest
 from tests.support.services import a_function
 
@@ -55,6 +58,17 @@ def test_two_endpoints_of_a_deployment_have_two_labels() -> None:
         routes.require_own_labels(
             DeploymentKey("lab", "main", "My shop"), [one, other], lambda _: True
         )
+
+
+def test_a_function_without_endpoints_is_read_once() -> None:
+    changes = count()
+    plain = a_function(body=apps_pb2.FunctionDefinition(name="plain").SerializeToString())
+    bodies = iter([plain.body])
+    routes = Routes(lambda: [replace(plain, body=next(bodies, b"\xff"))], lambda: next(changes))
+
+    found = [list(routes.of_function(plain.function_id)) for _ in range(3)]
+
+    assert found == [[], [], []]
 
 
 def _definition(label: str) -> apps_pb2.FunctionDefinition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 import httpx
 from tests.support.web_scene import Scene, play, said
@@ -169,6 +170,26 @@ def test_a_response_streams_as_the_container_sends_it():
 
         assert "".join(pieces) == "".join(f"data: {number}\n\n" for number in range(10))
         assert response.headers["transfer-encoding"] == "chunked"
+
+    play(scenario)
+
+
+def test_a_response_longer_than_it_said_ends_its_connection_and_its_input():
+    async def scenario(scene: Scene):
+        await scene.register()
+        scene.container.answer = lambda _: None
+        asking = asyncio.create_task(scene.raw(b"GET /web/app/square HTTP/1.1\r\nHost: x\r\n\r\n"))
+        await scene.container.wait_for(lambda: scene.container.tasks)
+        exchange = scene.container.exchange(scene.container.tasks[0])
+
+        await exchange.send(web.ResponseHead(200, ((b"content-length", b"5"),)))
+        await exchange.send(web.Body(b"too much", False))
+
+        assert isinstance(await exchange.receive(), web.Disconnect)
+        await scene.container.wait_for(lambda: scene.container.cancelled)
+        with suppress(ConnectionResetError):
+            assert b"too much" not in await asking
+        await exchange.end()
 
     play(scenario)
 

@@ -101,3 +101,22 @@ def test_a_client_that_vanishes_cancels_the_input():
         await answering
 
     play(scenario)
+
+
+def test_a_client_that_answers_no_ping_has_vanished():
+    async def scenario(scene: Scene):
+        await scene.register()
+        scene.container.answer = lambda _: None
+        answering = asyncio.create_task(echo(scene, accept=web.Accept("", ())))
+        _, writer = await asyncio.open_connection("127.0.0.1", scene.port)
+
+        writer.write(
+            b"GET /web/app/square HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+        )
+
+        await scene.container.wait_for(lambda: scene.container.cancelled)
+        await answering
+        writer.close()
+
+    play(scenario, ping_seconds=0.02)

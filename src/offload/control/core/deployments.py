@@ -41,13 +41,17 @@ class AppVersion:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """An app under a name. `versions` rise; `serving` is the number of the one that calls by name go to, 0 for none."""
+    """An app under a name. `versions` rise; `serving` is the number of the one that calls by name go to, 0 for none.
+
+    `last_served` is the one that served when the app was stopped, 0 while one serves.
+    """
 
     key: DeploymentKey
     serving: int
     activated_at: float
     versions: tuple[AppVersion, ...]
     tags: tuple[tuple[str, str], ...] = ()
+    last_served: int = 0
 
     @property
     def serving_version(self) -> AppVersion | None:
@@ -86,16 +90,19 @@ def add_version(
 def serve_version(before: Deployment, number: int, now: float) -> Switch:
     """Have a version that is kept serve again."""
     require_version(before, number)
-    return _switch(before, replace(before, serving=number, activated_at=now))
+    return _switch(before, replace(before, serving=number, activated_at=now, last_served=0))
 
 
 def stop(before: Deployment, now: float) -> Switch:
     """Have no version serve."""
-    return _switch(before, replace(before, serving=0, activated_at=now))
+    served = before.serving or before.last_served
+    return _switch(before, replace(before, serving=0, activated_at=now, last_served=served))
 
 
 def version_before(deployment: Deployment) -> int:
-    """Return the number of the version to roll back to: the newest before the one that serves, or last served."""
+    """Return the number to roll back to: the newest before the one that serves; of a stopped app, the one that served."""
+    if deployment.last_served:
+        return deployment.last_served
     limit = deployment.serving or next_number(deployment)
     earlier = [each.number for each in deployment.versions if each.number < limit]
     if not earlier:
@@ -152,9 +159,10 @@ def require_version(deployment: Deployment, number: int) -> AppVersion:
 
 
 def _switch(before: Deployment | None, after: Deployment) -> Switch:
-    """Keep the newest versions and the one that serves; retire the one that served."""
-    newest = {each.number for each in after.versions[-KEPT_VERSIONS - 1 :]}
-    kept = tuple(v for v in after.versions if v.number in newest or v.number == after.serving)
+    """Keep the newest versions and the one that serves, or will again; retire the one that served."""
+    wanted = {each.number for each in after.versions[-KEPT_VERSIONS - 1 :]}
+    wanted |= {after.serving, after.last_served}
+    kept = tuple(v for v in after.versions if v.number in wanted)
     dropped = tuple(v for v in after.versions if v not in kept)
     served = before.serving_version if before is not None else None
     retired = served if served is not None and served.number != after.serving else None

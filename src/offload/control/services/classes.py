@@ -59,7 +59,8 @@ class Classes:
         self.max_pools = MAX_POOLS
         self.kept_on_disk = KEPT_ON_DISK
         self._shapes: OrderedDict[str, ClassShape | None] = OrderedDict()
-        self._made: OrderedDict[tuple[object, ...], Function] = OrderedDict()
+        # Ids alone: the code is in each of them, so a query string could have this keep it any number of times.
+        self._made: OrderedDict[tuple[object, ...], str] = OrderedDict()
 
     async def shape(self, function_id: str) -> ClassShape | None:
         """Return the class whose containers a function stands for; None where it is no class's."""
@@ -103,13 +104,15 @@ class Classes:
         # 1 and True are equal, and are not the same parameter.
         typed = tuple((name, type(value), value) for name, value in values.items())
         key = (class_id, typed, changes)
-        wanted = self._made.get(key)
-        if wanted is None:
-            name = shape.pool_name(base.name, values)
-            wanted = self._definitions.with_parameters(base, name, values, changes)
-            check_function(wanted)
-            _keep(self._made, key, wanted)
-        if self._kernel.dispatcher.function(wanted.function_id) is None:
+        known = self._kernel.dispatcher.function
+        made = known(self._made.get(key, ""))
+        if made is not None:
+            return made
+        name = shape.pool_name(base.name, values)
+        wanted = self._definitions.with_parameters(base, name, values, changes)
+        check_function(wanted)
+        _keep(self._made, key, wanted.function_id)
+        if known(wanted.function_id) is None:
             await self._make(wanted)
         return wanted
 

@@ -43,8 +43,14 @@ class WebKeys:
         now = self._kernel.clock.now()
         key_id = f"ok-{secrets.token_hex(13)}"
         key = WebKey(key_id, workspace or DEFAULT_WORKSPACE, name, digest_of(secret), now)
-        self._kernel.journal.require_working()
-        await self._kernel.journal.durable((SaveWebKey(key),))
+        journal = self._kernel.journal
+        journal.require_working()
+        try:
+            await journal.durable((SaveWebKey(key),))
+        except DomainError:
+            # What the store would not take now it takes later, and nobody has its secret.
+            journal.write((RemoveWebKey(key_id),))
+            raise
         self._keys[key.key_id] = key
         return key, secret
 

@@ -109,16 +109,11 @@ class Connection:
 
     async def finish(self) -> None:
         """Wait until the server has what went out."""
-        if self._receiving is not None:
-            self._receiving.cancel()
-        if self._exchange is not None:
-            if self.is_gone:
-                self._exchange.give_up()
-            else:
-                await self._exchange.close()
+        if self._exchange is not None and not self.is_gone:
+            await self._exchange.close()
 
     def leave(self) -> None:
-        """Give up what is still open."""
+        """Give up what is still open, if anything is."""
         if self._receiving is not None:
             self._receiving.cancel()
         if self._exchange is not None:
@@ -188,6 +183,7 @@ class HttpCycle:
             self._timer = self._loop.call_later(_GATHER_SECONDS, self._start_flush)
 
     def _start_flush(self) -> None:
+        self._is_streamed = True  # from here on nothing more can go out as the input's result
         self._flush_task = self._loop.create_task(self._flush())
 
     async def _flush(self) -> None:
@@ -216,8 +212,7 @@ class HttpCycle:
 
     async def finish(self) -> Prepared:
         """Return the input's result, once the app has returned and everything is on its way."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._head is None or (not self._is_complete and not self._is_streamed):
             if self._connection.is_gone:
                 return Prepared(web.ENCODING, b"")
@@ -232,6 +227,17 @@ class HttpCycle:
         await self._connection.finish()
         return Prepared(web.ENCODING, b"")
 
+    def leave(self) -> None:
+        """Give up what is still open, if anything is."""
+        self._stop_timer()
+        if self._flush_task is not None:
+            self._flush_task.cancel()
+        self._connection.leave()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
 
 class WebSocketCycle:
     """One WebSocket."""
@@ -241,15 +247,14 @@ class WebSocketCycle:
         self._is_opened = False
         self._is_accepted = False
         self._is_closed = False
-        self._refusal: web.ResponseHead | None = None
+        self._pieces: list[bytes] = []  # of a message that is not whole yet, whoever waited for it
+        self._size = 0
 
     async def receive(self) -> Message:
         """See the specification."""
         if not self._is_opened:
             self._is_opened = True
             return {"type": "websocket.connect"}
-        pieces: list[bytes] = []
-        size = 0
         while not self._is_closed:
             event = await self._connection.next_event()
             if isinstance(event, web.Close):
@@ -257,12 +262,12 @@ class WebSocketCycle:
                 return _disconnect(event.code, event.reason)
             if not isinstance(event, (web.Text, web.Binary)):
                 break
-            pieces.append(event.data)
-            size += len(event.data)
-            if size > web.MAX_MESSAGE_BYTES:
+            self._pieces.append(event.data)
+            self._size += len(event.data)
+            if self._size > web.MAX_MESSAGE_BYTES:
                 break
             if event.last:
-                data = b"".join(pieces)
+                data, self._pieces, self._size = b"".join(self._pieces), [], 0
                 if isinstance(event, web.Text):
                     return {"type": "websocket.receive", "text": data.decode("utf-8", "replace")}
                 return {"type": "websocket.receive", "bytes": data}
@@ -302,8 +307,7 @@ class WebSocketCycle:
 
     async def _refuse(self, message: Message) -> None:
         if message["type"] == "websocket.http.response.start":
-            self._refusal = _response_head(message)
-            await self._connection.exchange.send(self._refusal)
+            await self._connection.exchange.send(_response_head(message))
             return
         last = not message.get("more_body")
         data = bytes(message.get("body", b""))  # type: ignore[call-overload]
@@ -328,6 +332,10 @@ class WebSocketCycle:
         await self.close(_NORMAL_CLOSURE, "")
         await self._connection.finish()
         return Prepared(web.ENCODING, b"")
+
+    def leave(self) -> None:
+        """Give up what is still open, if anything is."""
+        self._connection.leave()
 
 
 def _disconnect(code: int, reason: str) -> Message:
@@ -365,6 +373,5 @@ async def answer(
             show_error()
             await cycle.fail()
         return await cycle.finish()
-    except BaseException:
-        connection.leave()
-        raise
+    finally:
+        cycle.leave()

@@ -6,12 +6,22 @@ import io
 
 from offload.runner.bodies import Prepared
 from offload.runner.web.exchange import BlockingExchange
+from offload.runner.web.failures import show_error
 from offload.wire.guest import web
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
 
 class Cycle:
-    """One of them. What is said of the response up to `INLINE_PAYLOAD_BYTES` waits for the rest, unless it is to be seen at once."""
+    """One of them. What is said of the response up to `INLINE_PAYLOAD_BYTES` waits for the rest, unless it is to be seen at once.
+
+    As a context it gives up what is open where something is raised, which passes through, and shows it where that is user code's.
+    """
 
     def __init__(self, head: web.RequestHead) -> None:
         self.head = head
@@ -22,6 +32,7 @@ class Cycle:
         self._gathered: list[bytes] = []
         self._size = 0
         self._is_streamed = False
+        self._is_gone = False  # the client, as user code was told
 
     @property
     def exchange(self) -> BlockingExchange:
@@ -38,6 +49,7 @@ class Cycle:
         while not self._is_read:
             part = self.exchange.receive()
             if not isinstance(part, web.Body):
+                self._is_gone = True
                 raise ConnectionResetError("the client has gone before the end of its request")
             self._is_read = part.last
             if part.data:
@@ -79,10 +91,22 @@ class Cycle:
         self.exchange.close()
         return Prepared(web.ENCODING, b"")
 
-    def leave(self) -> None:
-        """Give up what is still open."""
-        if self._exchange is not None:
+    def __enter__(self) -> Self:
+        """See the class."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """See the class."""
+        if error is not None and self._exchange is not None:
             self._exchange.give_up()
+        is_of_client = self._is_gone and isinstance(error, ConnectionError)
+        if isinstance(error, Exception) and not is_of_client:
+            show_error()
 
     def _flush(self, *, last: bool) -> None:
         if self._response is not None and not self._is_streamed:
@@ -95,6 +119,7 @@ class Cycle:
             if piece.data or piece.last:
                 self.exchange.send(piece)
         if self.exchange.is_over and not last:
+            self._is_gone = True
             raise BrokenPipeError("the client has gone before the end of its response")
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 
+from offload.runner.callee import is_async
 from offload.sdk.web_marks import ASGI, FASTAPI, FUNCTION, ON_LOOP, SERVER, WSGI, Endpoint
 from offload.wire.guest import web
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
-
-_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE; `inspect` is slow to import
 
 if TYPE_CHECKING:
     from typing import Callable, Protocol
@@ -72,6 +71,17 @@ def request_of(args: tuple[object, ...]) -> web.RequestHead:
     return head
 
 
+def _result_of(function: Callable[[], object], wait_for: WaitFor) -> object:
+    result = function()
+    return wait_for(result) if hasattr(result, "__await__") else result
+
+
+def _no_app(given: object, decorator: str, app: str) -> TypeError:
+    return TypeError(
+        f"a function with @offload.{decorator}() returns {app}, not {type(given).__name__}"
+    )
+
+
 class AsgiServer:
     """An ASGI app that the user's function returns."""
 
@@ -85,15 +95,11 @@ class AsgiServer:
         """See `Server`."""
         from offload.runner.web.lifespan import Lifespan  # noqa: PLC0415 - beside asyncio
 
-        app = self._make_app()
-        if hasattr(app, "__await__"):
-            app = wait_for(app)
+        app = _result_of(self._make_app, wait_for)
         if not callable(app):
-            raise TypeError(
-                f"a function with @offload.asgi_app() returns an ASGI app, not {type(app).__name__}"
-            )
-        self._lifespan = Lifespan(app)
+            raise _no_app(app, "asgi_app", "an ASGI app")
         self._app = app
+        self._lifespan = Lifespan(self._app)
         wait_for(self._lifespan.start())
 
     async def __call__(self, *args: object, **_: object) -> Prepared:
@@ -122,13 +128,9 @@ class WsgiServer:
 
     def start(self, wait_for: WaitFor) -> None:
         """See `Server`."""
-        app = self._make_app()
-        if hasattr(app, "__await__"):
-            app = wait_for(app)
+        app = _result_of(self._make_app, wait_for)
         if not callable(app):
-            raise TypeError(
-                f"a function with @offload.wsgi_app() returns a WSGI app, not {type(app).__name__}"
-            )
+            raise _no_app(app, "wsgi_app", "a WSGI app")
         self._app = app
 
     def __call__(self, *args: object, **_: object) -> Prepared:
@@ -146,8 +148,7 @@ class FunctionServer:
         from offload.runner.web import functions  # noqa: PLC0415 - few endpoints are of this kind
         from offload.runner.web.routes import Route  # noqa: PLC0415 - as above
 
-        code = getattr(function, "__code__", None)
-        self.wants_loop = bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
+        self.wants_loop = is_async(function)
         self._route = Route(function, endpoint)
         self._answer = functions.answer_async if self.wants_loop else functions.answer
 
@@ -177,9 +178,7 @@ class ProgramServer:
 
     def start(self, wait_for: WaitFor) -> None:
         """See `Server`."""
-        started = self._start()
-        if hasattr(started, "__await__"):
-            wait_for(started)
+        _result_of(self._start, wait_for)
         wait_for(self._proxy.wait_until_open(self._port, self._startup_timeout))
 
     async def __call__(self, *args: object, **_: object) -> Prepared:

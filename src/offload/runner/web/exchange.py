@@ -134,8 +134,9 @@ class AsyncExchange:
                 await self._wait()
 
     def give_up(self) -> None:
-        """See `Exchange`."""
+        """See `Exchange`; whoever waits for room or for a part waits no more."""
         self._exchange.give_up()
+        self._wake_all()
 
     async def _wait(self) -> None:
         # What comes after the caller has looked wakes this: it is woken in the loop's own thread, which is here until then.

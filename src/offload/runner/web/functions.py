@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from offload.runner.web.blocking import Cycle
-from offload.runner.web.failures import show_error
 from offload.runner.web.routes import RefusedError, Route, head_of, response_of
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 
 def answer(route: Route, head: RequestHead) -> Prepared:
     """Call a function that is not async; return the input's result. What it raises passes through, and is shown."""
-    cycle = Cycle(head)
-    try:
+    with Cycle(head) as cycle:
         try:
             params = route.accept(head)
             result = route.function(**route.arguments(head, params, cycle.read()))
@@ -34,11 +32,6 @@ def answer(route: Route, head: RequestHead) -> Prepared:
             for piece in response.body:  # type: ignore[union-attr]  # it can be iterated over
                 cycle.write(_as_bytes(piece), at_once=True)
         return cycle.finish()
-    except BaseException as error:
-        cycle.leave()
-        if isinstance(error, Exception) and not isinstance(error, ConnectionError):
-            show_error()
-        raise
 
 
 async def answer_async(route: Route, head: RequestHead) -> Prepared:

@@ -6,7 +6,6 @@ import io
 import sys
 
 from offload.runner.web.blocking import BodyFile, Cycle
-from offload.runner.web.failures import show_error
 from offload.wire.guest import web
 from offload.wire.limits import INLINE_PAYLOAD_BYTES
 
@@ -24,9 +23,8 @@ def answer(app: App, head: web.RequestHead) -> Prepared:
     """Have the app answer a request; return the input's result. What the app raises passes through."""
     if head.is_websocket:
         raise TypeError("a WSGI app cannot answer a WebSocket: use @offload.asgi_app()")
-    cycle = Cycle(head)
-    response = _Response(cycle)
-    try:
+    with Cycle(head) as cycle:
+        response = _Response(cycle)
         body = app(environ_of(cycle), response.start)
         try:
             for piece in body:
@@ -38,11 +36,6 @@ def answer(app: App, head: web.RequestHead) -> Prepared:
             if close is not None:
                 close()
         return cycle.finish()
-    except BaseException as error:
-        cycle.leave()
-        if isinstance(error, Exception) and not isinstance(error, ConnectionError):
-            show_error()
-        raise
 
 
 def environ_of(cycle: Cycle) -> dict[str, object]:

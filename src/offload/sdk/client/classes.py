@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from offload.wire.gen import apps_pb2
+from offload.wire.parameter_messages import parameter_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,27 +30,17 @@ def fields_of(options: Iterable[str]) -> list[str]:
 
 def values(parameters: Mapping[str, object]) -> dict[str, apps_pb2.ParameterValue]:
     """Return the messages of parameters by name."""
-    return {name: _value(value) for name, value in parameters.items()}
+    return {name: parameter_message(value) for name, value in parameters.items()}
 
 
 def shape(described: ClassShape) -> apps_pb2.ClassShape:
     """Return the message for what a class is to its callers."""
     message = apps_pb2.ClassShape()
     for each in described.parameters:
-        default = None if each.default is None else _value(each.default)
+        default = None if each.default is None else parameter_message(each.default)
         message.parameters.add(
             name=each.name, type=each.type_name, default=default, is_settable=each.is_settable
         )
     for name, is_generator in described.methods.items():
         message.methods.add(name=name, is_generator=is_generator)
     return message
-
-
-def _value(value: object) -> apps_pb2.ParameterValue:
-    if isinstance(value, bool):
-        return apps_pb2.ParameterValue(flag=value)
-    if isinstance(value, int):
-        return apps_pb2.ParameterValue(number=str(value))
-    if isinstance(value, bytes):
-        return apps_pb2.ParameterValue(data=value)
-    return apps_pb2.ParameterValue(text=str(value))

@@ -5,27 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from offload.sdk.client.requests import Requests
 from offload.sdk.values import WebAddress
 from offload.wire.gen import web_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from offload.sdk.client.connection import Connection
 
-
-class WebRequests:
+class WebRequests(Requests):
     """Made over the connection of a `Client`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def addresses(self, function_ids: Sequence[str]) -> list[WebAddress]:
         """Return where the endpoints of these functions are, on the server as this client reaches it."""
         request = web_pb2.AddressesRequest(function_ids=function_ids)
-        reply = await self._connection.repeat(
-            lambda link: link.unary("offload.v1.Web/Addresses", request, web_pb2.AddressesReply)
-        )
+        reply = await self._unary("Web/Addresses", request, web_pb2.AddressesReply)
         server = urlsplit(self._connection.url)
         base = f"{'https' if server.scheme == 'wss' else 'http'}://{server.netloc}"
         return [

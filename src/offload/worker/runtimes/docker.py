@@ -82,9 +82,8 @@ class DockerRuntime:
         try:
             networks = self._engine.networks_now()
             # A rootless engine without a delegated cgroup accepts limits and holds none.
-            memory, pids, has_quota = self._engine.limits_now()
-            self._enforced = Enforced(memory, pids)
-            self._remaps_users = self._engine.remaps_users_now()
+            facts = self._engine.facts_now()
+            self._enforced = Enforced(facts.limits_memory, facts.limits_pids)
             remove_left_behind(self._engine)
         except DockerError as error:
             raise RuntimeUnavailableError(
@@ -100,8 +99,8 @@ class DockerRuntime:
         self._network.wait_until_ready()
         shared = describe_docker_network(self._network.missing, self._shared_network)
         self.capabilities = dataclasses.replace(
-            _describe(shared, self._enforced, has_quota=has_quota),
-            no_volumes=_NO_VOLUMES if self._remaps_users else "",
+            _describe(shared, self._enforced, has_quota=facts.limits_cpu),
+            no_volumes=_NO_VOLUMES if facts.remaps_users else "",
         )
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:

@@ -14,6 +14,8 @@ import signal
 import struct
 import sys
 
+from offload.worker.runtimes.keeper_shell import install_filter
+
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = (
     0x40000000,
 )
 _OTHERS = _CLONE_NEWNS | _CLONE_NEWCGROUP | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWNET
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
-_PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CAPABILITY_VERSION_3, _HIGHEST_CAPABILITY = 0x20080522, 63
 _HIGH = 100  # above every descriptor that is passed on
 _REFUSED = 19  # see `offload.wire.guest.console`
@@ -78,7 +79,8 @@ def _enter_as_child(
         _place(conversation)
         os.chdir("/")
         _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-        _install_filter(bytes.fromhex(str(request["filter"])))
+        if request["filter"]:
+            install_filter(bytes.fromhex(str(request["filter"])))
         argv: list[str] = request["argv"]  # type: ignore[assignment]  # words
         env: dict[str, str] = request["env"]  # type: ignore[assignment]  # words
         os.execve(argv[0], argv, env)  # noqa: S606 - the purpose of this process
@@ -107,17 +109,6 @@ def _give_up_capabilities() -> None:
             break  # there are no more
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
-
-
-def _install_filter(program: bytes) -> None:
-    if not program:
-        return
-    code = ctypes.create_string_buffer(program, len(program))
-    filters = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    _check(
-        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filters, 0, 0),
-        "prctl(PR_SET_SECCOMP)",
-    )
 
 
 def _refuse(fd: int, error: BaseException) -> None:

@@ -9,8 +9,9 @@ from offload.control.core.classes import Changes, ClassMethod, ClassParameter, C
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.model import ON_DEMAND_PREFIX
 from offload.control.frontends.rpc.apps import function_of
-from offload.control.frontends.rpc.parameters import message_of, value_of
+from offload.control.frontends.rpc.parameters import value_of
 from offload.wire.gen import apps_pb2
+from offload.wire.parameter_messages import parameter_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ class EncodedDefinitions:
         definition.min_containers = 0
         definition.ClearField("class_shape")  # asked of the class alone
         for each, value in values.items():
-            definition.parameters[each].CopyFrom(message_of(value))
+            definition.parameters[each].CopyFrom(parameter_message(value))
         made = function_of(definition, base.app_id, ON_DEMAND_PREFIX)
         return replace(
             made,

@@ -11,7 +11,6 @@ from offload.control.core.objects import Scope
 from offload.control.frontends.rpc.apps import function_of, pool_message, secrets_of
 from offload.control.frontends.rpc.parameters import values_of
 from offload.control.frontends.rpc.schedules import spec_of
-from offload.control.frontends.web.routes import Routes
 from offload.control.services.deployments import Deployed, NewVersion, deployment_key
 from offload.control.services.secrets import own_secret_id
 from offload.wire.gen import apps_pb2, deployments_pb2
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from offload.control.core.deployments import Deployment
     from offload.control.core.dispatch import PoolView
     from offload.control.core.model import DeploymentKey
+    from offload.control.frontends.web.routes import Routes
     from offload.control.services.assembly import Services
     from offload.wire.rpc import RequestContext
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 class DeploymentsHandlers:
     """Translates for the services."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, routes: Routes) -> None:
         self._apps = services.apps
         self._classes = services.classes
         self._deployments = services.deployments
         self._secrets = services.secrets
-        self._routes = Routes(services.apps.serving, lambda: services.apps.changes)
+        self._routes = routes
 
     async def deploy(
         self, request: deployments_pb2.DeployRequest, _context: RequestContext

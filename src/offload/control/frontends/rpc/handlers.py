@@ -23,6 +23,7 @@ from offload.control.frontends.rpc.secrets import SecretsHandlers
 from offload.control.frontends.rpc.volumes import VolumesHandlers
 from offload.control.frontends.rpc.web import WebHandlers
 from offload.control.frontends.rpc.workers import WorkersHandlers
+from offload.control.frontends.web.routes import Routes
 from offload.wire.rpc import Promise
 from offload.wire.services import METHODS
 from offload.wire.status import Status, WireError
@@ -41,20 +42,22 @@ _log = logging.getLogger(__name__)
 
 def handlers(services: Services) -> dict[str, Handler]:
     """Return the handlers by full method name, "offload.v1.Calls/Run"."""
+    apps = services.apps
+    routes = Routes(apps.serving, lambda: apps.changes)
     services_of = {
         "Apps": AppsHandlers(services),
         "Blobs": BlobsHandlers(services),
         "Calls": CallsHandlers(services),
         "Cluster": ClusterHandlers(services),
         "Containers": ContainersHandlers(services),
-        "Deployments": DeploymentsHandlers(services),
+        "Deployments": DeploymentsHandlers(services, routes),
         "Dicts": DictsHandlers(services),
         "Objects": ObjectsHandlers(services),
         "Queues": QueuesHandlers(services),
         "Schedules": SchedulesHandlers(services),
         "Volumes": VolumesHandlers(services),
         "Secrets": SecretsHandlers(services),
-        "Web": WebHandlers(services),
+        "Web": WebHandlers(services, routes),
         "Workers": WorkersHandlers(services),
     }
     table: dict[str, Handler] = {}

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from offload.control.core.errors import DomainError, ErrorCode
-from offload.wire.gen import apps_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from offload.control.core.classes import Value
+    from offload.wire.gen import apps_pb2
 
 # Python takes quadratic time to read a number.
 _NUMBER = re.compile(r"-?[0-9]{1,1000}")
@@ -39,14 +39,3 @@ def value_of(message: apps_pb2.ParameterValue) -> Value:
     raise DomainError(
         ErrorCode.INVALID, "A parameter of a class has no value, or none of its type."
     )
-
-
-def message_of(value: Value) -> apps_pb2.ParameterValue:
-    """Return the message for a parameter's value."""
-    if isinstance(value, bool):
-        return apps_pb2.ParameterValue(flag=value)
-    if isinstance(value, int):
-        return apps_pb2.ParameterValue(number=str(value))
-    if isinstance(value, bytes):
-        return apps_pb2.ParameterValue(data=value)
-    return apps_pb2.ParameterValue(text=value)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from offload.control.frontends.rpc.errors import invalid
-from offload.control.frontends.web.routes import Routes, path_of
+from offload.control.frontends.web.routes import path_of
 from offload.wire.gen import web_pb2
 from offload.wire.guest import web
 
@@ -14,19 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from offload.control.core.web_keys import WebKey
+    from offload.control.frontends.web.routes import Routes
     from offload.control.services.assembly import Services
     from offload.control.services.exchanges import Party
     from offload.wire.rpc import RequestContext
+
+# Of what a container says it has room for. It could say anything, and what it gets waits here until its link takes it.
+MAX_CREDIT = 64
 
 
 class WebHandlers:
     """Translates for the services."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, routes: Routes) -> None:
         self._exchanges = services.exchanges
         self._keys = services.web_keys
-        apps = services.apps
-        self._routes = Routes(apps.serving, lambda: apps.changes)
+        self._routes = routes
 
     async def addresses(
         self, request: web_pb2.AddressesRequest, _context: RequestContext
@@ -105,7 +108,7 @@ class _Exchange:
 
     def __init__(self, party: Party, credit: int) -> None:
         self._party = party
-        self._credit = credit  # parts that the container has room for
+        self._credit = min(credit, MAX_CREDIT)  # parts that the container has room for
         self._taken = 1  # parts of it that it does not know to be taken: the first one
         self._ready: list[bytes] = []
         self._granted = asyncio.Event()
@@ -117,7 +120,7 @@ class _Exchange:
         try:
             async for message in messages:
                 if message.credit:
-                    self._credit += message.credit
+                    self._credit = min(self._credit + message.credit, MAX_CREDIT)
                     self._granted.set()
                 if message.part:
                     await self._party.take(message.part)

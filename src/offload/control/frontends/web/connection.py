@@ -245,8 +245,7 @@ class HttpConnection(asyncio.Protocol):
             self._linger()
 
     def abort(self) -> None:
-        """End the connection so that the client sees that the response is not whole."""
-        self._current = None
+        """End the connection so that the client sees that the response is not whole; its visitor leaves."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # How long a request is held at least until a container takes it; longer where the function's containers may start longer.
 HOLD_SECONDS = 60.0
 MAX_WAITING = 1_000  # requests of one endpoint that wait for a container, where it says nothing
+# The client of a WebSocket that has said nothing for so long is asked whether it is there.
+PING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Ingress:
     answer: Callable[[str], HttpAnswer | None]  # the server's own pages, by path
     max_waiting: int = MAX_WAITING
     hold_seconds: float = HOLD_SECONDS
+    ping_seconds: float = PING_SECONDS
 
     def waiting(self, function_id: str) -> int:
         """Count the function's inputs that wait for a container."""

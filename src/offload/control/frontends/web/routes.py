@@ -165,8 +165,10 @@ class Routes:
         parsed, self._parsed = self._parsed, {}
         self._by_label, self._by_name, self._by_app_id = {}, {}, {}
         for function in self._serving():
-            known = parsed.get(function.function_id)
-            endpoints = self._parsed[function.function_id] = known or _endpoints_of(function)
+            endpoints = parsed.get(function.function_id)
+            if endpoints is None:  # most have none, and that too is known
+                endpoints = _endpoints_of(function)
+            self._parsed[function.function_id] = endpoints
             for endpoint in endpoints:
                 self._add(endpoint)
 

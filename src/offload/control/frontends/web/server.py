@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from offload.control.frontends.link.server import is_token, own_answer
 from offload.control.frontends.web.admission import Admission
 from offload.control.frontends.web.connection import HttpConnection
-from offload.control.frontends.web.ingress import HOLD_SECONDS, Ingress
+from offload.control.frontends.web.ingress import HOLD_SECONDS, PING_SECONDS, Ingress
 from offload.control.frontends.web.routes import Routes
 from offload.control.frontends.web.visit import Visit
 from offload.control.frontends.web.websocket import SocketVisit
@@ -43,7 +43,12 @@ class WebServer:
 
 
 def web_server(
-    services: Services, token: str, domain: str, auth: str, hold_seconds: float = HOLD_SECONDS
+    services: Services,
+    token: str,
+    domain: str,
+    auth: str,
+    hold_seconds: float = HOLD_SECONDS,
+    ping_seconds: float = PING_SECONDS,
 ) -> WebServer:
     """Return the ingress of a server: hosts of endpoints are below "localhost" and `domain`, if it is not empty.
 
@@ -60,5 +65,6 @@ def web_server(
             dispatcher=services.kernel.dispatcher,
             answer=partial(own_answer, services),
             hold_seconds=hold_seconds,
+            ping_seconds=ping_seconds,
         )
     )

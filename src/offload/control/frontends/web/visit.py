@@ -138,7 +138,6 @@ class Visit:
             self._stop_timer()
             self._request.body.changed = lambda: None
             try:
-                self._require_room()
                 self._dispatch()
             except BadRequestError as error:
                 self._fail(error)
@@ -181,13 +180,18 @@ class Visit:
             except DomainError as error:
                 raise _refusal(error) from error
             self._pool_id = pool.function_id
-            route = self._route
-            if route is not None and not self._is_gone:
-                self._submit(route)
+            route, body = self._route, self._request.body
+            if route is None or self._is_gone:
+                return
+            if body.problem:
+                raise BadRequestError(400, body.problem)
+            self._submit(route)
         except BadRequestError as error:
             self._fail(error)
 
     def _submit(self, route: Route) -> None:
+        # Others may have come meanwhile, and which containers of a class are meant is known only now.
+        self._require_room()
         body = self._request.body
         first = body.take(INLINE_PAYLOAD_BYTES)
         is_whole = body.is_complete and not body.size_bytes

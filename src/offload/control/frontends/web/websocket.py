@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 # Beyond so much that the container has not taken, the connection is not read.
 HIGH_BYTES = 256 * 1024
 LINGER_SECONDS = 5.0  # for the app, after both sides have said that it ends
-PING_SECONDS = 30.0  # a client that has said nothing for so long is asked whether it is there
 _GONE, _BROKEN = 1001, 1011
 
 
 class Socket:
     """One open WebSocket on a connection."""
 
-    def __init__(self, connection: HttpConnection, headers: Headers) -> None:
+    def __init__(self, connection: HttpConnection, headers: Headers, ping_seconds: float) -> None:
         self._connection = connection
+        self._ping_seconds = ping_seconds
         self._protocol = ServerProtocol(max_size=web.MAX_MESSAGE_BYTES)
         head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
         self._protocol.receive_data(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
@@ -173,7 +173,7 @@ class Socket:
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._flush()
-            self._timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._watch)
+            self._timer = asyncio.get_running_loop().call_later(self._ping_seconds, self._watch)
 
 
 class SocketVisit(Visit):
@@ -193,7 +193,7 @@ class SocketVisit(Visit):
 
     def _await_body(self) -> None:
         head = self._request.head
-        self._socket = Socket(self._connection, tuple(head.headers))
+        self._socket = Socket(self._connection, tuple(head.headers), self._ingress.ping_seconds)
         self._dispatch()
 
     def _head(self, route: Route, body: bytes, is_whole: bool) -> web.RequestHead:

@@ -72,6 +72,7 @@ def deployments(connection: sqlite3.Connection) -> tuple[Deployment, ...]:
             row["activated_at"],
             tuple(versions[row["deployment_key"]]),
             tuple((name, value) for name, value in json.loads(row["tags"])),
+            row["last_served"],
         )
         for row in _run(connection, "deployments")
     )
@@ -103,6 +104,7 @@ def _save_deployment(connection: sqlite3.Connection, deployment: Deployment) -> 
         "save_deployment",
         **deployment.key._asdict(),
         serving=deployment.serving,
+        last_served=deployment.last_served,
         activated_at=deployment.activated_at,
         tags=json.dumps(deployment.tags),
     ).fetchall()

@@ -2,10 +2,11 @@
 
 -- name: save_deployment
 -- An app under a name; the last word counts.
-INSERT INTO deployments (workspace, environment, name, serving, activated_at, tags)
-VALUES (:workspace, :environment, :name, :serving, :activated_at, :tags)
+INSERT INTO deployments (workspace, environment, name, serving, last_served, activated_at, tags)
+VALUES (:workspace, :environment, :name, :serving, :last_served, :activated_at, :tags)
 ON CONFLICT (workspace, environment, name)
-DO UPDATE SET serving = excluded.serving, activated_at = excluded.activated_at, tags = excluded.tags
+DO UPDATE SET serving = excluded.serving, last_served = excluded.last_served, activated_at = excluded.activated_at,
+    tags = excluded.tags
 RETURNING deployment_key;
 
 -- name: forget_versions
@@ -57,7 +58,8 @@ DELETE FROM schedule_runs WHERE (schedule_key, tick, call_id) IN (
 
 -- name: deployments
 -- All deployed apps, oldest first.
-SELECT deployment_key, workspace, environment, name, serving, activated_at, tags FROM deployments ORDER BY deployment_key;
+SELECT deployment_key, workspace, environment, name, serving, last_served, activated_at, tags FROM deployments
+ORDER BY deployment_key;
 
 -- name: versions
 -- Their versions.

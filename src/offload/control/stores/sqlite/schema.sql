@@ -181,7 +181,8 @@ CREATE TABLE workers (
     name TEXT NOT NULL
 );
 
--- Deployed apps by name. `serving` is the number of a version, 0 for none; `tags` a JSON array of pairs.
+-- Deployed apps by name. `serving` is the number of a version, 0 for none; `last_served` the one before an app was
+-- stopped; `tags` a JSON array of pairs.
 CREATE TABLE deployments (
     deployment_key INTEGER PRIMARY KEY,
     workspace TEXT NOT NULL,
@@ -190,6 +191,7 @@ CREATE TABLE deployments (
     serving INTEGER NOT NULL,
     activated_at REAL NOT NULL,
     tags TEXT NOT NULL,
+    last_served INTEGER NOT NULL DEFAULT 0,
     UNIQUE (workspace, environment, name)
 );
 
