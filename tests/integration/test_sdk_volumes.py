@@ -285,6 +285,11 @@ def test_no_path_leads_out_of_a_volume(volume, path):
         list(volume.read_file(path))
 
 
+def test_a_file_of_text_is_refused_with_how_to_open_it(volume):
+    with pytest.raises(errors.InvalidError, match=r"open it with \"rb\""):
+        volume.put_file(io.StringIO("text"), "a")
+
+
 def test_what_a_volume_cannot_keep_is_refused_on_the_way_up(volume, tmp_path):
     (tmp_path / "evil").symlink_to("/etc/passwd")
     with pytest.raises(errors.InvalidError, match="leads out of the volume"):

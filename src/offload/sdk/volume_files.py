@@ -80,6 +80,10 @@ def sources_of_file(local: object, path: str) -> list[Source]:
     """Return what uploads one file; with a path that ends in "/" under its own name. Raises `InvalidError`."""
     if hasattr(local, "readinto"):
         return [Source(volume_path(path, allow_root=False), cast("IO[bytes]", local))]
+    if hasattr(local, "read"):
+        raise InvalidError(
+            f'{local!r} has no readinto(), as open files of bytes have: open it with "rb"'
+        )
     place = Path(local).expanduser()  # type: ignore[arg-type]  # the caller's mistake is told as Python does
     if not place.is_file():
         what = "a folder: use put_directory()" if place.is_dir() else "no file on this machine"
