@@ -69,6 +69,8 @@ def list_them(
     if as_json:
         show.print_json([entry._asdict() for entry in found])
         return
+    if not found:
+        print(f"There is nothing in {name}{'' if path == '/' else f' below {path!r}'}.")
     now = show.wall_clock()
     show.print_table(
         f"{show.count_of(len(found), 'entry') if len(found) == 1 else f'{len(found):,} entries'} in {name}",
@@ -342,6 +344,8 @@ def _explained() -> Iterator[None]:
         raise CliError(str(error), Exit.SERVER) from None
     except errors.OffloadError as error:
         raise CliError(str(error)) from None
+    except BrokenPipeError:
+        raise  # whoever reads the output has seen enough
     except OSError as error:
         raise CliError(f"{error.filename or 'This machine'}: {error.strerror}.") from None
 
