@@ -77,6 +77,18 @@ def die() -> None:
     os._exit(3)
 
 
+@app.function(scaledown_window=0)
+def read_elsewhere(volume: offload.Volume) -> tuple[dict[str, bytes], int]:
+    """Read a volume that is an argument, and mounted nowhere; then have it be what it was first."""
+    found = contents(volume)
+    return found, volume.restore(volume.snapshots()[-1])
+
+
+@app.function(scaledown_window=0)
+def write_elsewhere(volume: offload.Volume) -> None:
+    volume.put_file(io.BytesIO(b"no"), "new")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def running(tmp_path_factory):
     directory = tmp_path_factory.mktemp("stack")
@@ -169,6 +181,26 @@ def test_what_is_damaged_on_the_servers_disk_is_read_from_a_workers_copy(volume,
     assert found.decode() == text
 
 
+def test_a_volume_that_is_an_argument_is_read_and_restored_where_it_is_not_mounted():
+    with offload.Volume.ephemeral() as volume:
+        volume.put_file(io.BytesIO(b"first"), "a")
+        volume.put_file(io.BytesIO(bytes(3_000_000)), "large")
+
+        found, restored = read_elsewhere.remote(volume)
+
+        assert found == {"a": b"first", "large": bytes(3_000_000)}
+        assert restored == 3
+        assert contents(volume) == {"a": b"first"}
+
+
+def test_a_container_writes_to_a_volume_through_a_mount_and_is_told_so():
+    with (
+        offload.Volume.ephemeral() as volume,
+        pytest.raises(errors.InvalidError, match="so add volumes="),
+    ):
+        write_elsewhere.remote(volume)
+
+
 def test_code_outside_of_containers_has_nothing_to_commit(volume):
     with pytest.raises(errors.InvalidError, match="for code in a container"):
         volume.commit()
@@ -251,6 +283,11 @@ def test_no_path_leads_out_of_a_volume(volume, path):
         volume.put_file(io.BytesIO(b"x"), path)
     with pytest.raises(errors.InvalidError):
         list(volume.read_file(path))
+
+
+def test_a_file_of_text_is_refused_with_how_to_open_it(volume):
+    with pytest.raises(errors.InvalidError, match=r"open it with \"rb\""):
+        volume.put_file(io.StringIO("text"), "a")
 
 
 def test_what_a_volume_cannot_keep_is_refused_on_the_way_up(volume, tmp_path):
