@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 
@@ -60,6 +59,8 @@ def _why_threads_stay(done: str) -> str:
 
 def _ends_pool(path: str) -> bool:
     """Have this copy of GNU's OpenMP join this thread's pool, which begins anew with the next parallel region."""
+    import ctypes  # noqa: PLC0415 - most templates have no use for it
+
     try:
         library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD)
         return bool(library.omp_pause_resource_all(_OMP_PAUSE_SOFT) == 0)
@@ -72,8 +73,9 @@ def _fork_once() -> None:
 
     Not `os.fork`, which runs what user code has registered with Python.
     """
-    libc = ctypes.PyDLL(None)
-    pid = libc.fork()
+    import ctypes  # noqa: PLC0415 - see above
+
+    pid = ctypes.PyDLL(None).fork()
     if pid == 0:
         os._exit(0)
     if pid > 0:
