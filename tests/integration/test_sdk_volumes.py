@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,16 @@ def read_elsewhere(volume: offload.Volume) -> tuple[dict[str, bytes], int]:
 
 
 @app.function(scaledown_window=0)
-def write_elsewhere(volume: offload.Volume) -> None:
-    volume.put_file(io.BytesIO(b"no"), "new")
+def write_elsewhere(volume: offload.Volume, large: bytes) -> None:
+    """Change a volume that is an argument, and mounted nowhere."""
+    volume.put_file(io.BytesIO(large), "large")
+    Path("/tmp/small").write_text("from inside")  # noqa: S108 - the container's own
+    with volume.batch_upload() as batch:
+        batch.put_file("/tmp/small", "folder/small")  # noqa: S108 - as above
+        batch.put_file(io.BytesIO(), "folder/empty")
+    volume.copy_files(["folder/small"], "copy")
+    volume.rename("folder", "renamed")
+    volume.remove_file("old")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -193,12 +202,26 @@ def test_a_volume_that_is_an_argument_is_read_and_restored_where_it_is_not_mount
         assert contents(volume) == {"a": b"first"}
 
 
-def test_a_container_writes_to_a_volume_through_a_mount_and_is_told_so():
-    with (
-        offload.Volume.ephemeral() as volume,
-        pytest.raises(errors.InvalidError, match="so add volumes="),
-    ):
-        write_elsewhere.remote(volume)
+def test_a_volume_that_is_an_argument_is_changed_where_it_is_not_mounted():
+    large = random.Random(0).randbytes(5_000_000)  # noqa: S311 - the same each time
+    with offload.Volume.ephemeral() as volume:
+        volume.put_file(io.BytesIO(b"old"), "old")
+
+        write_elsewhere.remote(volume, large)
+
+        assert contents(volume) == {
+            "large": large,
+            "copy": b"from inside",
+            "renamed/small": b"from inside",
+            "renamed/empty": b"",
+        }
+        assert [snapshot.cause for snapshot in volume.snapshots()][:-1] == [
+            "remove_file",
+            "rename",
+            "copy_files",
+            "batch_upload",
+            "put_file",
+        ]
 
 
 def test_code_outside_of_containers_has_nothing_to_commit(volume):

@@ -176,10 +176,11 @@ def test_a_volume_of_another_scope_does_not_exist_even_for_who_knows_its_id(wher
                     volume_id=volume_id, limit=1
                 ),
                 "Volumes/Restore": volumes_pb2.RestoreVolume(volume_id=volume_id, version=1),
+                "Volumes/Commit": volumes_pb2.CommitVolume(volume_id=volume_id, commit_id="vc-1"),
             }.items()
         ]
 
-        assert refusals == [Status.NOT_FOUND] * 3
+        assert refusals == [Status.NOT_FOUND] * 4
 
     play(scenario)
 

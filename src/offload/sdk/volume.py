@@ -107,7 +107,6 @@ class Volume(NamedObject):
         self, local_file: LocalFile, remote_path: str, *, force: bool = True
     ) -> Work[int, None]:
         """Store a file of this machine, or an open binary one, as one commit; without `force` only where nothing is."""
-        _refuse_inside("put_file")
         sources = sources_of_file(local_file, remote_path)
         return Work(store(self, sources, "put_file", force=force), lambda _: None)
 
@@ -116,13 +115,11 @@ class Volume(NamedObject):
         self, local_path: str | PathLike[str], remote_path: str = "/", *, force: bool = True
     ) -> Work[int, None]:
         """Store a folder of this machine with all that is in it, as one commit; without `force` only where nothing is."""
-        _refuse_inside("put_directory")
         sources = sources_of_directory(local_path, remote_path)
         return Work(store(self, sources, "put_directory", force=force), lambda _: None)
 
     def batch_upload(self, *, force: bool = False) -> BatchUpload:
         """Return a context that gathers files, and stores all of them as one commit at its end."""
-        _refuse_inside("batch_upload")
         return BatchUpload(self, force=force)
 
     @blocking_stream
@@ -150,7 +147,6 @@ class Volume(NamedObject):
     @blocking
     def remove_file(self, path: str, *, recursive: bool = False) -> Work[None, None]:
         """Remove a file, or with `recursive` a folder with all that is in it."""
-        _refuse_inside("remove_file")
         wanted = volume_path(path, allow_root=False)
         return Work(self._remove(wanted, recursive=recursive), lambda _: None)
 
@@ -160,7 +156,6 @@ class Volume(NamedObject):
 
         The destination is a folder where it ends in "/", is one already, or takes more than one source.
         """
-        _refuse_inside("copy_files")
         if isinstance(source_paths, str):
             raise InvalidError(
                 f"copy_files() takes a list of paths: copy_files([{source_paths!r}], …)"
@@ -173,7 +168,6 @@ class Volume(NamedObject):
     @blocking
     def rename_file(self, path: str, new_path: str) -> Work[int, None]:
         """Give a file or a folder within the volume another path."""
-        _refuse_inside("rename")
         source = volume_path(path, allow_root=False)
         return Work(self._move("rename", [source], new_path), lambda _: None)
 
@@ -342,14 +336,6 @@ class BatchUpload:
 
     async def _store(self) -> None:
         await store(self._volume, self._sources, "batch_upload", force=self._force)
-
-
-def _refuse_inside(name: str) -> None:
-    if guest.find_platform is not None:
-        raise InvalidError(
-            f'{name}() is for programs outside: code in a container changes what it has mounted, so add volumes={{"/data": volume}} '
-            "to the function, write to /data, and have others see it with commit()"
-        )
 
 
 def _entry(entry: Entry) -> FileEntry:

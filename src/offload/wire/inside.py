@@ -34,6 +34,7 @@ ALLOWED = frozenset(
         "Queues/Length",
         "Queues/Peek",
         "Queues/Put",
+        "Volumes/Commit",
         "Volumes/ListSnapshots",
         "Volumes/ReadTree",
         "Volumes/Restore",

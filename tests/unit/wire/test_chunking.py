@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fastcdc.fastcdc_cy import fastcdc_cy
 
+import offload
 from offload.wire import chunking
 from offload.wire.chunking import BATCHES, Batch, ChunkReader
 from offload.wire.gen import blobs_pb2
@@ -67,6 +71,34 @@ def test_chunks_are_those_of_the_whole_file_however_it_comes() -> None:
     assert [chunk.size_bytes for chunk in whole.chunks] == cuts
     assert whole.content == dribs.content
     assert b"".join(kept[chunk.sha256] for chunk in whole.chunks) == content
+
+
+def test_an_environment_without_fastcdc_cuts_at_fixed_places() -> None:
+    program = """
+import io
+from offload.wire.chunking import ChunkReader
+from offload.wire.trees import Entry, Kind
+content = bytes(range(256)) * 36_000 + b"the end"
+reader = ChunkReader([(Entry("file", Kind.FILE), io.BytesIO(content))])
+read, sizes = b"", []
+while batch := reader.next_batch():
+    read += batch.data
+    sizes += map(len, batch.chunks())
+print(read == content, sorted(set(sizes)))
+"""
+    source = str(Path(offload.__file__).parents[1])
+
+    # Without `site` there are no installed packages.
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    last = (256 * 36_000 + len(b"the end")) % chunking.AVERAGE_CHUNK_BYTES
+    assert found.stdout == f"True {[last, chunking.AVERAGE_CHUNK_BYTES]}\n"
 
 
 def test_files_of_all_sizes_get_what_is_theirs() -> None:

@@ -55,8 +55,11 @@ class PlatformHandlers:
     ) -> platform_pb2.PlatformReply:
         """See `Platform.Ask`."""
         asked, inner = await self._admit(request, context, streams=False)
+        argument = _alone(asked) if METHODS[request.method].client_streams else asked
         with self._waiting(request):
-            reply = await cast("Awaitable[Message]", self._handlers[request.method](asked, inner))
+            reply = await cast(
+                "Awaitable[Message]", self._handlers[request.method](argument, inner)
+            )
         return platform_pb2.PlatformReply(reply=reply.SerializeToString())
 
     async def follow(
@@ -114,6 +117,10 @@ class PlatformHandlers:
                 f"Function {request.function_id} has restrict_platform_access=True: its code may ask the platform nothing.",
             )
         return replace(inside, container_id=request.container_id)
+
+
+async def _alone(request: Message) -> AsyncIterator[Message]:
+    yield request
 
 
 def scope_of(inside: Inside) -> Scope:
@@ -184,7 +191,7 @@ async def _own_object(access: Access, request: Message, inside: Inside) -> None:
 
 
 async def _own_volume(access: Access, request: Message, inside: Inside) -> None:
-    asked = cast("volumes_pb2.ReadTreeRequest", request)  # as above
+    asked = cast("volumes_pb2.ReadTreeRequest", request)  # all that begin so
     await access.require_object(asked.volume_id, scope_of(inside))
 
 
@@ -245,6 +252,7 @@ GUARDS: dict[str, Guard] = {
         "Queues/Length": _own_object,
         "Queues/Peek": _own_object,
         "Queues/Put": _own_object,
+        "Volumes/Commit": _own_volume,
         "Volumes/ListSnapshots": _own_volume,
         "Volumes/ReadTree": _own_volume,
         "Volumes/Restore": _own_volume,
