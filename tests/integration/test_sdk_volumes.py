@@ -217,7 +217,7 @@ def test_a_volume_that_is_an_argument_is_changed_where_it_is_not_mounted():
         }
         assert [snapshot.cause for snapshot in volume.snapshots()][:-1] == [
             "remove_file",
-            "rename",
+            "rename_file",
             "copy_files",
             "batch_upload",
             "put_file",
