@@ -70,6 +70,14 @@ def test_nothing_is_overwritten_unasked(user, folder):
     assert "a.txt and 2 more are in the volume already" in up["error"]["message"]
     assert "is there already" in down["error"]["message"]
     assert (folder / "a.txt").read_text() == "mine"
+    over_folder = say(user, "put", "v", "in/a.txt", "sub", code=2)
+    below_file = say(user, "put", "v", "in", "a.txt", code=2)
+    assert "sub is a folder in the volume: write 'sub/'" in over_folder["error"]["message"]
+    assert "a.txt is in the volume already" in below_file["error"]["message"]
+    assert paths(user, "v", "-r") == ["a.txt", "b.csv", "sub", "sub/c.csv"]
+
+    say(user, "put", "v", "in/a.txt", "sub/")
+    assert paths(user, "v", "sub") == ["sub/a.txt", "sub/c.csv"]
     say(user, "put", "v", "in", "--force")
     say(user, "get", "v", "a.txt", "--force")
     assert (folder / "a.txt").read_text() == "this is a.txt\n"
