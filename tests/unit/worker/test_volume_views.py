@@ -206,6 +206,19 @@ def test_a_folder_of_the_volume_can_be_mounted_alone(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("sub_path", ["a/file", "a/file/below"])
+def test_what_is_no_folder_is_not_mounted_as_one(tmp_path: Path, sub_path: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.server.put({"a/file": "1"})
+
+        with pytest.raises(VolumeError, match="'a/file' is a file or a link"):
+            await stage.mount("ct-1", sub_path=sub_path)
+
+        assert stage.server.files() == {"a/file": "1"}
+
+    play(tmp_path, scenario)
+
+
 def test_read_only_views_share_one_copy_and_writable_ones_have_their_own(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         stage.server.put({"file": "1"})

@@ -139,6 +139,13 @@ class View:
         above = self.mount.sub_path
         if not above:
             return {entry.path: entry for entry in entries or ()}
+        for entry in entries or ():
+            if entry.kind is not Kind.DIRECTORY and is_below(above, entry.path):
+                # It would show nothing, and the first commit would take its place.
+                raise VolumeError(
+                    f"sub_path({above!r}) is no folder of the volume at {self.mount.path}: {entry.path!r} is a file or a link; "
+                    "mount the folder that it is in"
+                )
         return {
             entry.path[len(above) + 1 :]: entry._replace(path=entry.path[len(above) + 1 :])
             for entry in entries or ()
