@@ -104,5 +104,6 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(BIN)/pip install $(PIP_FLAGS) --require-hashes -r requirements-dev.lock
 	./scripts/install_packages.sh mount=mount useradd=passwd setpriv=util-linux \
 		dockerd=docker.io ip=iproute2 runsc=runsc mmdebstrap=mmdebstrap docker-registry=docker-registry \
-		newuidmap=uidmap zstd=zstd nft=nftables pasta=passt slirp4netns=slirp4netns chromium=chromium
+		newuidmap=uidmap zstd=zstd nft=nftables pasta=passt slirp4netns=slirp4netns chromium=chromium \
+		libgomp.so.1=libgomp1 libopenblas.so.0=libopenblas0-pthread
 	touch $@

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from benchmarks.harness import (
     report,
     rounds,
 )
+from offload.cli.ask import ask
+from offload.wire.gen.containers_pb2 import ListContainersReply, ListContainersRequest
 
 ROOT = HERE.parent
 NGINX = """
@@ -92,21 +94,44 @@ def nginx_before_uvicorn() -> Iterator[str]:
                 program.wait()
 
 
-def _wait_for(port: int, path: str) -> None:
+def _wait(is_so: Callable[[], bool], otherwise: str) -> None:
     until = time.monotonic() + 60
-    while _get(port, path) != 200:
+    while not is_so():
         if time.monotonic() > until:
-            raise TimeoutError(f"{path} is not served on port {port}")
-        time.sleep(0.05)
+            raise TimeoutError(otherwise)
+        time.sleep(0.02)
 
 
-def _get(port: int, path: str) -> int:
+def _wait_for(port: int, path: str) -> None:
+    _wait(lambda: _get(port, path)[0] == 200, f"{path} is not served on port {port}")
+
+
+def _wait_for_template(port: int, path: str) -> None:
+    def is_forked() -> bool:
+        # A forked container's parent is outside of its namespace.
+        _, body = _get(port, path)
+        return b'"parent":0' in body
+
+    _wait(is_forked, f"the containers of {path} are not forked from a template")
+
+
+def _wait_until_gone(function: str) -> None:
+    def is_gone() -> bool:
+        request, reply = ListContainersRequest(app="bench"), ListContainersReply
+        running = ask("Containers/ListContainers", request, reply).containers
+        return all(each.function_name != function for each in running)
+
+    _wait(is_gone, f"a container of {function} does not end")
+
+
+def _get(port: int, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     except OSError:
-        return 0
+        return 0, b""
     finally:
         connection.close()
 
@@ -122,14 +147,12 @@ def deploy(number: int = 1) -> None:
 def cold(port: int, count: int) -> Figures:
     """Ask for containers that are not there: each request has one of its own, forked from the template."""
     path = "/web/bench/cold?item_id=1"
-    for _ in range(3):  # the first ones make the template
-        _get(port, path)
-        time.sleep(0.5)
+    _wait_for_template(port, path)
     took, errors = [], 0
     for _ in range(count):
-        time.sleep(0.05)  # for the one before to be gone
+        _wait_until_gone("cold")
         began = time.perf_counter()
-        errors += _get(port, path) != 200
+        errors += _get(port, path)[0] != 200
         took.append((time.perf_counter() - began) * 1e3)
     return {"p50_ms": quantile(took, 0.5), "p99_ms": quantile(took, 0.99), "errors": errors}
 
@@ -143,7 +166,7 @@ def come_and_go(port: int, wanted: int) -> Figures:
         requests += seen["requests"]
         errors += seen["errors"]
         bursts += 1
-        time.sleep(0.4)
+        _wait_until_gone("busy")
         if bursts == 3:
             deploying = threading.Thread(target=deploy, args=(2,))
             deploying.start()

@@ -19,7 +19,7 @@ async def warm(item_id: int) -> dict[str, int]:
 @app.function(single_use_containers=True, cpu=0.1)
 @offload.fastapi_endpoint()
 async def cold(item_id: int) -> dict[str, int]:
-    return {"item": item_id}
+    return {"item": item_id, "parent": os.getppid()}
 
 
 @app.function(

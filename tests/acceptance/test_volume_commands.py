@@ -70,6 +70,14 @@ def test_nothing_is_overwritten_unasked(user, folder):
     assert "a.txt and 2 more are in the volume already" in up["error"]["message"]
     assert "is there already" in down["error"]["message"]
     assert (folder / "a.txt").read_text() == "mine"
+    over_folder = say(user, "put", "v", "in/a.txt", "sub", code=2)
+    below_file = say(user, "put", "v", "in", "a.txt", code=2)
+    assert "sub is a folder in the volume: write 'sub/'" in over_folder["error"]["message"]
+    assert "a.txt is in the volume already" in below_file["error"]["message"]
+    assert paths(user, "v", "-r") == ["a.txt", "b.csv", "sub", "sub/c.csv"]
+
+    say(user, "put", "v", "in/a.txt", "sub/")
+    assert paths(user, "v", "sub") == ["sub/a.txt", "sub/c.csv"]
     say(user, "put", "v", "in", "--force")
     say(user, "get", "v", "a.txt", "--force")
     assert (folder / "a.txt").read_text() == "this is a.txt\n"
@@ -103,6 +111,37 @@ def test_what_is_not_there_is_not_found(user, words):
     error = say(user, *words, code=4)["error"]
 
     assert "gone" in error["message"] or "g*" in error["message"]
+
+
+def test_what_is_said_names_the_next_step_of_the_command_line(user, folder):
+    none = user.run("volume", "ls")
+    user.run("volume", "create", "v")
+    empty = user.run("volume", "ls", "v")
+    say(user, "put", "v", "in", "/up")
+
+    kept = user.run("volume", "rm", "v", "up")
+    unasked = user.run("volume", "delete", "v")
+    missing = user.run("volume", "get", "v", "gone", "-")
+    several = user.run("volume", "get", "v", "up/*.txt", "-")
+
+    assert none.stdout == "There is no volume in environment 'main'.\n"
+    assert empty.stdout == "There is nothing in v.\n"
+    assert (kept.returncode, "--recursive" in kept.stderr) == (2, True)
+    assert (unasked.returncode, "--yes" in unasked.stderr) == (2, True)
+    assert (missing.returncode, "no 'gone' in volume 'v'" in missing.stderr) == (4, True)
+    assert several.stdout == "this is a.txt\n"
+
+
+def test_who_has_read_enough_of_a_file_ends_the_command_quietly(user, folder):
+    (folder / "large").write_bytes(b"x" * 5_000_000)
+    say(user, "put", "v", "large")
+
+    getting = user.start("volume", "get", "v", "large", "-")
+    assert getting.stdout.read(10) == "x" * 10
+    getting.stdout.close()
+
+    assert getting.wait(timeout=60) == 141
+    assert getting.stderr.read() == ""
 
 
 @pytest.mark.parametrize("path", ["../out", "/a/../../b"])

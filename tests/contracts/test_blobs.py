@@ -354,7 +354,7 @@ def test_of_many_blobs_none_is_kept_where_one_is_not_what_its_name_says(blobs: B
 def test_a_pack_that_nobody_put_down_is_not_adopted(blobs: Blobs) -> None:
     for pack in ("0" * 32, "", "../index.db", "/etc/passwd"):
         with pytest.raises(BlobMissingError, match="upload its blobs"):
-            blobs.adopt(pack, {SHA256: len(CONTENT)})
+            blobs.adopt(pack, [len(CONTENT)])
 
     assert not blobs.has(SHA256)
 

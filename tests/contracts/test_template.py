@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -237,6 +239,23 @@ def test_a_template_and_its_containers_leave_no_descriptor(runtime: BubblewrapRu
     assert after == before
 
 
+# A thread of no library that is known, as far as one can see from outside.
+_NATIVE_THREAD = """
+import ctypes
+libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+libc.pthread_create(ctypes.byref(thread), None, libc.pause, None)
+"""
+
+# Any library will do that has no function to end its threads.
+_OLD_OPENMP = f"""
+import ctypes, shutil
+ctypes.CDLL("libm.so.6")
+libm = next(line.split()[-1] for line in open("/proc/self/maps") if "/libm" in line)
+ctypes.CDLL(shutil.copy(libm, "/tmp/libgomp-old.so.1"))
+{_NATIVE_THREAD}
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -244,8 +263,10 @@ def test_a_template_and_its_containers_leave_no_descriptor(runtime: BubblewrapRu
         ("import socket; kept = socket.socket()", "socket:"),
         ("kept = open('/home/offload/log', 'w')", "/home/offload/log"),
         ("import select; kept = select.epoll()", "eventpoll"),
+        (_NATIVE_THREAD, "1 threads that are not Python's"),
+        (_OLD_OPENMP, "libgomp-old.so.1 cannot end its own"),
     ],
-    ids=["a thread", "a socket", "a file", "a poll"],
+    ids=["a thread", "a socket", "a file", "a poll", "a native thread", "threads beside an old OpenMP"],
 )  # fmt: skip
 def test_what_import_time_code_has_started_makes_a_template_unusable(
     runtime: BubblewrapRuntime, source: str, reason: str
@@ -261,6 +282,59 @@ def test_what_import_time_code_has_started_makes_a_template_unusable(
     said = str(run(scenario))
     assert said.startswith(guest.UNFORKABLE)
     assert reason in said
+
+
+# Four threads say their number, in a team of GNU's OpenMP.
+_TEAM = """
+import ctypes
+openmp, said = ctypes.CDLL("libgomp.so.1"), []
+say = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: said.append(openmp.omp_get_thread_num()))
+def work():
+    said.clear()
+    openmp.GOMP_parallel(say, None, 4, 0)
+    return sorted(said)
+"""
+
+# Two threads multiply, once there is one of OpenBLAS's beside the first.
+_PRODUCT = """
+import ctypes, os
+blas, Doubles = ctypes.CDLL("libopenblas.so.0"), ctypes.c_double * 250_000
+def threads():
+    return len(os.listdir("/proc/self/task"))
+def work():
+    before, ones, product = threads(), Doubles(*[1.0] * 250_000), Doubles()
+    blas.openblas_set_num_threads(2)
+    one, zero = ctypes.c_double(1), ctypes.c_double(0)
+    blas.cblas_dgemm(101, 111, 111, 500, 500, 500, one, ones, 500, ones, 500, zero, product, 500)
+    return [threads() > before, set(product) == {500.0}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "source", "answer"),
+    [
+        ("libgomp.so.1", _TEAM, [0, 1, 2, 3]),
+        ("libopenblas.so.0", _PRODUCT, [True, True]),
+    ],
+    ids=["GNU's OpenMP", "OpenBLAS"],
+)
+def test_native_threads_that_import_time_code_used_work_in_each_container(
+    runtime: BubblewrapRuntime, library: str, source: str, answer: object
+) -> None:
+    opens = [sys.executable, "-c", f"import ctypes; ctypes.CDLL({library!r})"]
+    if subprocess.run(opens, check=False, capture_output=True).returncode:
+        pytest.skip(f"needs {library}")
+
+    async def scenario() -> list[object]:
+        template = await start_loaded(runtime, a_spec(), function(f"{source}\nwork()"))
+        containers = [await template.fork(a_spec(f"ct-{number}")) for number in range(2)]
+
+        answers = [await call(container, "work()") for container in containers]
+
+        await template.close()
+        return answers
+
+    assert run(scenario) == [answer, answer]
 
 
 def test_an_async_function_has_a_loop_of_its_own_in_each_container(

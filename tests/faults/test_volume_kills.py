@@ -69,10 +69,10 @@ def put(server: Server) -> None:
 
 
 def adopt(server: Server) -> None:
-    content = {hashlib.sha256(data).hexdigest(): data for data in (NEW_SMALL, NEW_LARGE)}
-    pack = put_down(server.blobs.landing(this_machine()), content.values())
+    content = (NEW_SMALL, NEW_LARGE)
+    pack = put_down(server.blobs.landing(this_machine()), content)
     assert pack is not None
-    server.blobs.adopt(pack.name, {sha256: len(data) for sha256, data in content.items()})
+    server.blobs.adopt(pack.name, [len(data) for data in content])
     commit(server.trees, file("a/small", NEW_SMALL), file("new/large", NEW_LARGE), commit_id="put")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,26 @@ def talk(step: str) -> object:
 def die() -> None:
     (DATA / "lost").write_text("never committed")
     os._exit(3)
+
+
+@app.function(scaledown_window=0)
+def read_elsewhere(volume: offload.Volume) -> tuple[dict[str, bytes], int]:
+    """Read a volume that is an argument, and mounted nowhere; then have it be what it was first."""
+    found = contents(volume)
+    return found, volume.restore(volume.snapshots()[-1])
+
+
+@app.function(scaledown_window=0)
+def write_elsewhere(volume: offload.Volume, large: bytes) -> None:
+    """Change a volume that is an argument, and mounted nowhere."""
+    volume.put_file(io.BytesIO(large), "large")
+    Path("/tmp/small").write_text("from inside")  # noqa: S108 - the container's own
+    with volume.batch_upload() as batch:
+        batch.put_file("/tmp/small", "folder/small")  # noqa: S108 - as above
+        batch.put_file(io.BytesIO(), "folder/empty")
+    volume.copy_files(["folder/small"], "copy")
+    volume.rename("folder", "renamed")
+    volume.remove_file("old")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,6 +190,40 @@ def test_what_is_damaged_on_the_servers_disk_is_read_from_a_workers_copy(volume,
     assert found.decode() == text
 
 
+def test_a_volume_that_is_an_argument_is_read_and_restored_where_it_is_not_mounted():
+    with offload.Volume.ephemeral() as volume:
+        volume.put_file(io.BytesIO(b"first"), "a")
+        volume.put_file(io.BytesIO(bytes(3_000_000)), "large")
+
+        found, restored = read_elsewhere.remote(volume)
+
+        assert found == {"a": b"first", "large": bytes(3_000_000)}
+        assert restored == 3
+        assert contents(volume) == {"a": b"first"}
+
+
+def test_a_volume_that_is_an_argument_is_changed_where_it_is_not_mounted():
+    large = random.Random(0).randbytes(5_000_000)  # noqa: S311 - the same each time
+    with offload.Volume.ephemeral() as volume:
+        volume.put_file(io.BytesIO(b"old"), "old")
+
+        write_elsewhere.remote(volume, large)
+
+        assert contents(volume) == {
+            "large": large,
+            "copy": b"from inside",
+            "renamed/small": b"from inside",
+            "renamed/empty": b"",
+        }
+        assert [snapshot.cause for snapshot in volume.snapshots()][:-1] == [
+            "remove_file",
+            "rename_file",
+            "copy_files",
+            "batch_upload",
+            "put_file",
+        ]
+
+
 def test_code_outside_of_containers_has_nothing_to_commit(volume):
     with pytest.raises(errors.InvalidError, match="for code in a container"):
         volume.commit()
@@ -251,6 +306,11 @@ def test_no_path_leads_out_of_a_volume(volume, path):
         volume.put_file(io.BytesIO(b"x"), path)
     with pytest.raises(errors.InvalidError):
         list(volume.read_file(path))
+
+
+def test_a_file_of_text_is_refused_with_how_to_open_it(volume):
+    with pytest.raises(errors.InvalidError, match=r"open it with \"rb\""):
+        volume.put_file(io.StringIO("text"), "a")
 
 
 def test_what_a_volume_cannot_keep_is_refused_on_the_way_up(volume, tmp_path):

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from tests.support.control_server import running
 
 from offload.wire import volume_transfer
-from offload.wire.chunking import ChunkReader
+from offload.wire.chunking import BATCH_BYTES, BATCHES, MAX_CHUNK_BYTES, ChunkReader
 from offload.wire.gen import blobs_pb2
 from offload.wire.landing import MIN_PACK_BYTES, this_machine
 from offload.wire.limits import STREAM_WINDOW_MESSAGES
@@ -136,17 +136,18 @@ class Watched:
         return self._link.stream(method, reply)
 
 
-async def put_volume(watched: Watched, content: bytes) -> None:
-    """Upload a file's chunks as the SDK and workers do, and read them back."""
+async def put_volume(watched: Watched, content: bytes) -> int:
+    """Upload a file's chunks as the SDK and workers do, and read them back; return how many bytes were sent."""
 
     async def over(attempt: Callable[[Link], Awaitable[T]]) -> T:
         return await attempt(cast("Link", watched))
 
     reader = ChunkReader([(Entry("file", Kind.FILE), io.BytesIO(content))])
-    assert await volume_transfer.upload(over, reader.next_batch) == len(content)
-    (entry,) = reader.entries
+    sent = await volume_transfer.upload(over, reader.next_batch)
+    (entry,) = reader.entries(sent.names)
     pieces = [data async for data in volume_transfer.contents(over, entry.chunks)]
     assert b"".join(pieces) == content
+    return sent.sent_bytes
 
 
 def landing_of(data_dir: Path) -> Path:
@@ -182,6 +183,35 @@ def test_a_client_on_the_servers_machine_puts_chunks_where_they_stay_and_sends_t
         left = list(landing_of(tmp_path).iterdir())
 
     assert seen["landed"][:2] == ["Missing", "Adopt"]
-    assert seen["spoiled"] == ["Missing", "Adopt", "UploadMany"]
-    assert seen["closed"] == ["Missing", "UploadMany"]
+    assert seen["spoiled"] == ["Missing", "Adopt", "Missing", "UploadMany"]
+    assert seen["closed"] == ["Missing", "Missing", "UploadMany"]
     assert left == []
+
+
+@pytest.mark.parametrize("sees_the_folder", [True, False])
+def test_only_what_the_server_does_not_have_is_sent(tmp_path: Path, sees_the_folder: bool) -> None:
+    content = os.urandom(3 * BATCH_BYTES)
+    middle = len(content) // 2
+    longer = content[:middle] + os.urandom(10_000) + content[middle:]
+
+    async def scenario(server: Server) -> list[int]:
+        if not sees_the_folder:
+            landing_of(tmp_path).chmod(0o755)
+        watched = Watched(await server.connect())
+        return [await put_volume(watched, data) for data in (content, content, longer)]
+
+    with running(tmp_path) as server:
+        first, again, changed = server.play(scenario)
+
+    assert (first, again) == (len(content), 0)
+    assert 10_000 < changed < 3 * MAX_CHUNK_BYTES
+
+
+def test_what_repeats_is_sent_as_often_as_it_is_on_its_way_at_most(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> int:
+        return await put_volume(Watched(await server.connect()), bytes(20 * BATCH_BYTES))
+
+    with running(tmp_path) as server:
+        sent = server.play(scenario)
+
+    assert MAX_CHUNK_BYTES <= sent <= (BATCHES + 1) * MAX_CHUNK_BYTES

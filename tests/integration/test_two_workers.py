@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ import offload
 from offload import testing
 
 app = offload.App("two-workers")
+shared = offload.Volume.ephemeral(app=app)
 INPUTS = 300
 
 
@@ -26,6 +28,21 @@ def who_runs(number):
     print(f"ran {number}.")  # noqa: T201  # counts executions
     threading.Event().wait(0.02)
     return number, builtins.container
+
+
+@app.function(cpu=os.cpu_count(), volumes={"/data": shared})
+def meet(number, arrivals):
+    def wait_for_the_other(what):
+        arrivals.put(what, partition=f"to {1 - number}")
+        assert arrivals.get(timeout=60, partition=f"to {number}") == what
+
+    wait_for_the_other("both run")
+    Path("/data", f"by {number}").write_text("there")
+    shared.commit()
+    wait_for_the_other("both have committed")
+    before = sorted(path.name for path in Path("/data").iterdir())
+    shared.reload()
+    return before, sorted(path.name for path in Path("/data").iterdir())
 
 
 @pytest.fixture
@@ -64,3 +81,12 @@ def test_a_worker_that_leaves_in_the_middle_of_a_map_loses_nothing_and_repeats_n
     assert [number for number in range(INPUTS) if lines.count(f"ran {number}.") != 1] == []
     assert second_worker.wait(timeout=60) == 0
     assert "Traceback" not in second_worker.stderr.read()
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.usefixtures("second_worker")
+def test_what_is_committed_on_one_worker_is_seen_on_the_other_after_a_reload():
+    with offload.Queue.ephemeral() as arrivals, app.run():
+        seen = list(meet.starmap([(0, arrivals), (1, arrivals)]))
+
+    assert seen == [(["by 0"], ["by 0", "by 1"]), (["by 1"], ["by 0", "by 1"])]

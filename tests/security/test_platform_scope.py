@@ -16,7 +16,14 @@ from offload.control.frontends.rpc.platform import GUARDS
 from offload.control.services.assembly import Services, start
 from offload.control.services.objects import Wanted
 from offload.control.services.submission import NewInput
-from offload.wire.gen import apps_pb2, blobs_pb2, calls_pb2, objects_pb2, platform_pb2
+from offload.wire.gen import (
+    apps_pb2,
+    blobs_pb2,
+    calls_pb2,
+    objects_pb2,
+    platform_pb2,
+    volumes_pb2,
+)
 from offload.wire.inside import ALLOWED, STREAMED
 from offload.wire.rpc import RequestContext
 from offload.wire.services import METHODS
@@ -148,6 +155,32 @@ def test_an_object_of_another_scope_does_not_exist_even_for_who_knows_its_id(whe
 
         assert set(refusals) == {Status.NOT_FOUND}
         assert await container.services.objects.require(object_id, ObjectKind.DICT, None)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("where", [("dev", "theirs"), ("prod", "mine")])
+def test_a_volume_of_another_scope_does_not_exist_even_for_who_knows_its_id(where):
+    async def scenario(container: Container) -> None:
+        environment, workspace = where
+        wanted = Wanted(
+            ObjectKind.VOLUME, Scope(workspace, environment), "files", create_if_missing=True
+        )
+        volume_id = (await container.services.objects.open(wanted)).object_id
+
+        refusals = [
+            await container.refusal(method, request)
+            for method, request in {
+                "Volumes/ReadTree": volumes_pb2.ReadTreeRequest(volume_id=volume_id),
+                "Volumes/ListSnapshots": volumes_pb2.ListSnapshotsRequest(
+                    volume_id=volume_id, limit=1
+                ),
+                "Volumes/Restore": volumes_pb2.RestoreVolume(volume_id=volume_id, version=1),
+                "Volumes/Commit": volumes_pb2.CommitVolume(volume_id=volume_id, commit_id="vc-1"),
+            }.items()
+        ]
+
+        assert refusals == [Status.NOT_FOUND] * 4
 
     play(scenario)
 

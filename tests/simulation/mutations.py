@@ -46,6 +46,12 @@ MUTATIONS = [
     ),
     Mutation(
         "attempts.py",
+        "        record.losses += 1\n",
+        "        record.losses += 1\n        record.failures += 1\n",
+        "a lost worker spends no retry",
+    ),
+    Mutation(
+        "attempts.py",
         "    record.failures += 1\n",
         "    record.failures += record.index % 2\n",
         "every retry is counted",

@@ -110,8 +110,9 @@ class SimulatedWorker:
             self._unacknowledged.clear()
             for container_id, box in self.boxes.items():
                 box.busy.clear()
-                if box.was_used and self._is_single_use(box):
-                    self._stop(container_id)
+                is_spent = box.was_used and self._is_single_use(box)
+                if is_spent or box.state is ContainerState.STOPPING:
+                    self._stop(container_id)  # none of its inputs will end it any more
         held = [HeldInput(i, hand.attempt, hand.function_id) for i, hand in self.hands.items()]
         held += [
             HeldInput(input_id, attempt, function_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,7 @@ class KeptVolumes:
         reader = ChunkReader(
             (Entry(path, Kind.FILE), io.BytesIO(text.encode())) for path, text in files.items()
         )
-        while batch := reader.next_batch():
-            self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
-        commit(self.trees, *reader.entries, remove_trees=removes)
+        commit(self.trees, *reader.entries(self._keep(reader.next_batch)), remove_trees=removes)
 
     def put_folder(self, path: str, mode: int) -> None:
         """Commit a folder."""
@@ -68,12 +67,18 @@ class KeptVolumes:
             self.fetched_bytes += chunk.size_bytes
             yield self.chunks[chunk.sha256]
 
-    async def upload(self, next_batch: Callable[[], Batch]) -> int:
+    async def upload(self, next_batch: Callable[[], Batch]) -> list[str]:
         if self.before_upload is not None:
             await self.before_upload()
+        return self._keep(next_batch)
+
+    def _keep(self, next_batch: Callable[[], Batch]) -> list[str]:
+        names = []
         while batch := next_batch():
-            self.chunks.update((sha256, bytes(data)) for sha256, data in batch.items())
-        return 0
+            for data in batch.chunks():
+                names.append(hashlib.sha256(data).hexdigest())
+                self.chunks[names[-1]] = bytes(data)
+        return names
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
         puts = tuple(change.put for change in changes if change.put is not None)

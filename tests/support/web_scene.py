@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.support.control_fakes import KnobStore, SettableClock, outside
+from tests.support.leaping import LeapingLoop, leaping_loop
 from tests.support.services import Worker, a_function
 
 from offload.control.core.events import Result, Started
 from offload.control.core.inputs import InputState
 from offload.control.core.model import FailureKind
 from offload.control.frontends.rpc.web import WebHandlers
+from offload.control.frontends.web.ingress import PING_SECONDS
 from offload.control.frontends.web.routes import Routes
 from offload.control.frontends.web.server import WebServer, web_server
 from offload.control.services.assembly import Services, start
@@ -205,6 +208,12 @@ class Scene:
         )
         await self.services.apps.register("ap-1", [function])
 
+    async def pass_seconds(self, seconds: float) -> None:
+        """Be so much later at once, with a worker that is there all the time."""
+        for _ in range(int(seconds)):
+            await self.worker.report()
+            await leaping_loop().leap(1.0)
+
     async def raw(self, data: bytes) -> bytes:
         """Send bytes on a connection of its own; return all that comes back until its end."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -220,13 +229,16 @@ def play(
     *,
     works: bool = True,
     hold_seconds: float = 60.0,
-    ping_seconds: float = 60.0,
+    ping_seconds: float = PING_SECONDS,
+    leaps: bool = False,
 ) -> None:
-    """Run a scenario with one app; its endpoints the scenario registers."""
+    """Run a scenario with one app; its endpoints the scenario registers. `leaps`: time passes in `pass_seconds` alone."""
 
     async def run() -> None:
         store = KnobStore()
-        services = await start(outside(store, SettableClock()))
+        # Nobody is attached to the app, however late a test makes it.
+        parts = replace(outside(store, SettableClock()), lease_seconds=86_400.0)
+        services = await start(parts)
         server = web_server(
             services, TOKEN, "apps.example.org", "public", hold_seconds, ping_seconds
         )
@@ -245,4 +257,5 @@ def play(
                 await working
             await services.close()
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=LeapingLoop if leaps else None) as runner:
+        runner.run(run())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offload.cli import show
+from offload.cli import objects, show
 from offload.cli import volume_paths as paths
 from offload.cli.exits import CliError, Exit
 
@@ -69,6 +69,8 @@ def list_them(
     if as_json:
         show.print_json([entry._asdict() for entry in found])
         return
+    if not found:
+        print(f"There is nothing in {name}{'' if path == '/' else f' below {path!r}'}.")
     now = show.wall_clock()
     show.print_table(
         f"{show.count_of(len(found), 'entry') if len(found) == 1 else f'{len(found):,} entries'} in {name}",
@@ -138,15 +140,16 @@ def put(
 def get(
     *, name: str, path: str, local: str, force: bool, environment: str | None, as_json: bool
 ) -> None:
-    """Bring a file, a folder, or all that a pattern matches to this machine; to "-": a file's content to stdout."""
+    """Bring a file, a folder, or all that a pattern matches to this machine; to "-": files' content to stdout."""
     from offload.sdk.blocking import run
     from offload.sdk.volume_moves import fetch
 
     with _explained():
         volume = _volume(name, environment)
         if local == "-":
-            for piece in volume.read_file(path):
-                sys.stdout.buffer.write(piece)
+            for each in paths.named(volume, path):
+                for piece in volume.read_file(each):
+                    sys.stdout.buffer.write(piece)
             return
         found = paths.below(volume, path)
         wanted = paths.local_targets(found, path, Path(local))
@@ -224,7 +227,7 @@ def delete(*, name: str, yes: bool, environment: str | None, as_json: bool) -> N
     from offload.sdk.volume import Volume
 
     if not yes and not as_json:
-        click.confirm(f"Delete volume {name} with all that is in it?", abort=True)
+        _ask_whether(f"Delete volume {name} with all that is in it?")
     with _explained():
         Volume.delete(name, environment_name=environment)
     _tell(as_json, {"deleted": name}, f"Volume {name} is deleted.")
@@ -275,6 +278,18 @@ def _volume(name: str, environment: str | None, *, create: bool = False) -> Volu
     return Volume.from_name(name, environment_name=environment, create_if_missing=create)
 
 
+def _ask_whether(question: str) -> None:
+    try:
+        is_wanted = click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        print(file=sys.stderr)  # behind the question
+        raise CliError("Nobody is here to be asked: add --yes.") from None
+    if not is_wanted:
+        raise CliError("Nothing is deleted.")
+
+
 def _list_volumes(environment: str | None, *, as_json: bool) -> None:
     from offload.sdk.volume import Volume
 
@@ -283,11 +298,8 @@ def _list_volumes(environment: str | None, *, as_json: bool) -> None:
         show.print_json([volume._asdict() for volume in found])
         return
     now = show.wall_clock()
-    show.print_table(
-        f"{show.count_of(len(found), 'volume')}",
-        ("name", "made", "id"),
-        ((v.name, show.ago(v.created_at, now), v.object_id) for v in found),
-    )
+    rows = [(v.name, show.ago(v.created_at, now), v.object_id) for v in found]
+    objects.print_list("volume", environment, ("name", "made", "id"), rows)
 
 
 @contextmanager
@@ -332,6 +344,8 @@ def _explained() -> Iterator[None]:
         raise CliError(str(error), Exit.SERVER) from None
     except errors.OffloadError as error:
         raise CliError(str(error)) from None
+    except BrokenPipeError:
+        raise  # whoever reads the output has seen enough
     except OSError as error:
         raise CliError(f"{error.filename or 'This machine'}: {error.strerror}.") from None
 

@@ -85,7 +85,14 @@ def credentials(secret: object) -> tuple[tuple[str, str], ...]:
 
 def secrets(given: object) -> tuple[tuple[str, str], ...]:
     """Return variables that a step sees and no layer holds."""
-    return () if given is None else variables("secrets", given)
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):  # which may be a value, and is not shown
+        raise InvalidError(
+            'secrets= of a step is a dict of texts: write secrets={"TOKEN": …}. An offload.Secret is for containers, and a build '
+            "has none: take the value from where this program has it, such as os.environ"
+        )
+    return variables("secrets", given)
 
 
 def variables(what: str, given: object) -> tuple[tuple[str, str], ...]:

@@ -26,13 +26,15 @@ class NamedObject:
     """A handle of an object on the server. It is looked up when it is first used, and pickles as a reference."""
 
     kind: ClassVar[str]
+    ways_to_make: ClassVar[str] = (
+        'offload.{name}.from_name("my-{kind}", create_if_missing=True), or '
+        "`with offload.{name}.ephemeral() as d:`"
+    )
 
     def __init__(self) -> None:
         name = type(self).__name__
-        raise InvalidError(
-            f'write offload.{name}.from_name("my-{self.kind}", create_if_missing=True), or `with '
-            f"offload.{name}.ephemeral() as d:`, not offload.{name}()"
-        )
+        ways = self.ways_to_make.format(name=name, kind=self.kind)
+        raise InvalidError(f"write {ways}, not offload.{name}()")
 
     @classmethod
     def from_name(

@@ -42,7 +42,7 @@ class Queue(NamedObject):
         """Append an item. Where there is no room, wait for it, at most `timeout` seconds, or raise `queue.Full` at once."""
         items = [serialize.dumps(value, "the item")]
         wait = _wait_seconds(block=block, timeout=timeout)
-        return Work(self._put(items, partition, ttl, wait), _was_put)
+        return Work(self._put(items, _named(partition), ttl, wait), _was_put)
 
     @blocking
     def put_many(
@@ -57,7 +57,7 @@ class Queue(NamedObject):
         """Append items in order, as `put` does. Each megabyte of them is put at once, or not at all."""
         items = [serialize.dumps(value, "an item") for value in values]
         wait = _wait_seconds(block=block, timeout=timeout)
-        return Work(self._put(items, partition, ttl, wait), _was_put)
+        return Work(self._put(items, _named(partition), ttl, wait), _was_put)
 
     @blocking
     def get(
@@ -65,7 +65,7 @@ class Queue(NamedObject):
     ) -> Work[list[Body], object]:
         """Take the first item. Where there is none, wait for it, at most `timeout` seconds, or raise `queue.Empty` at once."""
         wait = _wait_seconds(block=block, timeout=timeout)
-        return Work(self._get(1, partition, wait), _first)
+        return Work(self._get(1, _named(partition), wait), _first)
 
     @blocking
     def get_many(
@@ -81,7 +81,7 @@ class Queue(NamedObject):
 
         check_whole("n_values", n_values, 1, 2**31)
         wait = _wait_seconds(block=block, timeout=timeout)
-        return Work(self._get(n_values, partition, wait), _all)
+        return Work(self._get(n_values, _named(partition), wait), _all)
 
     @blocking_stream
     def iterate(
@@ -90,19 +90,19 @@ class Queue(NamedObject):
         """Yield the items without taking them; end where none came for `item_poll_timeout` seconds."""
         if not item_poll_timeout >= 0:
             raise InvalidError(f"item_poll_timeout={item_poll_timeout!r} is below 0 seconds")
-        return StreamWork(partial(self._iterate, partition or "", item_poll_timeout), _all)
+        return StreamWork(partial(self._iterate, _named(partition), item_poll_timeout), _all)
 
     @blocking
     def len(self, *, partition: str | None = None, total: bool = False) -> Work[int, int]:
         """Return how many items there are in a partition, or in `total` in all of them."""
-        return Work(self._length(None if total else partition or ""), int)
+        return Work(self._length(None if total else _named(partition)), int)
 
     @blocking
     def clear(self, *, partition: str | None = None, all: bool = False) -> Work[None, None]:  # noqa: A002  # as users know it
         """Remove the items of a partition, or of `all` partitions."""
         if all and partition:
             raise InvalidError("clear() takes a partition or all=True, not both")
-        return Work(self._clear(None if all else partition or ""), lambda _: None)
+        return Work(self._clear(None if all else _named(partition)), lambda _: None)
 
     def __len__(self) -> int:
         return self.len()
@@ -111,13 +111,13 @@ class Queue(NamedObject):
         return True  # a handle, however many items there are
 
     async def _put(
-        self, items: list[bytes], partition: str | None, ttl: float | None, wait: float
+        self, items: list[bytes], partition: str, ttl: float | None, wait: float
     ) -> bool:
-        place = (await self._reference.object_id(), partition or "")
+        place = (await self._reference.object_id(), partition)
         return await current_client().contents.put_items(place, items, _checked_ttl(ttl), wait)
 
-    async def _get(self, count: int, partition: str | None, wait: float) -> list[Body]:
-        place = (await self._reference.object_id(), partition or "")
+    async def _get(self, count: int, partition: str, wait: float) -> list[Body]:
+        place = (await self._reference.object_id(), partition)
         contents = current_client().contents
         items = await contents.get_items(place, count, wait)
         # A message holds about a megabyte of them.
@@ -144,6 +144,12 @@ class Queue(NamedObject):
     async def _clear(self, partition: str | None) -> None:
         object_id = await self._reference.object_id()
         await current_client().contents.clear_queue(object_id, partition)
+
+
+def _named(partition: object) -> str:
+    if partition is not None and not isinstance(partition, str):
+        raise InvalidError(f"partition={partition!r} is not the name of a partition: a text")
+    return partition or ""
 
 
 def _wait_seconds(*, block: bool, timeout: float | None) -> float:

@@ -26,6 +26,10 @@ class Secret(NamedObject):
     """Variables for `secrets=[…]` of a function. Its code reads them in `os.environ`; no request gives them back."""
 
     kind = "secret"
+    ways_to_make = (
+        'offload.Secret.from_name("my-secret") for one on the server, or from_dict, from_dotenv or '
+        "from_local_environ for one without a name"
+    )
     is_secret = True
 
     _values: dict[str, str] | None = None  # of one without a name

@@ -244,7 +244,9 @@ class Volume(NamedObject):
                 if page[0].path == path:
                     return page[0]
                 break
-        raise NotFoundError(f"there is no {path!r} in {self!r}: listdir() shows what is")
+        raise NotFoundError(
+            f"there is no {path!r} in volume {self._reference.label}: listdir() and `offload volume ls` show what is"
+        )
 
     async def _list(self, path: str, *, shallow: bool) -> AsyncGenerator[list[Entry], None]:
         if path:
@@ -263,7 +265,9 @@ class Volume(NamedObject):
     async def _remove(self, path: str, *, recursive: bool) -> None:
         entry = await self._entry_at(path)
         if entry.kind is Kind.DIRECTORY and not recursive:
-            raise InvalidError(f"{path!r} is a folder: write recursive=True to remove all of it")
+            raise InvalidError(
+                f"{path!r} is a folder: write recursive=True (on the command line: --recursive) to remove all of it"
+            )
         change = Change(kind="remove_tree", path=path)
         volume_id = await self._reference.object_id()
         await current_client().volumes.commit(volume_id, "remove_file", [change])

@@ -80,6 +80,10 @@ def sources_of_file(local: object, path: str) -> list[Source]:
     """Return what uploads one file; with a path that ends in "/" under its own name. Raises `InvalidError`."""
     if hasattr(local, "readinto"):
         return [Source(volume_path(path, allow_root=False), cast("IO[bytes]", local))]
+    if hasattr(local, "read"):
+        raise InvalidError(
+            f'{local!r} has no readinto(), as open files of bytes have: open it with "rb"'
+        )
     place = Path(local).expanduser()  # type: ignore[arg-type]  # the caller's mistake is told as Python does
     if not place.is_file():
         what = "a folder: use put_directory()" if place.is_dir() else "no file on this machine"
@@ -120,13 +124,25 @@ def written(entry: Entry, place: Path) -> Iterator[IO[bytes]]:
     check_entry(entry)
     draft = place.with_name(f".{place.name[:200]}.{os.getpid():x}.offload")
     try:
-        with draft.open("xb") as file:
+        with _nameless(place.parent) or draft.open("xb") as file:
             yield file
+            file.flush()
             os.fchmod(file.fileno(), entry.mode | 0o600)
-        os.utime(draft, ns=(entry.mtime_ns, entry.mtime_ns))
+            os.utime(file.fileno(), ns=(entry.mtime_ns, entry.mtime_ns))
+            if not draft.exists():
+                # A descriptor of any folder makes this the system call that follows the link in /proc.
+                os.link(f"/proc/self/fd/{file.fileno()}", draft, src_dir_fd=file.fileno())
         draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _nameless(folder: Path) -> IO[bytes] | None:
+    """Open a file that is gone with this process, however that ends; None where the file system has none without a name."""
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600), "wb")
+    except (AttributeError, OSError):
+        return None
 
 
 def make_links(found: list[tuple[Entry, Path]]) -> None:

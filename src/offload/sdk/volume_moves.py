@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from offload.errors import InvalidError
@@ -13,8 +14,7 @@ from offload.wire.trees import Entry, Kind
 from offload.wire.volume_requests import Change, TreeRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from offload.sdk.option_types import VolumeChoice
     from offload.sdk.volume_files import Source
@@ -35,19 +35,37 @@ async def store(
         await _refuse_existing(volume_id, sources)
     reader = ChunkReader(read_sources(sources))
     sent = await volumes.upload(reader.next_batch, on_sent)
-    await volumes.commit(volume_id, cause, [Change(put=entry) for entry in reader.entries])
-    return sent
+    entries = reader.entries(sent.names)
+    await volumes.commit(volume_id, cause, [Change(put=entry) for entry in entries])
+    return sent.sent_bytes
 
 
 async def _refuse_existing(volume_id: str, sources: list[Source]) -> None:
     entries = await gather(current_client().volumes.entries(TreeRequest(volume_id)))
-    existing = {entry.path for entry in entries if entry.kind is Kind.FILE}
-    taken = [source.path for source in sources if source.path in existing]
+    existing = {entry.path: entry.kind for entry in entries}
+    taken = list(dict.fromkeys(path for source in sources for path in _replaced(source, existing)))
     if taken:
+        if existing[taken[0]] is Kind.DIRECTORY:
+            raise InvalidError(
+                f"{taken[0]} is a folder in the volume: write {taken[0] + '/'!r} to store into it, or force=True (on the command "
+                "line: --force) to have a file in place of all that is in it"
+            )
         which = f"{taken[0]} is" if len(taken) == 1 else f"{taken[0]} and {len(taken) - 1} more are"
         raise InvalidError(
             f"{which} in the volume already: write force=True (on the command line: --force)"
         )
+
+
+def _replaced(source: Source, existing: dict[str, Kind]) -> Iterator[str]:
+    """Yield the paths at which something stands that is no more once the source does."""
+    here = existing.get(source.path)
+    local = source.local
+    is_folder = isinstance(local, Path) and local.is_dir() and not local.is_symlink()
+    if here is not None and not (is_folder and here is Kind.DIRECTORY):
+        yield source.path
+    for above in PurePosixPath(source.path).parents:
+        if existing.get(str(above), Kind.DIRECTORY) is not Kind.DIRECTORY:
+            yield str(above)
 
 
 async def fetch(

@@ -7,16 +7,16 @@ same content would be stored twice: the sizes below are part of the format.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from mmap import mmap
 from typing import TYPE_CHECKING, Protocol
 
-from offload.wire.trees import Chunk, Entry, pack_chunks
+from offload.wire.trees import Chunk, Entry, Kind, pack_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # Smaller chunks find more that is alike; each costs 36 bytes of its file's entry, and above 64 KiB a file of the blob store.
 # With these a change in the middle of a file moves about half a MiB beside itself.
@@ -24,18 +24,14 @@ MIN_CHUNK_BYTES = 64 * 1024
 AVERAGE_CHUNK_BYTES = 256 * 1024
 MAX_CHUNK_BYTES = 1024 * 1024
 
-# As much is read before its cuts are found: what is hashed next is in the processor's cache still.
+# As much is read before its cuts are found: it is in the processor's cache still.
 _STEP_BYTES = 4 * 1024 * 1024
 
 # As much is read before it is sent; the next batch is read meanwhile.
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 BATCH_CHUNKS = 4_000
 # So many batches may be on their way while the next one is read.
-BATCHES = 2
-
-
-# Blobs by their SHA-256.
-Batch = Mapping[str, "bytes | memoryview"]
+BATCHES = 4
 
 
 class Readable(Protocol):
@@ -45,14 +41,46 @@ class Readable(Protocol):
         """Fill the buffer from its start; return how many bytes came, 0 at the end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chunks that lie one after another."""
+
+    data: memoryview
+    ends: list[int]  # of the chunks, from the first byte of all
+
+    def __len__(self) -> int:
+        """Return how many chunks these are."""
+        return len(self.ends)
+
+    def chunks(self) -> list[memoryview]:
+        """Return the bytes of each."""
+        return [self.data[start:end] for start, end in pairwise([0, *self.ends])]
+
+    def spans(self, numbers: Iterable[int]) -> list[memoryview]:
+        """Return the bytes of these chunks, which are in order, each run of neighbours as one piece."""
+        starts = [0, *self.ends]
+        runs: list[tuple[int, int]] = []
+        for number in numbers:
+            begin = starts[number]
+            if runs and runs[-1][1] == begin:
+                begin, _ = runs.pop()
+            runs.append((begin, self.ends[number]))
+        return [self.data[begin:end] for begin, end in runs]
+
+
 def _ends(window: memoryview, *, is_over: bool) -> list[int]:
     """Return where chunks end, as far as that can be told before what follows is known."""
     if len(window) < MAX_CHUNK_BYTES and not is_over:
         return []
     if len(window) <= MIN_CHUNK_BYTES:
         return [len(window)] if window else []
-    # Only large files need it, and importing it takes a while.
-    from fastcdc.fastcdc_cy import fastcdc_cy  # noqa: PLC0415
+    try:
+        # Only large files need it, and importing it takes a while.
+        from fastcdc.fastcdc_cy import fastcdc_cy  # noqa: PLC0415
+    except ImportError:
+        # In a container with an environment of its own. What is cut so is whole, but found alike with nothing.
+        ends = list(range(AVERAGE_CHUNK_BYTES, len(window), AVERAGE_CHUNK_BYTES))
+        return [*ends, len(window)] if is_over else ends
 
     found = fastcdc_cy(
         window,
@@ -67,34 +95,50 @@ def _ends(window: memoryview, *, is_over: bool) -> list[int]:
 
 
 class ChunkReader:
-    """Reads files chunk by chunk, in batches. What it has read is `entries`, each added once its last chunk is read.
+    """Reads files chunk by chunk, in batches.
 
     Chunks are views of a few buffers that are filled in turns: new memory for each costs as much as its hash. So a batch is
     good until more than `BATCHES` further ones have been asked for.
     """
 
     def __init__(self, files: Iterable[tuple[Entry, Readable | None]]) -> None:
-        self.entries: list[Entry] = []
         self._files = iter(files)
         self._open: tuple[Entry, Readable] | None = None
-        self._chunks: list[Chunk] = []  # of the open file
+        self._sizes: list[int] = []  # of all chunks
+        self._first = 0  # of the open file's chunks
+        self._read: list[tuple[Entry, range]] = []  # what has been read, and which chunks are its
         self._left = memoryview(b"")  # of the open file, what is read and not cut
-        self._seen: set[str] = set()  # what has been in a batch
         self._buffers: deque[memoryview] = deque()
 
-    def next_batch(self) -> dict[str, memoryview]:
-        """Return the next chunks with their names, none twice; nothing at the end. Blocking; raises what reading raises."""
-        batch: dict[str, memoryview] = {}
+    def next_batch(self) -> Batch:
+        """Return the next chunks; none at the end. Blocking; raises what reading raises."""
         buffer = self._next_buffer()
+        ends: list[int] = []
         start = 0
-        while not batch or (start < BATCH_BYTES and len(batch) < BATCH_CHUNKS):
-            if start >= BATCH_BYTES:  # all in it has been in batches before
-                self._left, start = memoryview(bytes(self._left)), 0
+        while start < BATCH_BYTES and len(ends) < BATCH_CHUNKS:
             self._open = self._open or self._next_file()
             if self._open is None:
                 break
-            start = self._read_step(*self._open, buffer, start, batch)
-        return batch
+            start = self._read_step(*self._open, buffer, start, ends)
+        return Batch(buffer[:start], ends)
+
+    def drop_last(self) -> None:
+        """Leave out the file that was read last."""
+        self._read.pop()
+
+    def entries(self, names: Sequence[str]) -> list[Entry]:
+        """Return what has been read, where these are the SHA-256s of all chunks."""
+        return [
+            entry
+            if entry.kind is not Kind.FILE
+            else entry._replace(
+                size_bytes=sum(self._sizes[which.start : which.stop]),
+                content=pack_chunks(
+                    Chunk(bytes.fromhex(names[number]), self._sizes[number]) for number in which
+                ),
+            )
+            for entry, which in self._read
+        ]
 
     def _next_buffer(self) -> memoryview:
         if len(self._buffers) > BATCHES:
@@ -105,20 +149,15 @@ class ChunkReader:
         return self._buffers[-1]
 
     def _next_file(self) -> tuple[Entry, Readable] | None:
-        """Return the next file, if there is one. What has no content is an entry at once."""
+        """Return the next file, if there is one. What has no content has been read then."""
         for entry, file in self._files:
             if file is not None:
                 return entry, file
-            self.entries.append(entry)
+            self._read.append((entry, range(0)))
         return None
 
     def _read_step(
-        self,
-        entry: Entry,
-        file: Readable,
-        buffer: memoryview,
-        start: int,
-        batch: dict[str, memoryview],
+        self, entry: Entry, file: Readable, buffer: memoryview, start: int, ends: list[int]
     ) -> int:
         """Read and cut a piece of the open file at `start` of the buffer; return where the next one begins."""
         filled = start + len(self._left)
@@ -126,19 +165,14 @@ class ChunkReader:
         filled, is_over = _fill(file, buffer, filled, start + _STEP_BYTES)
         begin = start
         for end in _ends(buffer[begin:filled], is_over=is_over):
-            piece = buffer[start : begin + end]
+            self._sizes.append(begin + end - start)
             start = begin + end
-            chunk = Chunk(hashlib.sha256(piece).digest(), len(piece))
-            self._chunks.append(chunk)
-            if (sha256 := chunk.sha256) not in self._seen:
-                self._seen.add(sha256)
-                batch[sha256] = piece
+            ends.append(start)
         self._left = buffer[start:filled]
         if is_over:
-            size_bytes = sum(chunk.size_bytes for chunk in self._chunks)
-            content = pack_chunks(self._chunks)
-            self.entries.append(entry._replace(size_bytes=size_bytes, content=content))
-            self._open, self._chunks = None, []
+            last = len(self._sizes)
+            self._read.append((entry, range(self._first, last)))
+            self._open, self._first = None, last
         return start
 
 

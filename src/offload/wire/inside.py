@@ -7,6 +7,7 @@ ALLOWED = frozenset(
     for name in (
         "Apps/FindFunction",
         "Blobs/Download",
+        "Blobs/DownloadMany",
         "Blobs/Upload",
         "Calls/AddInputs",
         "Calls/Cancel",
@@ -33,6 +34,10 @@ ALLOWED = frozenset(
         "Queues/Length",
         "Queues/Peek",
         "Queues/Put",
+        "Volumes/Commit",
+        "Volumes/ListSnapshots",
+        "Volumes/ReadTree",
+        "Volumes/Restore",
     )
 )
 
@@ -53,5 +58,13 @@ EXCHANGE_WINDOW = (
 
 STREAMED = frozenset(
     "offload.v1." + name
-    for name in ("Blobs/Download", "Calls/Items", "Calls/Outcomes", "Dicts/Entries", "Objects/Hold")
+    for name in (
+        "Blobs/Download",
+        "Blobs/DownloadMany",
+        "Calls/Items",
+        "Calls/Outcomes",
+        "Dicts/Entries",
+        "Objects/Hold",
+        "Volumes/ReadTree",
+    )
 )

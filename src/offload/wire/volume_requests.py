@@ -16,9 +16,8 @@ from offload.wire.status import Status, WireError
 from offload.wire.tree_messages import entry_message, read_entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
-    from offload.wire.chunking import Batch
     from offload.wire.link import Link, Stream
     from offload.wire.trees import Entry
 
@@ -137,16 +136,14 @@ async def missing(link: Link, names: Sequence[str], machine: str = "") -> tuple[
     return found, landing
 
 
-async def adopt(link: Link, pack: str, blobs: Batch) -> None:
-    """Have the server keep the blobs of a pack in its landing folder; all are on disk when this returns."""
-    landed = [
-        blobs_pb2.LandedBlob(sha256=sha256, size_bytes=len(data)) for sha256, data in blobs.items()
-    ]
-    request = blobs_pb2.AdoptRequest(pack=pack, blobs=landed)
-    await link.unary("offload.v1.Blobs/Adopt", request, blobs_pb2.AdoptReply)
+async def adopt(link: Link, pack: str, sizes: Sequence[int]) -> Sequence[str]:
+    """Have the server keep the blobs of a pack in its landing folder; return their SHA-256s. All are on disk then."""
+    request = blobs_pb2.AdoptRequest(pack=pack, size_bytes=sizes)
+    reply = await link.unary("offload.v1.Blobs/Adopt", request, blobs_pb2.AdoptReply)
+    return reply.sha256
 
 
-async def upload_many(link: Link, blobs: Batch) -> None:
+async def upload_many(link: Link, blobs: Mapping[str, bytes | memoryview]) -> None:
     """Store blobs of at most a message each under their SHA-256s; all are on disk when this returns."""
     stream = link.stream("offload.v1.Blobs/UploadMany", blobs_pb2.UploadManyReply)
     page: list[bytes | memoryview] = []

@@ -160,8 +160,8 @@ class VolumeServer(Protocol):
     def contents(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of chunks in this order, verified."""
 
-    async def upload(self, next_batch: Callable[[], Batch]) -> int:
-        """Store the blobs of every batch until an empty one; the batches are made in a thread."""
+    async def upload(self, next_batch: Callable[[], Batch]) -> list[str]:
+        """Store the chunks of every batch until an empty one; return their SHA-256s. The batches are made in a thread."""
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
         """Make changes one version; return the newest."""

@@ -63,6 +63,16 @@ def test_a_secret_is_in_no_digest():
     assert digests(plain) == digests(with_secret)
 
 
+def test_a_step_takes_texts_and_no_secret_of_containers_and_shows_neither():
+    kept = offload.Secret.from_dict({"TOKEN": "s3cret"})
+
+    for given in (kept, [kept], ["TOKEN=s3cret"]):
+        with pytest.raises(InvalidError, match=r'secrets=\{"TOKEN": …\}') as refused:
+            SLIM.run_commands("make", secrets=given)
+
+        assert "s3cret" not in str(refused.value)
+
+
 def test_a_forced_build_is_another_layer_in_each_program():
     forced = SLIM.pip_install("six", force_build=True)
 

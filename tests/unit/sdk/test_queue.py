@@ -269,14 +269,35 @@ def test_waiting_at_a_queue_that_is_deleted_ends_with_the_reason(server, jobs):
         lambda jobs: jobs.put(1, ttl=10**9),
         lambda jobs: jobs.get_many(0),
         lambda jobs: jobs.put(1, partition="p" * 65),
+        lambda jobs: jobs.put(1, partition=3),
+        lambda jobs: jobs.get(partition=3, block=False),
+        lambda jobs: jobs.len(partition=3),
         lambda jobs: jobs.clear(partition="p", all=True),
         lambda jobs: list(jobs.iterate(item_poll_timeout=-1)),
     ],
-    ids=["timeout", "ttl", "long ttl", "count", "partition", "clear", "poll"],
+    ids=[
+        "timeout",
+        "ttl",
+        "long ttl",
+        "count",
+        "partition",
+        "number put",
+        "number get",
+        "number len",
+        "clear",
+        "poll",
+    ],
 )
 def test_what_cannot_be_meant_is_refused(jobs, use):
     with pytest.raises(errors.InvalidError):
         use(jobs)
+
+
+def test_a_time_that_is_too_long_is_told_as_a_person_writes_it(jobs):
+    with pytest.raises(
+        errors.InvalidError, match=r"ttl of 9999999 s .* at most 2592000 s, 30 days"
+    ):
+        jobs.put(1, ttl=9_999_999)
 
 
 def test_who_is_woken_and_gone_before_its_try_has_ended_wakes_the_next():

@@ -259,5 +259,9 @@ def test_functions_have_the_secrets_of_their_app_before_their_own():
 
 @pytest.mark.parametrize("make", [offload.Secret, offload.Secret.ephemeral])
 def test_a_secret_is_made_in_no_other_way(make):
-    with pytest.raises(errors.InvalidError, match="from_"):
+    with pytest.raises(errors.InvalidError, match="from_") as refused:
         make()
+
+    # What other kinds have and it has not is not advised.
+    assert "ephemeral()" not in str(refused.value)
+    assert "create_if_missing" not in str(refused.value)

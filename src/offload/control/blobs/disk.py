@@ -87,9 +87,9 @@ class DiskBlobs:
         """See `Blobs`."""
         return self._packed.landing(machine)
 
-    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
+    def adopt(self, pack: str, sizes: Sequence[int]) -> list[str]:
         """See `Blobs`."""
-        self._packed.adopt(pack, sizes)
+        return self._packed.adopt(pack, sizes)
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         """See `Blobs`."""

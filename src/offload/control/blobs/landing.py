@@ -1,7 +1,7 @@
 """Packs that a client on the server's own machine wrote itself, so that nothing has to pass through a socket.
 
-The client puts a file into a folder that only the server's user can enter, and says what is in it. Nothing of that is believed: the
-file becomes a pack only after every blob of it was hashed here. Who can write into the folder is the server's user, and could
+The client puts a file into a folder that only the server's user can enter, and says how long the blobs in it are. What they are is
+found here: each has the name that the hash of its bytes is. Who can write into the folder is the server's user, and could
 change every other pack as well.
 
 The folder's name is chosen anew at each start, so that a client finds it only where it sees the same directory.
@@ -20,12 +20,12 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.control.blobs.digests import mismatch, no_pack
+from offload.control.blobs.digests import no_pack
 from offload.control.ports.blobs import BlobCorruptError
 from offload.wire.landing import FOLDER_PREFIX, this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
 # What lies longer than that is of a client that died.
 KEPT_SECONDS = 3600.0
@@ -74,20 +74,24 @@ class Landing:
                 raise
 
 
-def verify(file: FileIO, sizes: Mapping[str, int]) -> None:
-    """Raise unless the file is these blobs one after another, and nothing else."""
-    if os.fstat(file.fileno()).st_size != sum(sizes.values()):
-        raise BlobCorruptError("The pack is not as long as its blobs: upload them.")
+def name_all(file: FileIO, sizes: Sequence[int]) -> list[str]:
+    """Return the SHA-256 of each blob of these sizes that the file consists of."""
+    wrong_size = BlobCorruptError("The pack is not as long as its blobs: upload them.")
+    if os.fstat(file.fileno()).st_size != sum(sizes):
+        raise wrong_size
+    names = []
     # New memory for each would cost more than its hash.
-    memory = memoryview(bytearray(max(sizes.values(), default=0)))
-    for sha256, size_bytes in sizes.items():
+    memory = memoryview(bytearray(max(sizes, default=0)))
+    for size_bytes in sizes:
         piece = memory[:size_bytes]
         filled = 0
-        while filled < size_bytes and (came := file.readinto(piece[filled:])):
+        while filled < size_bytes:
+            came = file.readinto(piece[filled:])
+            if not came:
+                raise wrong_size
             filled += came
-        found = hashlib.sha256(piece[:filled]).hexdigest()
-        if found != sha256:
-            raise mismatch(sha256, found)
+        names.append(hashlib.sha256(piece).hexdigest())
+    return names
 
 
 def _open_ours(place: Path) -> FileIO | None:

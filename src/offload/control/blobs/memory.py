@@ -48,7 +48,7 @@ class MemoryBlobs:
         """See `Blobs`."""
         return ""
 
-    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:  # noqa: ARG002 - as above
+    def adopt(self, pack: str, sizes: Sequence[int]) -> list[str]:  # noqa: ARG002 - as above
         """See `Blobs`."""
         raise no_pack(pack)
 

@@ -20,7 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from offload.control.blobs.landing import Landing, verify
+from offload.control.blobs.landing import Landing, name_all
 from offload.control.ports.blobs import BlobCorruptError, BlobError
 
 if TYPE_CHECKING:
@@ -82,22 +82,22 @@ class PackedBlobs:
         with self._explained():
             return self._landing.offer(machine, self._clock.now())
 
-    def adopt(self, name: str, sizes: Mapping[str, int]) -> None:
+    def adopt(self, name: str, sizes: Sequence[int]) -> list[str]:
         """See `Blobs`. What no row names yet when the server ends is removed at the next start, as with a pack of our own."""
         pack, now = secrets.token_hex(16), self._clock.now()
         with self._explained(), self._landing.take(name, self._place(pack)) as file:
-            verify(file, sizes)
+            names = name_all(file, sizes)
             os.fsync(file.fileno())
             self._sync_directory()
-        ends = accumulate(sizes.values())
         self._insert(
             [
                 _Row(sha256, now, None, pack, end - size_bytes, size_bytes)
-                for (sha256, size_bytes), end in zip(sizes.items(), ends, strict=True)
+                for sha256, size_bytes, end in zip(names, sizes, accumulate(sizes), strict=True)
             ]
         )
-        # Some may have come from others meanwhile.
+        # Some may have been here, and some be the same.
         self._tidy(pack)
+        return names
 
     def _insert(self, rows: Sequence[_Row]) -> None:
         with self._transaction(is_durable=True):

@@ -84,11 +84,11 @@ class Blobs(Protocol):
     def landing(self, machine: str) -> str:
         """Return a folder in which a client on that machine may put packs for `adopt`; empty where there is none."""
 
-    def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
-        """Keep the blobs that lie one after another in this file of the landing folder, each under its SHA-256, durably.
+    def adopt(self, pack: str, sizes: Sequence[int]) -> list[str]:
+        """Keep the blobs of these sizes that lie one after another in a file of the landing folder, durably; return their SHA-256s.
 
-        The file is the store's then. Raises `BlobMissingError` where there is no such file, `BlobCorruptError` where it holds
-        anything else; then nothing of it is kept.
+        The file is the store's then. Raises `BlobMissingError` where there is no such file, `BlobCorruptError` where it is of
+        another length; then nothing of it is kept.
         """
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from offload.wire.pipeline import WriteBehind, read_ahead
 from offload.wire.status import LinkClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
     from offload.control.ports.blobs import BlobReader, BlobWriter
     from offload.control.services.copies import Copies
@@ -135,7 +135,7 @@ class BlobStreams:
                 for piece in page:
                     parts.append(piece.data)
                     if sum(map(len, parts)) > MAX_MANY_BYTES:
-                        raise _too_large(piece.sha256)
+                        raise _too_large(repr(piece.sha256[:64]))
                     if piece.more:
                         continue
                     _check_sha256(piece.sha256)
@@ -158,14 +158,13 @@ class BlobStreams:
         """Return the folder in which a client on that machine may put packs for `adopt`; empty where there is none."""
         return await self._call(self._blobs.landing, machine) if machine else ""
 
-    async def adopt(self, pack: str, sizes: Mapping[str, int]) -> None:
-        """Keep the blobs of a file in the landing folder; all are on disk when this returns."""
-        for name, size_bytes in sizes.items():
-            _check_sha256(name)
-            if size_bytes > MAX_MANY_BYTES:
-                raise _too_large(name)
-        await self._call(self._blobs.adopt, pack, sizes)
-        self._copies.came(sizes)
+    async def adopt(self, pack: str, sizes: Sequence[int]) -> list[str]:
+        """Keep the blobs of a file in the landing folder; return their SHA-256s. All are on disk then."""
+        if max(sizes, default=0) > MAX_MANY_BYTES:
+            raise _too_large(f"in {pack[:80]!r}")
+        names = await self._call(self._blobs.adopt, pack, sizes)
+        self._copies.came(names)
+        return names
 
     async def _write_many(self, batch: dict[str, bytes]) -> None:
         await self._call(self._blobs.write_many, batch)
@@ -233,10 +232,10 @@ def _refusal(error: BlobError) -> DomainError:
     return DomainError(ErrorCode.RESOURCE_EXHAUSTED, error.message)
 
 
-def _too_large(sha256: str) -> DomainError:
+def _too_large(blob: str) -> DomainError:
     return DomainError(
         ErrorCode.INVALID,
-        f"The blob {sha256[:64]!r} is larger than {MAX_MANY_BYTES} bytes: upload it by itself.",
+        f"The blob {blob} is larger than {MAX_MANY_BYTES} bytes: upload it by itself.",
     )
 
 

@@ -154,7 +154,8 @@ class Queues:
         if not 0 <= put.expires_at <= MAX_TTL_SECONDS:
             raise DomainError(
                 ErrorCode.INVALID,
-                f"A ttl of {put.expires_at:g} s is out of range: at most {MAX_TTL_SECONDS:g} s.",
+                f"A ttl of {put.expires_at:.0f} s is out of range: at most {MAX_TTL_SECONDS:.0f} s, "
+                f"{MAX_TTL_SECONDS / 86_400:g} days.",
             )
         if len(put.items) > self._max_items:
             raise DomainError(

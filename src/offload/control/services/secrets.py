@@ -82,7 +82,7 @@ class Secrets:
             if made.object_id != own_id and not may_replace:
                 raise DomainError(
                     ErrorCode.ALREADY_EXISTS,
-                    f"There is a {made} in environment {made.scope.environment!r} already: replace all that is in it with "
+                    f"{made} is there in environment {made.scope.environment!r} already: replace all that is in it with "
                     f"`offload secret create --force`, or choose another name.",
                 )
             sealed = await self._seal(made, values)

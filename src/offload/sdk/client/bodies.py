@@ -23,16 +23,12 @@ async def send(connection: Connection, data: bytes, encoding: str) -> common_pb2
     """Return the payload for `data`; what is too large for a message is uploaded first."""
     if len(data) <= INLINE_PAYLOAD_BYTES:
         return common_pb2.Payload(encoding=encoding, inline=data)
-    upload_id, attempts = new_id("up-"), 0
+    return common_pb2.Payload(encoding=encoding, blob=await _stored(connection, data))
 
-    async def attempt(link: Link) -> common_pb2.BlobRef:
-        nonlocal attempts
-        attempts += 1
-        begin = await _uploaded(link, upload_id) if attempts > 1 else 0
-        return await _upload(link, data, upload_id, begin)
 
-    blob = await connection.repeat(attempt)
-    return common_pb2.Payload(encoding=encoding, blob=blob)
+async def store(connection: Connection, data: bytes | memoryview) -> str:
+    """Upload a blob, whatever its size; return its SHA-256."""
+    return (await _stored(connection, data)).sha256
 
 
 async def fetch(connection: Connection, payload: common_pb2.Payload) -> bytes | IO[bytes]:
@@ -46,6 +42,18 @@ async def fetch(connection: Connection, payload: common_pb2.Payload) -> bytes | 
     return file
 
 
+async def _stored(connection: Connection, data: bytes | memoryview) -> common_pb2.BlobRef:
+    upload_id, attempts = new_id("up-"), 0
+
+    async def attempt(link: Link) -> common_pb2.BlobRef:
+        nonlocal attempts
+        attempts += 1
+        begin = await _uploaded(link, upload_id) if attempts > 1 else 0
+        return await _upload(link, data, upload_id, begin)
+
+    return await connection.repeat(attempt)
+
+
 async def _uploaded(link: Link, upload_id: str) -> int:
     """Return where to go on after a break; 0 where that is not to be known, as from inside a container."""
     asked = blobs_pb2.UploadedRequest(upload_id=upload_id)
@@ -57,7 +65,9 @@ async def _uploaded(link: Link, upload_id: str) -> int:
         return 0
 
 
-async def _upload(link: Link, data: bytes, upload_id: str, begin: int) -> common_pb2.BlobRef:
+async def _upload(
+    link: Link, data: bytes | memoryview, upload_id: str, begin: int
+) -> common_pb2.BlobRef:
     stream = link.stream(_UPLOAD, blobs_pb2.UploadReply)
     try:
         view = memoryview(data)

@@ -55,6 +55,8 @@ class ServerAddress:
 class Connection:
     """Dials when the first request is made and whenever the link is gone. Lives on one event loop."""
 
+    is_inside = False  # a container, of which the worker knows who it is
+
     def __init__(self, find: Callable[[], ServerAddress], give_up_after_seconds: float) -> None:
         self._find = find
         self._give_up_after_seconds = give_up_after_seconds

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from offload.sdk.client.refusals import from_wire
 from offload.wire.guest import asks
+from offload.wire.inside import STREAMED
 from offload.wire.status import LinkClosedError, Status, WireError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _OK = int(Status.OK)
 
 class InsideConnection:
     """See `Connection`."""
+
+    is_inside = True
 
     def __init__(self, find: Callable[[], Platform]) -> None:
         self._link = InsideLink(find)
@@ -102,7 +105,7 @@ class InsideLink:
 
 
 class InsideStream(Generic[M]):
-    """See `Stream`. Either the request is one message, or the request's messages stream and the answer is one."""
+    """See `Stream`. Uploads stream as they do elsewhere; of everything else the request is one message."""
 
     def __init__(self, platform: Platform, method: str, reply: type[M]) -> None:
         self._platform = platform
@@ -111,7 +114,7 @@ class InsideStream(Generic[M]):
         self._loop = asyncio.get_running_loop()
         self._number = 0
         self._is_open = method.endswith("/Upload")
-        self._request: bytes | None = None
+        self._request = b""
         self._room = 0
         self._answers: deque[asks.Answer] = deque()
         self._changed = asyncio.Event()
@@ -120,7 +123,8 @@ class InsideStream(Generic[M]):
     async def send(self, message: Message) -> None:
         """See `Stream`."""
         if not self._is_open:
-            self._request = message.SerializeToString()
+            # Messages one behind another are one message with the fields of all.
+            self._request += message.SerializeToString()
             return
         if not self._number:
             self._number = self._platform.ask(self._method, b"", self._take, is_open=True)
@@ -138,7 +142,7 @@ class InsideStream(Generic[M]):
         if self._is_open:
             self._platform.send_more(self._number, b"", last=True)
             return
-        self._number = self._platform.ask(self._method, self._request or b"", self._take)
+        self._number = self._platform.ask(self._method, self._request, self._take)
         self._platform.grant(self._number, _WINDOW)
 
     async def receive(self) -> M | None:
@@ -152,7 +156,7 @@ class InsideStream(Generic[M]):
         self._is_over = answer.last
         if answer.status != _OK:
             raise _error(answer)
-        if answer.last and not self._is_open:
+        if answer.last and self._method in STREAMED:
             return None
         if not answer.last:
             self._platform.grant(self._number, 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from offload.sdk.client import bodies
 from offload.sdk.client.refusals import from_wire
 from offload.sdk.ids import new_id
 from offload.wire import volume_requests as requests
@@ -77,9 +79,24 @@ class VolumeRequests:
         self,
         next_batch: Callable[[], Batch],
         on_sent: Callable[[int], None] = lambda _: None,
-    ) -> int:
+    ) -> volume_transfer.Uploaded:
         """See `volume_transfer.upload`."""
+        if self._connection.is_inside:
+            return await self._upload_unasked(next_batch, on_sent)
         return await volume_transfer.upload(self._connection.repeat, next_batch, on_sent)
+
+    async def _upload_unasked(
+        self, next_batch: Callable[[], Batch], on_sent: Callable[[int], None]
+    ) -> volume_transfer.Uploaded:
+        """Store chunks one by one: a container that asked which are there would learn what other tenants have."""
+        names: list[str] = []
+        sent_bytes = 0
+        while batch := await asyncio.to_thread(next_batch):
+            for chunk in batch.chunks():
+                names.append(await bodies.store(self._connection, chunk))
+                sent_bytes += len(chunk)
+                on_sent(len(chunk))
+        return volume_transfer.Uploaded(names, sent_bytes)
 
     def contents(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes, None]:
         """See `volume_transfer.contents`."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from offload.wire.gen import common_pb2 as offload_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16offload/v1/blobs.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\"N\n\x0bUploadChunk\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x11\n\tupload_id\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x04\"$\n\x0fUploadedRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"#\n\rUploadedReply\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\"0\n\x0bUploadReply\x12!\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x13.offload.v1.BlobRef\"1\n\x0f\x44ownloadRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x1d\n\rDownloadChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"1\n\x0eMissingRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t\x12\x0f\n\x07machine\x18\x02 \x01(\t\"/\n\x0cMissingReply\x12\x0e\n\x06sha256\x18\x01 \x03(\t\x12\x0f\n\x07landing\x18\x02 \x01(\t\"7\n\tNamedBlob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04more\x18\x03 \x01(\x08\"1\n\tManyBlobs\x12$\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x15.offload.v1.NamedBlob\"\x11\n\x0fUploadManyReply\"0\n\nLandedBlob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"C\n\x0c\x41\x64optRequest\x12\x0c\n\x04pack\x18\x01 \x01(\t\x12%\n\x05\x62lobs\x18\x02 \x03(\x0b\x32\x16.offload.v1.LandedBlob\"\x0c\n\nAdoptReply\"%\n\x13\x44ownloadManyRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t2\xd9\x03\n\x05\x42lobs\x12<\n\x06Upload\x12\x17.offload.v1.UploadChunk\x1a\x17.offload.v1.UploadReply(\x01\x12\x42\n\x08Uploaded\x12\x1b.offload.v1.UploadedRequest\x1a\x19.offload.v1.UploadedReply\x12\x44\n\x08\x44ownload\x12\x1b.offload.v1.DownloadRequest\x1a\x19.offload.v1.DownloadChunk0\x01\x12?\n\x07Missing\x12\x1a.offload.v1.MissingRequest\x1a\x18.offload.v1.MissingReply\x12\x42\n\nUploadMany\x12\x15.offload.v1.ManyBlobs\x1a\x1b.offload.v1.UploadManyReply(\x01\x12\x39\n\x05\x41\x64opt\x12\x18.offload.v1.AdoptRequest\x1a\x16.offload.v1.AdoptReply\x12H\n\x0c\x44ownloadMany\x12\x1f.offload.v1.DownloadManyRequest\x1a\x15.offload.v1.ManyBlobs0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16offload/v1/blobs.proto\x12\noffload.v1\x1a\x17offload/v1/common.proto\"N\n\x0bUploadChunk\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x11\n\tupload_id\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x04\"$\n\x0fUploadedRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\"#\n\rUploadedReply\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\"0\n\x0bUploadReply\x12!\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x13.offload.v1.BlobRef\"1\n\x0f\x44ownloadRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x1d\n\rDownloadChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"1\n\x0eMissingRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t\x12\x0f\n\x07machine\x18\x02 \x01(\t\"/\n\x0cMissingReply\x12\x0e\n\x06sha256\x18\x01 \x03(\t\x12\x0f\n\x07landing\x18\x02 \x01(\t\"7\n\tNamedBlob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04more\x18\x03 \x01(\x08\"1\n\tManyBlobs\x12$\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x15.offload.v1.NamedBlob\"\x11\n\x0fUploadManyReply\"6\n\x0c\x41\x64optRequest\x12\x0c\n\x04pack\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x03(\x04J\x04\x08\x02\x10\x03\"\x1c\n\nAdoptReply\x12\x0e\n\x06sha256\x18\x01 \x03(\t\"%\n\x13\x44ownloadManyRequest\x12\x0e\n\x06sha256\x18\x01 \x03(\t2\xd9\x03\n\x05\x42lobs\x12<\n\x06Upload\x12\x17.offload.v1.UploadChunk\x1a\x17.offload.v1.UploadReply(\x01\x12\x42\n\x08Uploaded\x12\x1b.offload.v1.UploadedRequest\x1a\x19.offload.v1.UploadedReply\x12\x44\n\x08\x44ownload\x12\x1b.offload.v1.DownloadRequest\x1a\x19.offload.v1.DownloadChunk0\x01\x12?\n\x07Missing\x12\x1a.offload.v1.MissingRequest\x1a\x18.offload.v1.MissingReply\x12\x42\n\nUploadMany\x12\x15.offload.v1.ManyBlobs\x1a\x1b.offload.v1.UploadManyReply(\x01\x12\x39\n\x05\x41\x64opt\x12\x18.offload.v1.AdoptRequest\x1a\x16.offload.v1.AdoptReply\x12H\n\x0c\x44ownloadMany\x12\x1f.offload.v1.DownloadManyRequest\x1a\x15.offload.v1.ManyBlobs0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,14 +54,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MANYBLOBS']._serialized_end=556
   _globals['_UPLOADMANYREPLY']._serialized_start=558
   _globals['_UPLOADMANYREPLY']._serialized_end=575
-  _globals['_LANDEDBLOB']._serialized_start=577
-  _globals['_LANDEDBLOB']._serialized_end=625
-  _globals['_ADOPTREQUEST']._serialized_start=627
-  _globals['_ADOPTREQUEST']._serialized_end=694
-  _globals['_ADOPTREPLY']._serialized_start=696
-  _globals['_ADOPTREPLY']._serialized_end=708
-  _globals['_DOWNLOADMANYREQUEST']._serialized_start=710
-  _globals['_DOWNLOADMANYREQUEST']._serialized_end=747
-  _globals['_BLOBS']._serialized_start=750
-  _globals['_BLOBS']._serialized_end=1223
+  _globals['_ADOPTREQUEST']._serialized_start=577
+  _globals['_ADOPTREQUEST']._serialized_end=631
+  _globals['_ADOPTREPLY']._serialized_start=633
+  _globals['_ADOPTREPLY']._serialized_end=661
+  _globals['_DOWNLOADMANYREQUEST']._serialized_start=663
+  _globals['_DOWNLOADMANYREQUEST']._serialized_end=700
+  _globals['_BLOBS']._serialized_start=703
+  _globals['_BLOBS']._serialized_end=1176
 # @@protoc_insertion_point(module_scope)

@@ -87,25 +87,19 @@ class UploadManyReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class LandedBlob(_message.Message):
-    __slots__ = ("sha256", "size_bytes")
-    SHA256_FIELD_NUMBER: _ClassVar[int]
-    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    sha256: str
-    size_bytes: int
-    def __init__(self, sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
-
 class AdoptRequest(_message.Message):
-    __slots__ = ("pack", "blobs")
+    __slots__ = ("pack", "size_bytes")
     PACK_FIELD_NUMBER: _ClassVar[int]
-    BLOBS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     pack: str
-    blobs: _containers.RepeatedCompositeFieldContainer[LandedBlob]
-    def __init__(self, pack: _Optional[str] = ..., blobs: _Optional[_Iterable[_Union[LandedBlob, _Mapping]]] = ...) -> None: ...
+    size_bytes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, pack: _Optional[str] = ..., size_bytes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class AdoptReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DownloadManyRequest(_message.Message):
     __slots__ = ("sha256",)

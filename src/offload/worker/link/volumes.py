@@ -47,9 +47,9 @@ class VolumeLink:
         """See `VolumeServer`."""
         return volume_transfer.contents(self._repeat, chunks)
 
-    async def upload(self, next_batch: Callable[[], Batch]) -> int:
+    async def upload(self, next_batch: Callable[[], Batch]) -> list[str]:
         """See `VolumeServer`."""
-        return await volume_transfer.upload(self._repeat, next_batch)
+        return (await volume_transfer.upload(self._repeat, next_batch)).names
 
     async def commit(self, volume_id: str, cause: str, changes: Sequence[Change]) -> int:
         """See `VolumeServer`."""

@@ -108,12 +108,15 @@ class FileCache:
         missing: list[Chunk] = []
         for _, entry in part:
             for chunk in entry.chunks:
-                if chunk.digest not in here:
+                if chunk.digest in here:
+                    continue
+                found = None
+                if chunk.digest in self._chunks:
                     found = await asyncio.to_thread(self.chunk, chunk.digest)
-                    if found is None:
-                        missing.append(chunk)
-                    else:
-                        here[chunk.digest] = found
+                if found is None:
+                    missing.append(chunk)
+                else:
+                    here[chunk.digest] = found
         async with aclosing(self._fetch.contents(missing)) as coming:
             for name, entry in part:
                 await self._write(name, entry, here, coming)

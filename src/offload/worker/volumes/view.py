@@ -204,22 +204,19 @@ class View:
         if not changed and not removed:
             return []
         reading = _Reading(folder, changed)
-        await self._server.upload(reading.chunks.next_batch)
+        entries = reading.chunks.entries(await self._server.upload(reading.chunks.next_batch))
         await self._server.commit(
             self.mount.volume_id,
             cause,
             [
                 *(Change(kind="remove", path=self._outside(path)) for path in removed),
-                *(
-                    Change(put=entry._replace(path=self._outside(entry.path)))
-                    for entry in reading.chunks.entries
-                ),
+                *(Change(put=entry._replace(path=self._outside(entry.path))) for entry in entries),
             ],
         )
         for path in removed:
             self._known.pop(path, None)
             self._stamps.pop(path, None)
-        for entry in reading.chunks.entries:
+        for entry in entries:
             self._known[entry.path] = entry
             self._stamps[entry.path] = reading.stamps[entry.path]
         return reading.restless
@@ -286,7 +283,7 @@ class _Reading:
                         FileIO(descriptor, closefd=False),
                     )
                     if stamp_of(os.fstat(descriptor)) != before:
-                        self.chunks.entries.pop()
+                        self.chunks.drop_last()
                         self.restless.append(path)
             except OSError:
                 self.restless.append(path)  # gone, or something else by now: the next commit sees

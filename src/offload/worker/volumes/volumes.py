@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offload.wire.chunking import Batch
 from offload.wire.status import WireError
 from offload.worker.ports import VolumeBind
 from offload.worker.volumes.files import FileCache
 from offload.worker.volumes.view import View, VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from offload.worker.core.values import VolumeMount
     from offload.worker.ports import VolumeServer
@@ -93,7 +94,7 @@ class Volumes:
         """Give the server a chunk of a volume that it has lost; return whether it is here. Raises `WireError`."""
         data = await asyncio.to_thread(self._cache.chunk, bytes.fromhex(sha256))
         if data is not None:
-            batches: list[Mapping[str, bytes]] = [{}, {sha256: data}]
+            batches = [Batch(memoryview(b""), []), Batch(memoryview(data), [len(data)])]
             await self._server.upload(batches.pop)
         return data is not None
 

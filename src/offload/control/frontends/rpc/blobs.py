@@ -62,9 +62,9 @@ class BlobsHandlers:
         self, request: blobs_pb2.AdoptRequest, _context: RequestContext
     ) -> blobs_pb2.AdoptReply:
         """See `Blobs.Adopt`."""
-        sizes = {blob.sha256: blob.size_bytes for blob in request.blobs}
-        await self._blobs.adopt(request.pack, sizes)
-        return blobs_pb2.AdoptReply()
+        return blobs_pb2.AdoptReply(
+            sha256=await self._blobs.adopt(request.pack, list(request.size_bytes))
+        )
 
     async def download_many(
         self, request: blobs_pb2.DownloadManyRequest, _context: RequestContext

@@ -12,7 +12,14 @@ from google.protobuf.message import DecodeError, Message
 from offload.control.core.errors import DomainError, ErrorCode
 from offload.control.core.objects import PREFIX_OF, ObjectKind, Scope
 from offload.control.frontends.rpc.errors import invalid
-from offload.wire.gen import apps_pb2, calls_pb2, deployments_pb2, objects_pb2, platform_pb2
+from offload.wire.gen import (
+    apps_pb2,
+    calls_pb2,
+    deployments_pb2,
+    objects_pb2,
+    platform_pb2,
+    volumes_pb2,
+)
 from offload.wire.inside import ALLOWED, STREAMED, UPLOAD
 from offload.wire.rpc import Inside
 from offload.wire.services import METHODS
@@ -48,8 +55,11 @@ class PlatformHandlers:
     ) -> platform_pb2.PlatformReply:
         """See `Platform.Ask`."""
         asked, inner = await self._admit(request, context, streams=False)
+        argument = _alone(asked) if METHODS[request.method].client_streams else asked
         with self._waiting(request):
-            reply = await cast("Awaitable[Message]", self._handlers[request.method](asked, inner))
+            reply = await cast(
+                "Awaitable[Message]", self._handlers[request.method](argument, inner)
+            )
         return platform_pb2.PlatformReply(reply=reply.SerializeToString())
 
     async def follow(
@@ -107,6 +117,10 @@ class PlatformHandlers:
                 f"Function {request.function_id} has restrict_platform_access=True: its code may ask the platform nothing.",
             )
         return replace(inside, container_id=request.container_id)
+
+
+async def _alone(request: Message) -> AsyncIterator[Message]:
+    yield request
 
 
 def scope_of(inside: Inside) -> Scope:
@@ -176,6 +190,11 @@ async def _own_object(access: Access, request: Message, inside: Inside) -> None:
     await access.require_object(asked.object_id, scope_of(inside))
 
 
+async def _own_volume(access: Access, request: Message, inside: Inside) -> None:
+    asked = cast("volumes_pb2.ReadTreeRequest", request)  # all that begin so
+    await access.require_object(asked.volume_id, scope_of(inside))
+
+
 async def _own_object_if_any(access: Access, request: Message, inside: Inside) -> None:
     try:
         await _own_object(access, request, inside)
@@ -206,6 +225,7 @@ GUARDS: dict[str, Guard] = {
     for name, guard in {
         "Apps/FindFunction": _own_app,
         "Blobs/Download": _anything,
+        "Blobs/DownloadMany": _anything,
         "Blobs/Upload": _anything,
         "Calls/AddInputs": _own_call,
         "Calls/Cancel": _own_call,
@@ -232,5 +252,9 @@ GUARDS: dict[str, Guard] = {
         "Queues/Length": _own_object,
         "Queues/Peek": _own_object,
         "Queues/Put": _own_object,
+        "Volumes/Commit": _own_volume,
+        "Volumes/ListSnapshots": _own_volume,
+        "Volumes/ReadTree": _own_volume,
+        "Volumes/Restore": _own_volume,
     }.items()
 }
