@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import signal
-from contextlib import asynccontextmanager
+import sys
+import termios
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,8 +29,8 @@ from offload.worker.runtimes.options import RuntimeOptions
 from offload.worker.runtimes.process import ProcessRuntime
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from offload.worker.ports import Container, Runtime
 
@@ -275,6 +280,49 @@ def test_it_ends_with_its_container_and_is_refused_after_it(runtime: Runtime) ->
         return talk.is_over
 
     assert asyncio.run(scenario())
+
+
+def test_a_container_ends_while_nobody_hears_what_its_program_says(runtime: Runtime) -> None:
+    async def scenario() -> None:
+        async with started(runtime) as container:
+            talk = await open_talk(container, ("cat", "/dev/zero"))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with talk.sock:
+                    while _unheard_bytes(talk.sock) < console.PIECE_BYTES:
+                        await run(container, "true")
+
+                    container.kill()
+                    await container.wait()
+                    await container.close()
+
+    asyncio.run(scenario())
+
+
+def _unheard_bytes(sock: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_consoles_that_have_ended_leave_no_processes_to_the_worker(runtime: Runtime) -> None:
+    async def scenario() -> None:
+        async with started(runtime) as container:
+            before = _unreaped_children()  # of other tests
+            for _ in range(3):
+                await run(container, "true")
+
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while _unreaped_children() > before + 1:  # the last may be about to be seen to
+                    await run(container, "true")
+
+    asyncio.run(scenario())
+
+
+def _unreaped_children() -> int:
+    found = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            found += state == "Z" and int(parent) == os.getpid()
+    return found
 
 
 def test_what_holds_the_runner_holds_the_program(runtime: Runtime) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +27,7 @@ OWN_SOCKET = "/run/user/{}/docker.sock"
 ROOTS_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 
 _NOW_SECONDS = 10.0
-_PIECE, _STDOUT = struct.Struct(">BxxxI"), 1
+_PIECE = struct.Struct(">BxxxI")
 _UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"  # to a connection of bytes, both ways
 
 
@@ -93,21 +94,30 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A process of `exec`: what is written it reads; what it writes comes in pieces, with a head of its own each."""
+    """What a process in a container reads and writes; all that it writes comes in pieces, with a head of its own each."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def output(self) -> AsyncIterator[bytes]:
-        """Yield what the process writes to descriptor 1."""
-        while True:
-            try:
-                stream, size = _PIECE.unpack(await self.reader.readexactly(_PIECE.size))
-                piece = await self.reader.readexactly(size)
-            except (OSError, asyncio.IncompleteReadError):
-                return
-            if stream == _STDOUT:
-                yield piece
+    async def send(self, data: bytes) -> None:
+        """Give it all that it will ever read."""
+        with suppress(ConnectionError):  # it has ended already, and its code says why
+            self.writer.write(data)
+            await self.writer.drain()
+            self.writer.write_eof()
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield what it writes to descriptors 1 and 2, each piece with the one that it was written to, until it ends."""
+        try:
+            while True:
+                fd, size = _PIECE.unpack(await self.reader.readexactly(_PIECE.size))
+                yield fd, await self.reader.readexactly(size)
+        except (OSError, asyncio.IncompleteReadError):
+            return
+
+    def close(self) -> None:
+        """Hang up. Idempotent."""
+        self.writer.close()
 
 
 class DockerEngine:
@@ -188,15 +198,23 @@ class DockerEngine:
         path = f"/containers/{container}/exec"
         answer = await self.ask(Request("POST", path, json.dumps(body).encode()))
         started = Request("POST", f"/exec/{answer['Id']}/start", b'{"Detach":false,"Tty":false}')
+        return await self._attached(started, _UPGRADE)
+
+    async def attach(self, container: str) -> Attached:
+        """Connect to a container that was created and not started yet."""
+        streams = "stream=1&stdin=1&stdout=1&stderr=1"
+        return await self._attached(Request("POST", f"/containers/{container}/attach?{streams}"))
+
+    async def _attached(self, request: Request, more: str = "") -> Attached:
         try:
             reader, writer = await asyncio.open_unix_connection(self.path)
         except OSError as error:
             raise self._unreachable(error) from error
         try:
-            writer.write(started.encoded(_UPGRADE))
+            writer.write(request.encoded(more))
             head = await reader.readuntil(b"\r\n\r\n")
             if int(head.split(maxsplit=2)[1]) >= HTTPStatus.BAD_REQUEST:
-                answer_of(started, head + await reader.read())
+                answer_of(request, head + await reader.read())
         except (OSError, asyncio.IncompleteReadError) as error:
             writer.close()
             raise self._unreachable(error) from error

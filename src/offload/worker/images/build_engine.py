@@ -1,27 +1,20 @@
-"""What a builder asks of the Docker Engine, beyond what a runtime does: commits, archives, and a container's output as it comes."""
+"""What a builder asks of the Docker Engine, beyond what a runtime does: commits, archives and images."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, TypedDict, cast
+from typing import IO, TypedDict, cast
 from urllib.parse import quote, urlencode
 
 from offload.worker.docker_engine import DockerEngine, DockerError, Request, answer_of
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 _SECONDS = 600.0  # for an archive on its way
 _CHUNK = 1024 * 1024
-_HEAD_BYTES = 64 * 1024
-# Of output that is no terminal's: which stream it is, three zeros, and how many bytes follow.
-_FRAME_HEAD = 8
 
 
 class _Image(TypedDict):
@@ -41,53 +34,8 @@ class EngineImage:
     labels: dict[str, str]
 
 
-class Attached:
-    """A container's standard input and output."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, data: bytes) -> None:
-        """Give it all that it will ever read."""
-        with suppress(ConnectionError):  # it has ended already, and its code says why
-            self._writer.write(data)
-            await self._writer.drain()
-            self._writer.write_eof()
-
-    async def output(self) -> AsyncIterator[bytes]:
-        """Yield what it prints, until it ends."""
-        try:
-            while True:
-                head = await self._reader.readexactly(_FRAME_HEAD)
-                yield await self._reader.readexactly(int.from_bytes(head[4:], "big"))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-
-    def close(self) -> None:
-        """Hang up. Idempotent."""
-        self._writer.close()
-
-
 class BuildEngine(DockerEngine):
     """See the module. Every method raises `DockerError`; those with `now` in their names block."""
-
-    async def attach(self, container: str) -> Attached:
-        """Connect to a container that was created and not started yet."""
-        request = Request(
-            "POST", f"/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
-        )
-        try:
-            reader, writer = await asyncio.open_unix_connection(self.path, limit=_HEAD_BYTES)
-            writer.write(request.encoded())
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise DockerError(0, f"the Docker Engine gives no output: {error}") from error
-        status = int(head.split(maxsplit=2)[1])
-        if status not in (HTTPStatus.OK, HTTPStatus.SWITCHING_PROTOCOLS):
-            writer.close()
-            raise DockerError(status, "the Docker Engine gives no output")
-        return Attached(reader, writer)
 
     def commit_now(self, container: str, name: str, labels: dict[str, str]) -> None:
         """Make what a container has changed an image on top of its own."""

@@ -167,7 +167,7 @@ class DockerShop:
             last: deque[str] = deque(maxlen=LAST_LINES)
             first: list[str] = []
             splitter = LineSplitter()
-            async for data in attached.output():
+            async for _, data in attached.output():
                 _take(splitter.feed(data), last, first, on_line)
             _take(splitter.finish(), last, first, on_line)
             code = await self._engine.wait(container)

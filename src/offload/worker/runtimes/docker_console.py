@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from offload.worker.docker_engine import Attached
 
 _PIECE_BYTES = 32 * 1024
+_STDOUT = 1
 
 
 async def open_console(
@@ -42,13 +43,15 @@ async def _carry(sock: socket.socket, attached: Attached) -> None:
     inwards = asyncio.create_task(_carry_in(sock, attached))
     loop = asyncio.get_running_loop()
     try:
-        async for piece in attached.output():
+        async for fd, piece in attached.output():
+            if fd != _STDOUT:
+                continue
             with suppress(OSError):  # the worker has hung up, and the process is about to know
                 await loop.sock_sendall(sock, piece)
     finally:
         inwards.cancel()
         await asyncio.wait([inwards])
-        attached.writer.close()
+        attached.close()
         sock.close()
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ _GIVEN = (
     "stderr",
 )  # in the order in which `offload.runner.door` takes them
 
+# How long what a container's consoles have said last may wait for whoever listens to them.
+_LAST_WORDS_SECONDS = 2.0
+_CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: pid, uid and gid
+
 
 class Door:
     """A socket in a directory of its own, where one container's first process fetches its descriptors."""
@@ -49,6 +54,7 @@ class Door:
         # The container's uid is another; `parent` keeps everybody else of this machine out.
         Path(directory, "socket").chmod(0o777)
         self._socket.listen(1)
+        self.guest_pidfd = -1  # of who came in, where this worker sees its process
 
     async def let_in(self, fds: list[int], connect: Connect) -> bool:
         """Wait for the first who comes, connect the network namespace that it shows, and give it the descriptors.
@@ -62,6 +68,7 @@ class Door:
             _, shown, _, _ = socket.recv_fds(visitor, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if not shown:
                 return False  # it is dead already, and its exit says why; or it is not ours
+            self.guest_pidfd = _pidfd_of_peer(visitor)
             try:
                 await connect(shown[0])
             finally:
@@ -73,7 +80,21 @@ class Door:
     def close(self) -> None:
         """Close it to everybody and remove it. Idempotent."""
         self._socket.close()
+        if self.guest_pidfd >= 0:
+            os.close(self.guest_pidfd)
+            self.guest_pidfd = -1
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _pidfd_of_peer(sock: socket.socket) -> int:
+    """Return a descriptor of the process at the other end, which waits there; -1 where it is not to be seen from here."""
+    pid, _, _ = _CREDENTIALS.unpack(
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    try:
+        return os.pidfd_open(pid) if pid > 0 else -1
+    except ProcessLookupError:  # it has been killed just now
+        return -1
 
 
 @dataclass(slots=True)
@@ -116,6 +137,7 @@ class DockerContainer:
         self._refusal = ""  # why it got none
         self._kills: set[asyncio.Task[None]] = set()
         self._consoles: set[asyncio.Task[None]] = set()
+        self._hanging_up: asyncio.Task[None] | None = None  # since the first console
         self._entering = asyncio.create_task(self._let_in(), name=f"door of {spec.container_id}")
         self._end = asyncio.create_task(self._watch(), name=f"end of {spec.container_id}")
         self._closing: asyncio.Task[None] | None = None
@@ -132,6 +154,9 @@ class DockerContainer:
         ours, carrying = await open_console(held.engine, held.engine_id, held.console)
         self._consoles.add(carrying)
         carrying.add_done_callback(self._consoles.discard)
+        if self._hanging_up is None:
+            name = f"last words of {self.container_id}"
+            self._hanging_up = asyncio.create_task(self._hang_up(), name=name)
         return ours
 
     def kill(self) -> None:
@@ -149,14 +174,34 @@ class DockerContainer:
 
     async def _release(self) -> None:
         self.kill()
+        if self._hanging_up is not None:
+            await self._hanging_up
         await self._end
-        await asyncio.gather(*self._kills, *self._consoles)
+        await asyncio.gather(*self._kills)
         self._pipes.close()
         await self._held.release()
 
     async def _kill(self) -> None:
         with suppress(DockerError):  # the wait fails for the same reason, and says it
             await self._held.engine.kill(self._held.engine_id)
+
+    async def _hang_up(self) -> None:
+        """Let who listens hear the last words of what has ended, and leave whoever does not.
+
+        The engine tells of no container's end, and so `wait` would not return, until all that its consoles have said is taken.
+        """
+        gone: set[asyncio.Task[Exit] | asyncio.Task[None]] = {self._end}
+        if self._held.door.guest_pidfd >= 0:
+            gone.add(asyncio.create_task(readable(self._held.door.guest_pidfd)))
+        await asyncio.wait(gone, return_when=asyncio.FIRST_COMPLETED)
+        for seeing in gone - {self._end}:
+            seeing.cancel()
+            await asyncio.wait([seeing])
+        if self._consoles:
+            _, deaf = await asyncio.wait(self._consoles, timeout=_LAST_WORDS_SECONDS)
+            for carrying in deaf:
+                carrying.cancel()
+            await asyncio.gather(*deaf, return_exceptions=True)
 
     async def _let_in(self) -> None:
         try:

@@ -85,6 +85,8 @@ class ProcessContainer:
         """See `Container`. The program is no sandbox's, as little as the runner is; `close` waits for its console."""
         if self._process.returncode is not None:
             raise ConsoleRefusedError("it has ended")
+        # Those that have ended are seen to here, as there may be many in one life.
+        self._consoles = [console for console in self._consoles if console.poll() is None]
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
