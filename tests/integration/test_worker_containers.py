@@ -71,9 +71,10 @@ async def test_a_volume_that_its_runtime_cannot_mount_as_wanted_fails_the_contai
     bench.server.say(start=[{"container_id": "co-2", "function_id": "fu-1"}])
     await bench.server.until(lambda: FAILED in bench.server.states("co-2"))
 
-    reasons = [bench.server.reports(name)[-1].failure.reason for name in ("co-1", "co-2")]
-    assert "no volumes on this worker: its users are others" in reasons[0]
-    assert "cannot keep containers from writing to /data" in reasons[1]
+    failures = [bench.server.reports(name)[-1].failure for name in ("co-1", "co-2")]
+    assert "no volumes on this worker: its users are others" in failures[0].reason
+    assert "cannot keep containers from writing to /data" in failures[1].reason
+    assert all(failure.type_name for failure in failures)  # the function is to blame
 
 
 @scenario

@@ -138,6 +138,10 @@ class ContainerStartError(Exception):
     """A container could not be started; the message is one line for the function's caller."""
 
 
+class FunctionRefusedError(ContainerStartError):
+    """A function asks for what it cannot have here. That says nothing about the worker, which starts others as before."""
+
+
 class ConsoleRefusedError(Exception):
     """A container takes no console; the message is one line for the person who asked for it."""
 

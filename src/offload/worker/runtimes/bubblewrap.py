@@ -65,7 +65,6 @@ from offload.worker.sandbox.guest import (
 )
 from offload.worker.sandbox.seccomp import filter_program
 from offload.worker.sandbox.view import (
-    RefusedPathError,
     Shown,
     image_paths,
     without_proc_masks,
@@ -310,12 +309,7 @@ class BubblewrapRuntime:
     ) -> Sandbox:
         """Have the ground lay out what the container is shown."""
         is_root = self._uids is not None
-        try:
-            view = view_image(
-                self._facts, image, with_private=is_root and self._options.shows_private
-            )
-        except RefusedPathError as error:
-            raise ContainerStartError(str(error)) from error
+        view = view_image(self._facts, image, with_private=is_root and self._options.shows_private)
         packages = installed.guest_packages()
         # What is closed to a container's own uid is left out: the runner names what it misses when an import fails.
         sources = view.open_sources() if is_root else [bind.source for bind in view.shown]

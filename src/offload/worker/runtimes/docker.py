@@ -58,7 +58,7 @@ from offload.worker.sandbox.guest import (
     guest_environment,
 )
 from offload.worker.sandbox.seccomp import filter_program
-from offload.worker.sandbox.view import RefusedPathError, Shown, is_within
+from offload.worker.sandbox.view import Shown, is_within
 
 if TYPE_CHECKING:
     from offload.worker.runtimes.options import RuntimeOptions
@@ -178,10 +178,7 @@ class DockerRuntime:
         if isinstance(spec.image, RootImage):
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             return (), CONTAINER_HOME
-        try:
-            view = view_image(self._facts, spec.image, with_private=False)
-        except RefusedPathError as error:
-            raise ContainerStartError(str(error)) from error
+        view = view_image(self._facts, spec.image, with_private=False)
         places = {source: source for source in view.open_sources()}
         return view.placed(places), view.working_dir(places, mapped=())
 

@@ -56,7 +56,7 @@ from offload.worker.sandbox.gvisor import (
     runsc_command,
     user_of,
 )
-from offload.worker.sandbox.view import RefusedPathError, Shown
+from offload.worker.sandbox.view import Shown
 
 if TYPE_CHECKING:
     from offload.worker.ports import LocalImage
@@ -329,10 +329,7 @@ class GvisorRuntime:
 
 def _view(facts: HostFacts, image: LocalImage) -> ImageView:
     """Choose what is shown, to a uid that is nobody's on this machine: user code's exists in gVisor only."""
-    try:
-        return view_image(facts, image, with_private=False)
-    except RefusedPathError as error:
-        raise ContainerStartError(str(error)) from error
+    return view_image(facts, image, with_private=False)
 
 
 def _open_descriptors(sandbox: GvisorSandbox) -> tuple[int, _Descriptors]:

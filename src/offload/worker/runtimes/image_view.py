@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_IROTH, S_IRUSR, S_ISDIR, S_IXOTH, S_IXUSR
 from typing import TYPE_CHECKING
 
-from offload.worker.ports import ContainerStartError, RootImage
+from offload.worker.ports import FunctionRefusedError, RootImage
 from offload.worker.runtimes.host import interpreter_prefixes, resolve
 from offload.worker.sandbox.guest import CONTAINER_HOME
 from offload.worker.sandbox.view import (
@@ -36,9 +36,9 @@ _OWNER_ENTERS = S_IRUSR | S_IXUSR
 
 
 def require_local_image(spec: ContainerSpec, runtime: str) -> LocalImage:
-    """Return the caller's environment; raise `ContainerStartError` where the function has an image of its own."""
+    """Return the caller's environment; raise `FunctionRefusedError` where the function has an image of its own."""
     if isinstance(spec.image, RootImage):
-        raise ContainerStartError(
+        raise FunctionRefusedError(
             f"the {runtime} runtime cannot run a function with an image: leave out runtime={runtime!r} or image="
         )
     return spec.image

@@ -18,6 +18,7 @@ from offload.worker.ports import (
     ContainerSpec,
     ContainerStartError,
     Exit,
+    FunctionRefusedError,
     RuntimeCapabilities,
 )
 from offload.worker.runtimes.image_view import require_local_image
@@ -155,7 +156,7 @@ class ProcessRuntime:
         """See `Runtime`."""
         require_local_image(spec, "process")
         if spec.block_network or spec.allowed is not None:
-            raise ContainerStartError(
+            raise FunctionRefusedError(
                 f"{spec.function_name} is not to reach the whole network, and a plain process always does: leave out "
                 'runtime="process"'
             )

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.worker.ports import ContainerStartError
+from offload.worker.ports import FunctionRefusedError
 from offload.worker.sandbox.arguments import Widened
 from offload.worker.sandbox.view import Shown, is_within
 
@@ -31,7 +31,7 @@ _FROM_KERNEL = ("dev", "proc")
 async def place(
     volumes: tuple[VolumeBind, ...], ground: Ground, uid: int
 ) -> tuple[VolumeBind, ...]:
-    """Make volumes a container's own, and return them as its sandbox is told of them. Raises `ContainerStartError`."""
+    """Make volumes a container's own, and return them as its sandbox is told of them. Raises `FunctionRefusedError`."""
     if not volumes:
         return ()
     await own_volumes(volumes, uid)
@@ -124,7 +124,7 @@ def widen(volumes: Iterable[VolumeBind], empty: Collection[str]) -> tuple[Widene
         above = Path(target).parent
         while not above.is_dir():
             if os.path.lexists(above):
-                raise ContainerStartError(f"{above} is no folder here: mount the volume elsewhere")
+                raise FunctionRefusedError(f"{above} is no folder here: mount the volume elsewhere")
             above = above.parent
         if str(above) not in wide:
             wide[str(above)] = Widened(str(above), tuple(_names(above)))
@@ -137,7 +137,7 @@ def _names(folder: Path) -> list[tuple[str, str | None]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if len(names) >= _WIDEST:
-                raise ContainerStartError(
+                raise FunctionRefusedError(
                     f"{folder} has more than {_WIDEST} entries: mount the volume in a folder of its own, such as /data"
                 )
             mode = entry.stat(follow_symlinks=False).st_mode

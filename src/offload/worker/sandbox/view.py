@@ -12,6 +12,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from offload.worker.ports import FunctionRefusedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _RESERVED = ("/proc", "/sys", "/dev", "/run")
 
 
-class RefusedPathError(Exception):
+class RefusedPathError(FunctionRefusedError):
     """The image asks for a path that no container may see; the message is for the function's caller."""
 
 

@@ -11,7 +11,12 @@ from offload.worker.asking import Asks
 from offload.worker.core.attribution import Ending, failure_of
 from offload.worker.core.text import MAX_NAME_BYTES, cut, one_line, split_long
 from offload.worker.core.values import ContainerState, Failure, FailureKind, Line, Report
-from offload.worker.ports import ConsoleRefusedError, ContainerStartError, ImageError
+from offload.worker.ports import (
+    ConsoleRefusedError,
+    ContainerStartError,
+    FunctionRefusedError,
+    ImageError,
+)
 from offload.worker.supervisor.channel import Channel
 from offload.worker.supervisor.ending import ending_of
 from offload.worker.supervisor.metering import OutputMeter
@@ -248,7 +253,8 @@ class Life:
         for pipe in self._pipes:
             pipe.finish()
         reason = one_line(str(error) or type(error).__name__, 4096)
-        type_name = error.type_name if isinstance(error, StartFailedError) else ""
+        blamed = type(error).__name__ if isinstance(error, FunctionRefusedError) else ""
+        type_name = error.type_name if isinstance(error, StartFailedError) else blamed
         return Failure(FailureKind.START, reason, 0, 0, tuple(self._last_lines), type_name)
 
     def _attach(self, container: Container) -> Channel:

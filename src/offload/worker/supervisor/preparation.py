@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from offload.worker.core.text import one_line
 from offload.worker.core.values import Failure, FailureKind, Line
-from offload.worker.ports import ContainerStartError, ImageError
+from offload.worker.ports import FunctionRefusedError, ImageError
 from offload.worker.volumes import VolumeError
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class Preparation:
             return
         can = runtime.capabilities
         if volumes is None or can.no_volumes:
-            raise ContainerStartError(
+            raise FunctionRefusedError(
                 f"the runtime {can.name!r} mounts no volumes on this worker: {can.no_volumes or 'it has none'}"
             )
         if not can.holds_read_only and (held := [m.path for m in wanted if m.is_read_only]):
-            raise ContainerStartError(
+            raise FunctionRefusedError(
                 f"the runtime {can.name!r} cannot keep containers from writing to {held[0]}, which is mounted read-only: "
                 "leave out .read_only() or runtime="
             )
@@ -87,7 +87,7 @@ class Preparation:
         try:
             self._mounts = await volumes.mount(self._container_id, wanted, self.on_build_line)
         except VolumeError as error:
-            raise ContainerStartError(str(error)) from error
+            raise FunctionRefusedError(str(error)) from error
         finally:
             self.on_progress("")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from offload.wire.chunking import Batch
 from offload.wire.status import WireError
-from offload.worker.ports import VolumeBind
+from offload.worker.ports import ContainerStartError, VolumeBind
 from offload.worker.volumes.files import FileCache
 from offload.worker.volumes.view import View, VolumeError
 
@@ -51,7 +51,10 @@ class Volumes:
     async def mount(
         self, container_id: str, mounts: Sequence[VolumeMount], tell: Callable[[str], None]
     ) -> Mounts:
-        """Fill the folders of a container that is about to start. Raises `VolumeError`."""
+        """Fill the folders of a container that is about to start.
+
+        Raises `VolumeError` for what cannot be mounted, and `ContainerStartError` where it cannot be had.
+        """
         place = self._views / container_id
         views = [
             View(mount, place / str(number), self._server, self._cache, tell)
@@ -65,7 +68,7 @@ class Volumes:
         except (WireError, OSError) as error:
             await made.close(commits=False)
             reason = error.message if isinstance(error, WireError) else str(error)
-            raise VolumeError(f"its volumes could not be brought here: {reason}") from error
+            raise ContainerStartError(f"its volumes could not be brought here: {reason}") from error
         except BaseException:
             await made.close(commits=False)
             raise
