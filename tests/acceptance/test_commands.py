@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from tests.support.acceptance import EXAMPLES
 
@@ -107,3 +108,20 @@ def test_a_worker_with_a_wrong_token_is_refused(neighbour):
     assert done.returncode == 6
     assert "refused" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_functions_that_ask_for_what_they_cannot_have_keep_no_worker_from_others(user):
+    beside_the_data = str(user.home / "script.py")
+    Path(beside_the_data).write_text(
+        "import offload\n"
+        "app = offload.App('curious')\n"
+        "@app.function(memory=128)\n"
+        "def f(): pass\n"
+        "@app.local_entrypoint()\n"
+        "def main(): f.remote()\n"
+    )
+
+    refusals = [user.run("run", beside_the_data) for _ in range(4)]
+
+    assert all("holds offload's own data" in done.stderr for done in refusals)
+    assert [worker["state"] for worker in user.status()["workers"]] == ["online"]

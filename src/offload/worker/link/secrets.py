@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from offload.wire.gen import secrets_pb2
 from offload.wire.status import LinkClosedError, WireError
-from offload.worker.ports import ContainerStartError
+from offload.worker.ports import FunctionRefusedError
 
 if TYPE_CHECKING:
     from offload.wire.link import Link
@@ -37,7 +37,7 @@ class SecretLink:
             except LinkClosedError:
                 continue
             except WireError as error:
-                raise ContainerStartError(
+                raise FunctionRefusedError(
                     f"its secrets could not be had: {error.message}"
                 ) from error
             return dict(reply.values)
