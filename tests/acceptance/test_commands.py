@@ -121,7 +121,7 @@ def test_functions_that_ask_for_what_they_cannot_have_keep_no_worker_from_others
         "def main(): f.remote()\n"
     )
 
-    refusals = [user.run("run", beside_the_data) for _ in range(4)]
+    refusals = [user.run("run", beside_the_data) for _ in range(3)]
 
     assert all("holds offload's own data" in done.stderr for done in refusals)
     assert [worker["state"] for worker in user.status()["workers"]] == ["online"]
