@@ -26,7 +26,7 @@ from offload.control.ports.contents import (
     TakeItems,
     Value,
 )
-from offload.control.ports.objects import CreateObject, DeleteObjects, RenameObject
+from offload.control.ports.objects import CreateObject, DeleteObjects, RenameObject, Times
 from offload.control.ports.sealed import PutSecret, Reseal, Sealed
 from offload.control.stores.sqlite import SqliteStore
 
@@ -60,6 +60,9 @@ def _items(name: str, count: int) -> PutItems:
     return PutItems(Q, "", values, 1000.0, 10_000, _request(name))
 
 
+# Later than all that is there was used, and its items expire.
+LATE = Times(now=2_000.0, unused_since=2_000.0, answered_before=2_000.0)
+
 SCENES: dict[str, list[Operation]] = {
     "create": [CreateObject(an_object("new", number=3))],
     "rename": [RenameObject(D, "renamed")],
@@ -75,6 +78,8 @@ SCENES: dict[str, list[Operation]] = {
     "reseal_secret": [Reseal(SECRET.object_id, BOX, Sealed(("A",), "k2", b"anew" * 900, NOW))],
     "rename_secret": [RenameObject(SECRET.object_id, "renamed")],
     "delete_secret": [DeleteObjects((SECRET.object_id,))],
+    "expire": [],
+    "delete and purge": [DeleteObjects((D, Q))],
     "several together": [_put("s", 5, 3), _items("s", 3), PopEntry(D, b"0001", _request("pop"))],
 }
 
@@ -87,8 +92,10 @@ def prepare(store: Store) -> None:
 
 
 def play(store: Store, scene: str) -> None:
-    """Do what a scene does, in one transaction."""
+    """Do what a scene does, in one transaction, and then what collects what is of no use any more, where it is about that."""
     store.objects.apply(SCENES[scene])
+    if scene in ("expire", "delete and purge"):
+        store.objects.collect(LATE, 1_000)
 
 
 def look(store: Store) -> list[object]:
