@@ -209,7 +209,7 @@ def test_only_what_the_server_does_not_have_is_sent(tmp_path: Path, sees_the_fol
 
 def test_what_repeats_is_sent_as_often_as_it_is_on_its_way_at_most(tmp_path: Path) -> None:
     async def scenario(server: Server) -> int:
-        return await put_volume(Watched(await server.connect()), bytes(20 * BATCH_BYTES))
+        return await put_volume(Watched(await server.connect()), bytes(8 * BATCH_BYTES))
 
     with running(tmp_path) as server:
         sent = server.play(scenario)

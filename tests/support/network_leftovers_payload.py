@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -172,6 +173,7 @@ def look_and_kill(data_dir: str, docker_socket: str | None) -> dict[str, object]
 def main(data_dir: str, kind: str) -> dict[str, object]:
     """Look, with an engine where the runtime wants one."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    tempfile.tempdir = data_dir  # where what a killed worker leaves goes with the rest
     if kind != "docker":
         return look_and_kill(data_dir, None)
     try:

@@ -28,7 +28,7 @@ MAX_CHUNK_BYTES = 1024 * 1024
 _STEP_BYTES = 4 * 1024 * 1024
 
 # As much is read before it is sent; the next batch is read meanwhile.
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 16 * 1024 * 1024
 BATCH_CHUNKS = 4_000
 # So many batches may be on their way while the next one is read.
 BATCHES = 4
