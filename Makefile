@@ -20,6 +20,8 @@ DEV_STAMP := $(VENV)/.dev-installed
 
 # Quick ones first; what is not there yet is left out.
 QUICK := $(wildcard tests/style tests/unit tests/contracts tests/simulation)
+# Those that start real sandboxes and engines by the dozen are for `test` alone.
+HEAVY := $(wildcard $(addprefix tests/contracts/test_,console.py image_builder.py runtime.py volume_mounts.py))
 SLOW := $(wildcard tests/typing tests/docs tests/integration tests/security tests/faults tests/acceptance)
 
 .PHONY: help run test check lint bench bench-peers simulate mutations proto docs lock clean
@@ -36,7 +38,7 @@ test: lint ## Everything: what check does, and all other tests
 	$(call PYTEST,$(QUICK) $(SLOW))
 
 check: lint ## Lint, types, import contracts and the quick tests
-	$(call PYTEST,$(QUICK))
+	$(call PYTEST,$(QUICK) $(addprefix --ignore=,$(HEAVY)))
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
