@@ -110,9 +110,8 @@ class _Server:
 
     def __init__(self, repeat: Repeat) -> None:
         self._repeat = repeat
-        self._machine = (
-            this_machine()
-        )  # empty as soon as nothing can be put into a folder of the server's
+        # Empty as soon as nothing can be put into a folder of the server's.
+        self._machine = this_machine()
 
     async def keep(self, batch: Batch, on_sent: Callable[[int], None]) -> Uploaded:
         """Have it keep the chunks of a batch."""

@@ -59,10 +59,7 @@ from offload.worker.sandbox.gvisor import (
 from offload.worker.sandbox.view import Shown
 
 if TYPE_CHECKING:
-    from offload.worker.ports import LocalImage
-    from offload.worker.runtimes.image_view import ImageView
     from offload.worker.runtimes.options import RuntimeOptions
-    from offload.worker.sandbox.view import HostFacts
 
 _TRIAL_SECONDS = 20.0
 
@@ -199,7 +196,8 @@ class GvisorRuntime:
             # Whether the image's own can be entered is known inside: the runner goes there where it can.
             working_dir = CONTAINER_HOME
         else:
-            view = _view(self._facts, image)
+            # To a uid that is nobody's on this machine: user code's exists in gVisor only.
+            view = view_image(self._facts, image, with_private=False)
             places = await self._ground.stage([*view.open_sources(), *packages.values()])
             shown, layers = view.placed(places), ()
             working_dir = view.working_dir(places, mapped=())
@@ -325,11 +323,6 @@ class GvisorRuntime:
             pipes.close()
             if self._uids is not None:
                 self._uids.give(uid)
-
-
-def _view(facts: HostFacts, image: LocalImage) -> ImageView:
-    """Choose what is shown, to a uid that is nobody's on this machine: user code's exists in gVisor only."""
-    return view_image(facts, image, with_private=False)
 
 
 def _open_descriptors(sandbox: GvisorSandbox) -> tuple[int, _Descriptors]:
