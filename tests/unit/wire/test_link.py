@@ -32,6 +32,8 @@ class Desk:
         self.cancelled = asyncio.Event()
         self.started = asyncio.Event()
         self.sent = 0
+        self.is_leaving = asyncio.Event()
+        self.has_left = False
         self.handlers = {
             "offload.v1.Calls/Run": self.run,
             "offload.v1.Calls/Describe": self.refuse,
@@ -70,9 +72,15 @@ class Desk:
     async def download(
         self, request: blobs_pb2.DownloadRequest, context: RequestContext
     ) -> AsyncIterator[blobs_pb2.DownloadChunk]:
-        for number in range(request.offset):
-            self.sent = number + 1
-            yield blobs_pb2.DownloadChunk(data=str(number).encode())
+        try:
+            for number in range(request.offset):
+                self.sent = number + 1
+                yield blobs_pb2.DownloadChunk(data=str(number).encode())
+        finally:
+            self.is_leaving.set()
+            for _ in range(10):  # turns of the loop
+                await asyncio.sleep(0)
+            self.has_left = True
 
 
 Scenario = Callable[[Desk, LinkServer, Link], Awaitable[None]]
@@ -169,14 +177,17 @@ def test_more_messages_than_the_window_arrive_in_order_both_ways() -> None:
     play(scenario)
 
 
+async def _stop_reading(link: Link) -> None:
+    slow = link.stream("offload.v1.Blobs/Download", blobs_pb2.DownloadChunk)
+    await slow.send(blobs_pb2.DownloadRequest(offset=100_000))
+    await slow.receive()
+    # A later request on the same connection is answered: everything the sender could send has been sent.
+    await link.unary("offload.v1.Calls/Run", calls_pb2.RunRequest(), calls_pb2.RunReply)
+
+
 def test_a_reader_that_stops_reading_stops_the_sender() -> None:
     async def scenario(desk: Desk, server: LinkServer, link: Link) -> None:
-        slow = link.stream("offload.v1.Blobs/Download", blobs_pb2.DownloadChunk)
-        await slow.send(blobs_pb2.DownloadRequest(offset=100_000))
-
-        await slow.receive()
-        # A later request on the same connection is answered: everything the sender could send has been sent.
-        await link.unary("offload.v1.Calls/Run", calls_pb2.RunRequest(), calls_pb2.RunReply)
+        await _stop_reading(link)
 
         assert desk.sent <= STREAM_WINDOW_MESSAGES + 1
 
@@ -213,6 +224,30 @@ def test_a_lost_connection_fails_what_waits_and_cancels_the_handlers() -> None:
         await desk.cancelled.wait()
         with pytest.raises(LinkClosedError):
             await link.unary("offload.v1.Calls/Run", calls_pb2.RunRequest(), calls_pb2.RunReply)
+
+    play(scenario)
+
+
+def test_a_server_is_closed_once_its_handlers_have_let_go_of_what_they_hold() -> None:
+    async def scenario(desk: Desk, server: LinkServer, link: Link) -> None:
+        await _stop_reading(link)
+
+        await server.close()
+
+        assert desk.has_left
+
+    play(scenario)
+
+
+def test_a_server_is_closed_once_the_handlers_of_callers_who_went_just_before_have_ended() -> None:
+    async def scenario(desk: Desk, server: LinkServer, link: Link) -> None:
+        await _stop_reading(link)
+        await link.close()
+        await desk.is_leaving.wait()
+
+        await server.close()
+
+        assert desk.has_left
 
     play(scenario)
 

@@ -115,7 +115,7 @@ class Services:
         self.cluster.close()
         self.apps.close()
         self.workers.close()
-        self.objects.close()
+        await self.objects.close()
         await self.object_writing.close()
         self.kernel.close()
         unwritten = await self.kernel.journal.close()

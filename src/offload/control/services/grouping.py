@@ -34,13 +34,16 @@ class Grouping(Generic[O, A]):
         self._is_due = False
         self._is_applying = False
         self._emptied: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     def submit(self, operation: O) -> asyncio.Future[A]:
         """Take an operation; return its answer to come, once what it did is on disk, or `DomainError` when the store refuses.
 
         What is submitted in one turn of the loop is done in one transaction, as far as it fits. Whoever gives the answer up
-        does not learn whether it was done.
+        does not learn whether it was done. Raises `DomainError` once it is closed.
         """
+        if self._is_closed:
+            raise DomainError(ErrorCode.UNAVAILABLE, "The server is ending: ask it again later.")
         answer: asyncio.Future[A] = self._loop.create_future()
         self._waiting.append((operation, answer))
         self._schedule()
@@ -56,7 +59,8 @@ class Grouping(Generic[O, A]):
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def close(self) -> None:
-        """Finish what waits. Idempotent."""
+        """Finish what waits, and take no more. Idempotent."""
+        self._is_closed = True
         if self._waiting or self._is_applying:
             self._emptied = self._loop.create_future()
             await self._emptied

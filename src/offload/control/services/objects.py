@@ -212,13 +212,14 @@ class Objects:
             if not held.holders and self._held.get(object_id) is held:
                 self._start_lease(object_id, held)
 
-    def close(self) -> None:
-        """Stop all lease timers. Idempotent."""
+    async def close(self) -> None:
+        """Stop all lease timers, and finish what is being removed. Idempotent."""
         for held in self._held.values():
             if held.lease is not None:
                 held.lease.cancel()
         for wait in self._waits.values():
             wait.cancel()
+        await asyncio.gather(*self._background)
 
     async def prepare(self, wanted: Wanted) -> StoredObject:
         """Return the object of a name or id, or the one that is to be made: what is in it is written together with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -28,12 +29,12 @@ from offload.wire.link.frames import HEADER_BYTES, Kind
 from offload.wire.link.front import FirstBytes
 from offload.wire.rpc import Handler, Promise, RequestContext
 from offload.wire.services import METHODS, Method
-from offload.wire.status import LinkClosedError, Status, WireError
+from offload.wire.status import Status, WireError
 from offload.wire.version import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 
 _log = logging.getLogger("offload.link")
 HANDSHAKE_SECONDS = 5.0
@@ -133,10 +134,7 @@ class _Connection(WSListener):
             self._transport.send_close()
             self._transport.disconnect()
             await self._closed
-        requests = tuple(self._requests.values())
-        for request in requests:
-            self._cancel(request)
-        tasks = [request.task for request in requests if request.task is not None]
+        tasks = [request.task for request in self._requests.values() if request.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -146,13 +144,11 @@ class _Connection(WSListener):
         self._connections.add(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows' signature
-        self._connections.discard(self)
         if not self._closed.done():
             self._closed.set_result(None)
-        self._gate.open()
-        gone = LinkClosedError("the caller went away")
-        for request in tuple(self._requests.values()):
-            request.credit.fail(gone)
+        self._gate.close()
+        self._forget_if_over()
+        for request in self._requests.values():
             self._cancel(request)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -259,6 +255,12 @@ class _Connection(WSListener):
             self._fail(number, method, error)
         finally:
             del self._requests[number]
+            self._forget_if_over()
+
+    def _forget_if_over(self) -> None:
+        # Whoever closes the server waits for the handlers of callers who have gone, too.
+        if self._closed.done() and not self._requests:
+            self._connections.discard(self)
 
     async def _run(self, handler: Handler, number: int, request: _Request) -> None:
         method = request.method
@@ -268,7 +270,9 @@ class _Connection(WSListener):
         argument = request.inbox if method.client_streams else await _only(request)
         answer = handler(argument, context)
         if method.server_streams:
-            await self._stream(request, cast("AsyncIterator[Message]", answer))
+            # A caller who goes away while a reply is on its way to him leaves the handler in the middle.
+            async with aclosing(cast("AsyncGenerator[Message, None]", answer)) as replies:
+                await self._stream(request, replies)
         else:
             await self._reply(number, cast("Awaitable[Message]", answer))
 
@@ -282,7 +286,7 @@ class _Connection(WSListener):
             error = WireError(Status.INTERNAL, f"{method.name} failed; see the server's log")
         self._post(frames.pack_error(number, error))
 
-    async def _stream(self, request: _Request, replies: AsyncIterator[Message]) -> None:
+    async def _stream(self, request: _Request, replies: AsyncGenerator[Message, None]) -> None:
         number = request.number
         try:
             request.is_waiting = True
