@@ -50,13 +50,13 @@ def test_debian_and_packages_are_the_same_from_both_builders(
         "docker": Docker(socket, tmp_path / "docker", settings, has_base=False),
     }
 
+    async def build_both() -> list[list[str]]:
+        building = [tree(builder, image, Recorder()) for builder in builders.values()]
+        return await asyncio.gather(*building)
+
     trees = {
-        name: {
-            line
-            for line in asyncio.run(tree(builder, image, Recorder()))
-            if not _OWN_NOTES.match(line)
-        }
-        for name, builder in builders.items()
+        name: {line for line in lines if not _OWN_NOTES.match(line)}
+        for name, lines in zip(builders, asyncio.run(build_both()), strict=True)
     }
 
     assert any(line.startswith("/usr/bin/tree ") for line in trees["docker"])

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.support.findings import found_by
 from tests.support.network_world import METADATA, OFFICE, OTHER_WEB, WEB
-from tests.support.ordinary_user import an_ordinary_user
+from tests.support.ordinary_user import OrdinaryUser, an_ordinary_user
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORLD = str(_ROOT / "tests" / "support" / "network_world.py")
 _PAYLOAD = str(_ROOT / "tests" / "support" / "network_payload.py")
 _USER = "offload-netizen"
 _SECONDS = 240
+_AT_ONCE = 3
 
 Findings = dict[str, dict[str, object]]
+World = tuple[str, str]
 
 _POLICIES = ("full", "blocked", "listed", "greedy")
 _NEVER = (
@@ -40,48 +44,61 @@ def _run(become: tuple[str, ...], python: str, *words: str) -> Findings:
     return found
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        ("bubblewrap", "this user"),
-        ("bubblewrap", "an ordinary user"),
-        ("bubblewrap", "an ordinary user with slirp4netns"),
-        ("bubblewrap", "root behind a firewall"),
-        ("forked", "this user"),
-        ("forked", "an ordinary user"),
-        ("gvisor", "this user"),
-        ("gvisor", "an ordinary user"),
-        ("docker", "this user"),
-        ("docker", "root behind its firewall"),
-    ],
-    ids=", ".join,
+_WORLDS = (
+    ("bubblewrap", "this user"),
+    ("bubblewrap", "an ordinary user"),
+    ("bubblewrap", "an ordinary user with slirp4netns"),
+    ("bubblewrap", "root behind a firewall"),
+    ("forked", "this user"),
+    ("forked", "an ordinary user"),
+    ("gvisor", "this user"),
+    ("gvisor", "an ordinary user"),
+    ("docker", "this user"),
+    ("docker", "root behind its firewall"),
 )
-def found(
+
+
+@pytest.fixture(scope="module")
+def looks(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Findings]:
-    """Look around once per sandbox and kind of user; every test reads what was found."""
-    runtime, who = request.param
+) -> Iterator[dict[World, Future[Findings]]]:
+    """Look around in the worlds that tests ask for, in some at the same time: nearly all of it is waiting for no answer."""
+    tests = [item for item in request.session.items if item.nodeid.startswith(request.node.nodeid)]
+    asked = {item.callspec.params["found"]: None for item in tests if hasattr(item, "callspec")}
+    with contextlib.ExitStack() as held, ThreadPoolExecutor(_AT_ONCE) as pool:
+        user = pool.submit(held.enter_context, an_ordinary_user(_USER))
+        folders = {world: str(tmp_path_factory.mktemp("data")) for world in asked}
+        yield {world: pool.submit(_look, world, folders[world], user) for world in asked}
+        pool.shutdown(cancel_futures=True)
+
+
+def _look(world: World, data_dir: str, ordinary: Future[OrdinaryUser]) -> Findings:
+    runtime, who = world
     if shutil.which("ip") is None:
         pytest.skip("the world is made by iproute2")
     if who == "root behind a firewall":
         if shutil.which("nft") is None or os.getuid() != 0:
             pytest.skip("only root has a firewall; needs nftables")
-        yield _run(("--dropping",), sys.executable, str(tmp_path_factory.mktemp("data")), runtime)
-        return
+        return _run(("--dropping",), sys.executable, data_dir, runtime)
     if who in ("this user", "root behind its firewall"):
         options = () if who == "this user" else ("bridged",)
-        yield _run((), sys.executable, str(tmp_path_factory.mktemp("data")), runtime, *options)
-        return
+        return _run((), sys.executable, data_dir, runtime, *options)
     options = ()
     if who == "an ordinary user with slirp4netns":
         stack = shutil.which("slirp4netns")
         if stack is None:
             pytest.skip("slirp4netns is missing (apt install slirp4netns)")
         options = (stack,)
-    with an_ordinary_user(_USER) as user:
-        data_dir = f"{user.home}/data"
-        subprocess.run([*user.become, "mkdir", data_dir], check=True)
-        yield _run(user.become, user.python, data_dir, runtime, *options)
+    user = ordinary.result()
+    own_folder = f"{user.home}/{Path(data_dir).name}"
+    subprocess.run([*user.become, "mkdir", own_folder], check=True)
+    return _run(user.become, user.python, own_folder, runtime, *options)
+
+
+@pytest.fixture(scope="module", params=_WORLDS, ids=", ".join)
+def found(request: pytest.FixtureRequest, looks: dict[World, Future[Findings]]) -> Findings:
+    """Look around once per sandbox and kind of user; every test reads what was found."""
+    return looks[request.param].result()
 
 
 def _failed(answer: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import io
@@ -35,7 +36,7 @@ class Layer:
     tar: bytes
     compression: str = "gzip"  # or "zstd", "none"
 
-    @property
+    @functools.cached_property
     def data(self) -> bytes:
         if self.compression == "zstd":
             done = subprocess.run(
