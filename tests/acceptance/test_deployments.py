@@ -14,10 +14,9 @@ def version() -> int:
     return {number}
 
 @app.function()
-def slow(seconds: float = 0.0) -> int:
-    import threading
+def slow() -> int:
     print("began", flush=True)
-    threading.Event().wait(seconds)
+    offload.Queue.from_name("gate", create_if_missing=True).get(timeout=60)
     return {number}
 """
 
@@ -34,7 +33,7 @@ print("second", version.remote(), version.spawn().get(), list(version.starmap([(
 CALLS_SLOWLY = """
 import offload
 
-print("ended on", offload.Function.from_name("shop", "slow").remote(10.0), flush=True)
+print("ended on", offload.Function.from_name("shop", "slow").remote(), flush=True)
 """
 
 ASKS = """
@@ -47,6 +46,11 @@ print(offload.Function.from_name("shop", "version", **eval(sys.argv[1])).remote(
 
 def deploy(user, text, *words, name="shop.py"):
     return user.run("deploy", user.write(name, text), *words)
+
+
+def open_the_gate(user):
+    """Let go on what waits for it in a container."""
+    user.run("queue", "put", "gate", "open")
 
 
 def test_the_deploying_example_deploys_and_calls_by_name(user):
@@ -121,6 +125,7 @@ def test_what_runs_while_a_new_version_takes_over_ends_on_the_old_one(user):
 
     done = deploy(user, SHOP.format(number=2))
     was_running = program.poll() is None
+    open_the_gate(user)
     out, err = program.communicate(timeout=60)
     follower.communicate(timeout=60)
 
@@ -237,21 +242,21 @@ def helper() -> int:
     return {number}
 
 @app.function()
-def whole(wait: float = 0.0) -> str:
-    import threading
+def whole() -> str:
     print("began", flush=True)
-    threading.Event().wait(wait)
+    offload.Queue.from_name("gate", create_if_missing=True).get(timeout=60)
     return f"{{offload.Function.from_name('parts', 'part').remote(7)}} and helper {{helper.remote()}}"
 """
     program = """
 import offload
-print(offload.Function.from_name("whole", "whole").remote(10.0))
+print(offload.Function.from_name("whole", "whole").remote())
 """
     deploy(user, whole.format(number=1), name="whole.py")
     follower = user.start("app", "logs", "whole", "-f")
     asked = user.start_python(user.write("asked.py", program))
     wait_for_line(follower, "began")
     deploy(user, whole.format(number=2), name="whole.py")
+    open_the_gate(user)
 
     out, err = asked.communicate(timeout=60)
     follower.communicate(timeout=60)
