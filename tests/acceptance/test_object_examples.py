@@ -67,3 +67,14 @@ def note():
     assert done.returncode == 0, done.stderr
     assert (there.returncode, there.stdout) == (0, "inside\n")
     assert here.returncode == 4
+
+
+def test_what_is_kept_is_there_for_commands_when_the_stack_has_ended(user):
+    user.run("dict", "create", "kept")
+    user.run("dict", "put", "kept", "key", "1")
+    user.run("down")
+
+    got = user.run("dict", "get", "kept", "key")
+
+    assert (got.returncode, got.stdout) == (0, "1\n")
+    assert "Started" in got.stderr

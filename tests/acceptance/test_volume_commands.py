@@ -33,7 +33,7 @@ def say(user, *words, code=0):
 
 
 def paths(user, *words):
-    return [entry["path"] for entry in say(user, "ls", *words)]
+    return [entry["path"] for entry in say(user, "ls", *words)["entries"]]
 
 
 def test_files_go_up_come_back_and_are_changed_by_patterns(user, folder):
@@ -87,19 +87,18 @@ def test_a_volume_is_made_renamed_restored_and_deleted(user, folder):
     made = say(user, "create", "v")
     say(user, "put", "v", "in")
     say(user, "rm", "v", "a.txt")
-    first = say(user, "snapshots", "v")[-1]
+    first = say(user, "snapshots", "v")["snapshots"][-1]
 
     say(user, "restore", "v", str(first["id"]))
     say(user, "rename", "v", "w")
 
     assert "a.txt" in paths(user, "w")
-    assert [(each["name"], each["object_id"]) for each in say(user, "ls")] == [
-        ("w", made["object_id"])
-    ]
+    [listed] = say(user, "ls")["volumes"]
+    assert (listed["name"], listed["object_id"]) == ("w", made["object_id"])
     say(user, "create", "w", "--env", "prod")
     say(user, "delete", "w", "-y")
-    assert say(user, "ls") == []
-    assert [each["name"] for each in say(user, "ls", "--env", "prod")] == ["w"]
+    assert say(user, "ls") == {"volumes": []}
+    assert [each["name"] for each in say(user, "ls", "--env", "prod")["volumes"]] == ["w"]
 
 
 @pytest.mark.parametrize(

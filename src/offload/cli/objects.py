@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from offload.sdk.objects import NamedObject
+    from offload.sdk.values import ObjectInfo
 
 T = TypeVar("T")
 
@@ -32,8 +33,10 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
     """Return the group `offload KIND` with the commands that every kind has."""
 
     @click.group(kind, help=what)
-    def command() -> None:
-        pass
+    @show.json_option
+    @click.pass_context
+    def command(ctx: click.Context, /, *, as_json: bool) -> None:
+        show.pass_json_on(ctx, as_json=as_json)
 
     @command.command("ls", help=f"List the {kind}s of an environment by their names.")
     @env_option
@@ -43,17 +46,7 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
         if as_json:
             show.print_json({f"{kind}s": [each._asdict() for each in found]})
             return
-        now = show.wall_clock()
-        rows = [
-            (
-                each.name,
-                each.object_id,
-                show.ago(each.created_at, now),
-                show.ago(each.last_used_at, now),
-            )
-            for each in found
-        ]
-        print_list(kind, environment, ("name", "id", "created", "used"), rows)
+        print_list(kind, environment, ("name", "id", "created", "used"), _rows(found))
 
     @command.command("create", help=f"Make a {kind}, unless there is one of that name.")
     @click.argument("name")
@@ -62,7 +55,8 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
     def create(*, name: str, environment: str | None, as_json: bool) -> None:
         made = load().from_name(name, environment_name=environment, create_if_missing=True)
         ask(made.hydrate)
-        done(as_json, f"{kind.capitalize()} {name!r} is there.", object_id=made.object_id)
+        sentence = f"{kind.capitalize()} {name!r} is there."
+        done(as_json, sentence, name=name, object_id=made.object_id)
 
     @command.command("rename", help=f"Give a {kind} another name.")
     @click.argument("old_name")
@@ -76,9 +70,14 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
     @command.command("delete", help=f"Remove a {kind} with all that is in it.")
     @click.argument("name")
     @env_option
+    @click.option("--yes", "-y", is_flag=True, help="Without asking.")
     @click.option("--allow-missing", is_flag=True, help="It is no failure where there is none.")
     @show.json_option
-    def delete(*, name: str, environment: str | None, allow_missing: bool, as_json: bool) -> None:
+    def delete(
+        *, name: str, environment: str | None, yes: bool, allow_missing: bool, as_json: bool
+    ) -> None:
+        if not yes:
+            _confirm(f"Delete {kind} {name!r} with all that is in it?", can_ask=not as_json)
         ask(lambda: load().delete(name, environment_name=environment, allow_missing=allow_missing))
         done(as_json, f"{kind.capitalize()} {name!r} is gone.", name=name)
 
@@ -86,8 +85,11 @@ def group(kind: str, load: Callable[[], type[NamedObject]], what: str) -> click.
 
 
 def ask(request: Callable[[], T]) -> T:
-    """Do what asks the server, never starting one, and turn its refusals into errors of the command."""
-    client = Client(partial(find_server, start=False), 0.0)
+    """Do what asks the server, and turn its refusals into errors of the command.
+
+    Objects outlive the local stack: it is started where it does not run.
+    """
+    client = Client(find_server, 0.0)
     before = use_client(client)
     try:
         return request()
@@ -118,6 +120,27 @@ def done(as_json: bool, sentence: str, **document: object) -> None:  # as every 
         show.print_json(document)
     else:
         print(sentence)
+
+
+def _rows(found: Sequence[ObjectInfo]) -> list[tuple[str, ...]]:
+    now = show.wall_clock()
+    return [
+        (o.name, o.object_id, show.ago(o.created_at, now), show.ago(o.last_used_at, now))
+        for o in found
+    ]
+
+
+def _confirm(question: str, *, can_ask: bool) -> None:
+    """Return once a person has said yes; raise `CliError` for any other answer, or none."""
+    try:
+        if can_ask and click.confirm(question, err=True):
+            return
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        print(file=sys.stderr)  # behind the question
+        can_ask = False
+    raise CliError("Nothing is deleted." if can_ask else "Nobody is here to be asked: add --yes.")
 
 
 def environment_of(given: str | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 def test_a_dict_is_made_filled_read_and_removed(offload):
     assert offload("dict", "create", "cache")[0] == 0
@@ -18,7 +20,7 @@ def test_a_dict_is_made_filled_read_and_removed(offload):
     assert "1: 'text'" in all_of_it
     assert offload("dict", "clear", "cache")[0] == 0
     assert json.loads(offload("dict", "get", "cache", "--json")[1]) == {"entries": []}
-    assert offload("dict", "delete", "cache")[0] == 0
+    assert offload("dict", "delete", "cache", "--yes")[0] == 0
     assert offload("dict", "get", "cache")[0] == 4
 
 
@@ -41,7 +43,7 @@ def test_what_is_missing_is_said_with_its_exit_code(offload):
     )
     code, said = offload("dict", "get", "nowhere")
     assert (code, "There is no dict 'nowhere'" in said) == (4, True)
-    assert offload("queue", "delete", "nowhere", "--allow-missing")[0] == 0
+    assert offload("queue", "delete", "nowhere", "-y", "--allow-missing")[0] == 0
 
 
 def test_items_are_put_and_taken(offload):
@@ -70,7 +72,19 @@ def test_objects_are_listed_and_renamed_in_their_environment(offload):
     assert "work" in table
 
 
-def test_no_server_is_started_to_look_into_a_queue(offload):
+def test_a_name_that_cannot_be_is_refused(offload):
     code, said = offload("queue", "create", "no good")
 
     assert (code, "is no name of a queue" in said) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["dict", "queue", "volume"])
+def test_nothing_is_deleted_unasked(offload, kind):
+    offload(kind, "create", "kept")
+
+    code, _ = offload(kind, "delete", "kept", "--json")
+
+    assert code == 2
+    assert [each["name"] for each in json.loads(offload(kind, "ls", "--json")[1])[f"{kind}s"]] == [
+        "kept"
+    ]

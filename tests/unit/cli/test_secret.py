@@ -38,7 +38,7 @@ def test_a_secret_is_made_of_variables_listed_renamed_and_deleted(offload):
     assert "PASSWORD, USER" in table
     assert offload("rename", "db", "database")[0] == 0
     assert keys(offload) == {"database": ["PASSWORD", "USER"]}
-    assert offload("delete", "database")[0] == 0
+    assert offload("delete", "database", "--yes")[0] == 0
     assert keys(offload) == {}
     assert "There is no secret in environment 'main'." in offload("ls")[1]
 
