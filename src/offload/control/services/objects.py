@@ -219,7 +219,8 @@ class Objects:
                 held.lease.cancel()
         for wait in self._waits.values():
             wait.cancel()
-        await asyncio.gather(*self._background)
+        if self._background:
+            await asyncio.wait(self._background)
 
     async def prepare(self, wanted: Wanted) -> StoredObject:
         """Return the object of a name or id, or the one that is to be made: what is in it is written together with it."""
