@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -17,7 +18,7 @@ from offload.sdk.session import use_client
 from offload.sdk.stack import find_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from offload.sdk.objects import NamedObject
     from offload.sdk.values import ObjectInfo
@@ -92,16 +93,24 @@ def ask(request: Callable[[], T]) -> T:
     client = Client(find_server, 0.0)
     before = use_client(client)
     try:
-        return request()
+        with explained():
+            return request()
+    finally:
+        run(client.close())
+        use_client(before)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the SDK raises into what the command ends with."""
+    try:
+        yield
     except NotFoundError as error:
         raise CliError(str(error), Exit.NOT_FOUND) from None
     except (InvalidError, LimitError) as error:
         raise CliError(str(error), Exit.USAGE) from None
     except OffloadError as error:
         raise CliError(str(error), Exit.SERVER) from None
-    finally:
-        run(client.close())
-        use_client(before)
 
 
 def print_list(

@@ -11,7 +11,7 @@ import click
 
 from offload.cli import objects, show
 from offload.cli import volume_paths as paths
-from offload.cli.exits import CliError, Exit
+from offload.cli.exits import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,12 +32,10 @@ command = objects.group(
     "Paths in a volume may be patterns: `*` and `?` within a name, `**` across folders. Quote them.",
 )
 _name_argument = click.argument("name", metavar="VOLUME")
+_list_volumes = command.commands["ls"]
 
 
-# In place of the one that other kinds have.
-list_volumes = command.commands["ls"]
-
-
+# In place of the one that all kinds have: that is for volumes, this for what is in one, too.
 @command.command("ls")
 @click.argument("name", metavar="[VOLUME]", default="")
 @click.argument("path", default="/")
@@ -57,7 +55,7 @@ def list_them(
 ) -> None:
     """List the volumes, or what stands in a folder of one."""
     if not name:
-        ctx.invoke(list_volumes, environment=environment, as_json=as_json)
+        ctx.invoke(_list_volumes, environment=environment, as_json=as_json)
         return
     with _explained():
         volume = _volume(name, environment)
@@ -276,17 +274,10 @@ def _progress(title: str, total_bytes: int, *, quiet: bool) -> Iterator[Callable
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn what the SDK raises into what the command ends with."""
-    from offload import errors
-
+    """See `objects.explained`; here files of this machine may be what is wrong, too."""
     try:
-        yield
-    except errors.NotFoundError as error:
-        raise CliError(str(error), Exit.NOT_FOUND) from None
-    except (errors.ConnectionLostError, errors.AuthError, errors.VersionError) as error:
-        raise CliError(str(error), Exit.SERVER) from None
-    except errors.OffloadError as error:
-        raise CliError(str(error)) from None
+        with objects.explained():
+            yield
     except BrokenPipeError:
         raise  # whoever reads the output has seen enough
     except OSError as error:
